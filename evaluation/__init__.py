@@ -1,0 +1,77 @@
+"""How good generated images are: metrics with honest intervals, on plain arrays or any source.
+
+Public names are imported when first used, so that `import evaluation` is quick and needs no
+TensorFlow.
+"""
+
+import importlib
+import sys
+import types
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from evaluation.api import evaluate
+    from evaluation.errors import InputError
+    from evaluation.features import default_features, extract
+    from evaluation.measure import measure
+    from evaluation.quiet import import_tensorflow
+    from evaluation.report import write_report
+    from evaluation.result import Result
+    from evaluation.sources import load_images, open_source
+    from evaluation.sources.images import Images
+    from evaluation.statistics.estimate import Estimate
+
+_HOMES = {
+    "Estimate": "evaluation.statistics.estimate",
+    "Images": "evaluation.sources.images",
+    "InputError": "evaluation.errors",
+    "Result": "evaluation.result",
+    "default_features": "evaluation.features",
+    "evaluate": "evaluation.api",
+    "extract": "evaluation.features",
+    "import_tensorflow": "evaluation.quiet",
+    "load_images": "evaluation.sources",
+    "measure": "evaluation.measure",
+    "open_source": "evaluation.sources",
+    "write_report": "evaluation.report",
+}
+
+__all__ = [
+    "Estimate",
+    "Images",
+    "InputError",
+    "Result",
+    "default_features",
+    "evaluate",
+    "extract",
+    "import_tensorflow",
+    "load_images",
+    "measure",
+    "open_source",
+    "write_report",
+]
+
+
+class _Package(types.ModuleType):
+    """Keeps `evaluation.measure` the function when Python binds the submodule of that name."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Binds the public name of a submodule's own name instead of the submodule."""
+        if isinstance(value, types.ModuleType) and _HOMES.get(name) == value.__name__:
+            value = getattr(value, name)
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
+
+
+def __getattr__(name: str) -> Any:
+    """Imports a public name on first use."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """The public names."""
+    return sorted(__all__)

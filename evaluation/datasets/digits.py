@@ -1,0 +1,50 @@
+"""`digits`: 1797 real handwritten digits, 8 x 8, ten classes.
+
+Source: E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning
+Repository, 1998 (its test part, as scikit-learn ships it).
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+TEST_EVERY = 5
+
+
+class Digits(tfds.core.GeneratorBasedBuilder):
+    """The digits with a fixed, stratified split: every fifth of each class is test."""
+
+    VERSION = tfds.core.Version("1.0.0")
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        return tfds.core.DatasetInfo(
+            builder=self,
+            description="Handwritten digits of scikit-learn, 8 x 8, grayscale, in 17 levels.",
+            features=tfds.features.FeaturesDict(
+                {
+                    "image": tfds.features.Image(shape=(8, 8, 1)),
+                    "label": tfds.features.ClassLabel(num_classes=10),
+                }
+            ),
+            supervised_keys=("image", "label"),
+            homepage="https://doi.org/10.24432/C50P49",
+        )
+
+    def _split_generators(self, dl_manager):
+        from sklearn.datasets import load_digits
+
+        digits = load_digits()
+        rank = np.zeros(len(digits.target), int)  # an example's place among those of its class
+        for label in range(10):
+            rank[digits.target == label] = np.arange(np.sum(digits.target == label))
+        test = rank % TEST_EVERY == TEST_EVERY - 1
+        images = np.rint(digits.images * (255 / 16)).astype(np.uint8)[..., None]
+        return {
+            "train": self._generate_examples(images[~test], digits.target[~test]),
+            "test": self._generate_examples(images[test], digits.target[test]),
+        }
+
+    def _generate_examples(self, images, labels) -> Iterator[tuple[int, dict]]:
+        for key, (image, label) in enumerate(zip(images, labels, strict=True)):
+            yield key, {"image": image, "label": int(label)}

@@ -1,0 +1,44 @@
+"""The metrics, one file each; they are found by file name.
+
+A metric's file holds
+
+    READS = "features" or "logits"     what its rows are
+    NEEDS_REAL = True or False         whether it compares with real rows
+    BETTER = "lower" or "higher"
+    COLLAPSE = "lower" or "higher"     which way the value goes when the generator loses modes
+    def estimate(pair, *, level, seed, <settings with defaults>) -> Estimate
+
+where `pair` is an `evaluation.rows.Pair` and the settings' defaults are the protocol "default".
+"""
+
+import difflib
+import importlib
+import pkgutil
+from collections.abc import Iterable
+from types import ModuleType
+
+from evaluation.errors import InputError
+
+
+def names() -> tuple[str, ...]:
+    """The names of all metrics, sorted: the files of this folder."""
+    return tuple(sorted(found.name for found in pkgutil.iter_modules(__path__)))
+
+
+def load(name: str) -> ModuleType:
+    """The module of the metric called `name`.
+
+    Raises:
+      InputError: there is none; the line names the nearest.
+    """
+    if name not in names():
+        raise InputError(unknown("metric", name, names()))
+    return importlib.import_module(f"{__name__}.{name}")
+
+
+def unknown(kind: str, name: object, known: Iterable[str]) -> str:
+    """The line that says that no such `kind` exists and which name is nearest."""
+    known = list(known)
+    near = difflib.get_close_matches(str(name).lower(), known, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}?" if near else ""
+    return f"unknown {kind} {name!r}: {hint or 'choose from'} ({', '.join(known)})"

@@ -1,0 +1,58 @@
+"""Density: how many real neighbourhoods a generated row lies in, against k."""
+
+import math
+
+from evaluation.rows import Pair
+from evaluation.statistics.estimate import Estimate
+from evaluation.statistics.mean import mean_interval
+
+READS = "features"
+NEEDS_REAL = True
+BETTER = "higher"
+COLLAPSE = "higher"
+
+LEAST_ROWS = 20
+
+
+def estimate(pair: Pair, *, level: float, seed: int, k: int = 5, closed: bool = True) -> Estimate:
+    """Mean over fake rows of (real balls that hold it) / k; 1 on average when the laws are equal.
+
+    Given the real rows it is a mean of independent numbers, for which Student's interval holds. It
+    says nothing of other real rows. It may exceed 1, and does when the generator stays where the
+    real rows are dense.
+
+    Args:
+      pair: features, n >= k + 2 and m >= 20 rows.
+      level: confidence level of the interval.
+      seed: unused: nothing is random.
+      k: which real neighbour sets the radius, >= 1.
+      closed: whether a distance equal to the radius counts (<=) or not (<).
+
+    Returns:
+      The estimate, >= 0. Details: "standard_error".
+
+    Raises:
+      InputError: too few rows, or k exact copies of a real row (a ball of radius 0).
+
+    Source:
+      Naeem et al. 2020, arXiv:2002.09797, equation 3.
+    """
+    pair.require("density", 0, LEAST_ROWS, "with an interval")
+    pair.require_neighbours("density", "real", k, closed=False)
+    values = pair.neighbours.balls("real", k, closed).per_point / k
+    low, high, error = mean_interval(values, level, floor=0.0, ceiling=pair.n_real / k)
+    value = math.fsum(values) / len(values)
+    return Estimate(
+        metric="density",
+        value=value,
+        low=min(low, value),
+        high=max(high, value),
+        level=level,
+        method="Student's t of a mean",
+        target="fixed reference",
+        better=BETTER,
+        protocol="default",
+        n_real=pair.n_real,
+        n_fake=pair.n_fake,
+        details={"standard_error": error},
+    )

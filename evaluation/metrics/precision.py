@@ -1,0 +1,51 @@
+"""Precision: the share of generated rows that lie where real rows are."""
+
+from evaluation.rows import Pair
+from evaluation.statistics.binomial import wilson
+from evaluation.statistics.estimate import Estimate
+
+READS = "features"
+NEEDS_REAL = True
+BETTER = "higher"
+COLLAPSE = "higher"
+
+
+def estimate(pair: Pair, *, level: float, seed: int, k: int = 3, closed: bool = True) -> Estimate:
+    """Share of fake rows within a ball around a real row that reaches its k-th real neighbour.
+
+    Given the real rows, each generated row is in or out independently of the others: a binomial
+    share, for which Wilson's interval holds. It says nothing of other real rows.
+
+    Args:
+      pair: features, n >= k + 2 and m >= 1 rows.
+      level: confidence level of the interval.
+      seed: unused: nothing is random.
+      k: which neighbour sets the radius, >= 1.
+      closed: whether a distance equal to the radius counts (<=) or not (<).
+
+    Returns:
+      The estimate in [0, 1]. Details: "inside", the number of fake rows that count.
+
+    Raises:
+      InputError: too few rows, or open balls of radius 0.
+
+    Source:
+      Kynkäänniemi et al. 2019, arXiv:1904.06991, equations 1 and 2.
+    """
+    pair.require_neighbours("precision", "real", k, closed=closed)
+    inside = int((pair.neighbours.balls("real", k, closed).per_point > 0).sum())
+    low, high = wilson(inside, pair.n_fake, level)
+    return Estimate(
+        metric="precision",
+        value=inside / pair.n_fake,
+        low=low,
+        high=high,
+        level=level,
+        method="Wilson score",
+        target="fixed reference",
+        better=BETTER,
+        protocol="default",
+        n_real=pair.n_real,
+        n_fake=pair.n_fake,
+        details={"inside": inside},
+    )

@@ -1,0 +1,51 @@
+"""Recall: the share of real rows that lie where generated rows are."""
+
+from evaluation.rows import Pair
+from evaluation.statistics.binomial import wilson
+from evaluation.statistics.estimate import Estimate
+
+READS = "features"
+NEEDS_REAL = True
+BETTER = "higher"
+COLLAPSE = "lower"
+
+
+def estimate(pair: Pair, *, level: float, seed: int, k: int = 3, closed: bool = True) -> Estimate:
+    """Share of real rows within a ball around a fake row that reaches its k-th fake neighbour.
+
+    Given the generated rows, each real row is in or out independently of the others: a binomial
+    share, for which Wilson's interval holds. It says nothing of other generated rows.
+
+    Args:
+      pair: features, n >= 1 and m >= k + 2 rows.
+      level: confidence level of the interval.
+      seed: unused: nothing is random.
+      k: which neighbour sets the radius, >= 1.
+      closed: whether a distance equal to the radius counts (<=) or not (<).
+
+    Returns:
+      The estimate in [0, 1]. Details: "inside", the number of real rows that count.
+
+    Raises:
+      InputError: too few rows, or open balls of radius 0.
+
+    Source:
+      Kynkäänniemi et al. 2019, arXiv:1904.06991, equations 1 and 2.
+    """
+    pair.require_neighbours("recall", "fake", k, closed=closed)
+    inside = int((pair.neighbours.balls("fake", k, closed).per_point > 0).sum())
+    low, high = wilson(inside, pair.n_real, level)
+    return Estimate(
+        metric="recall",
+        value=inside / pair.n_real,
+        low=low,
+        high=high,
+        level=level,
+        method="Wilson score",
+        target="fixed generated set",
+        better=BETTER,
+        protocol="default",
+        n_real=pair.n_real,
+        n_fake=pair.n_fake,
+        details={"inside": inside},
+    )

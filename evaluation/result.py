@@ -1,0 +1,250 @@
+"""What a measurement answers: a mapping from metric names to estimates, with where it came from."""
+
+import csv
+import dataclasses
+import html
+import io
+import json
+import math
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from evaluation.errors import InputError
+from evaluation.statistics.estimate import Estimate
+
+if TYPE_CHECKING:
+    import pandas
+
+COLUMNS = ("metric", "value", "interval", "floor", "method / target", "real / fake")
+TABLE_COLUMNS = 100
+NUMBERS = ("value", "low", "high", "level")
+
+
+@dataclasses.dataclass(frozen=True, repr=False, eq=False)
+class Result(Mapping[str, Estimate]):
+    """Estimates by metric name; prints as a table and saves itself.
+
+    Attributes:
+      estimates: in the order asked for.
+      floor: the same metrics for real against real, what a perfect generator would get; or None.
+      context: sources, versions, settings, seconds: plain JSON types.
+    """
+
+    estimates: Mapping[str, Estimate]
+    floor: Mapping[str, Estimate] | None = None
+    context: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Freezes the mappings."""
+        object.__setattr__(self, "estimates", MappingProxyType(dict(self.estimates)))
+        if self.floor is not None:
+            object.__setattr__(self, "floor", MappingProxyType(dict(self.floor)))
+        object.__setattr__(self, "context", dict(self.context))
+
+    def __getitem__(self, metric: str) -> Estimate:
+        """The estimate of one metric."""
+        return self.estimates[metric]
+
+    def __iter__(self) -> Iterator[str]:
+        """The metrics' names, in order."""
+        return iter(self.estimates)
+
+    def __len__(self) -> int:
+        """Number of metrics."""
+        return len(self.estimates)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles the mappings as plain dicts."""
+        floor = None if self.floor is None else dict(self.floor)
+        return (Result, (dict(self.estimates), floor, dict(self.context)))
+
+    def __str__(self) -> str:
+        """The table as plain text, at most 100 columns wide, without control characters."""
+        from rich import box
+        from rich.console import Console
+        from rich.table import Table
+
+        table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, show_edge=False)
+        for column in COLUMNS:
+            right = column in ("value", "interval", "floor", "real / fake")
+            table.add_column(
+                column,
+                justify="right" if right else "left",
+                no_wrap=column != "method / target",
+                overflow="fold" if column == "method / target" else "ellipsis",
+            )
+        for row in self._rows():
+            table.add_row(*row)
+        stream = io.StringIO()
+        Console(file=stream, width=TABLE_COLUMNS, color_system=None, markup=False).print(table)
+        lines = [line.rstrip() for line in stream.getvalue().rstrip("\n").split("\n")]
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        """The table for a notebook."""
+        head = "".join(f"<th>{html.escape(column)}</th>" for column in COLUMNS)
+        body = "".join(
+            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>"
+            for row in self._rows()
+        )
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+    def _rows(self) -> list[tuple[str, ...]]:
+        """The table's cells."""
+        floors = self.floor or {}
+        rows: list[tuple[str, ...]] = []
+        for name, found in self.estimates.items():
+            arrow = "↓" if found.better == "lower" else "↑"
+            floor = number(floors[name].value) if name in floors else "-"
+            counts = f"{found.n_real} / {found.n_fake}"
+            described = f"{found.method}; {found.target}"
+            rows.append(
+                (f"{name} {arrow}", number(found.value), _interval(found), floor, described, counts)
+            )
+        return rows
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types: {"metrics": {...}, "floor": {...} or None, "context": {...}}."""
+        floor = self.floor
+        return {
+            "metrics": {name: _plain(found.to_dict()) for name, found in self.estimates.items()},
+            "floor": None if floor is None else {n: _plain(f.to_dict()) for n, f in floor.items()},
+            "context": _plain(self.context),
+        }
+
+    def to_frame(self) -> "pandas.DataFrame":
+        """One row per metric, indexed by its name; needs pandas.
+
+        Raises:
+          InputError: pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError as error:
+            raise InputError("to_frame needs pandas: pip install pandas") from error
+        return pandas.DataFrame(self._records()).set_index("metric")
+
+    def _records(self) -> list[dict[str, Any]]:
+        """One flat record per metric, without settings and details."""
+        records = []
+        for name, found in self.estimates.items():
+            record = {
+                field.name: getattr(found, field.name)
+                for field in dataclasses.fields(found)
+                if field.name not in ("settings", "details")
+            }
+            floor = (self.floor or {}).get(name)
+            record["floor"] = math.nan if floor is None else floor.value
+            records.append(record)
+        return records
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Writes the result, whole or not at all.
+
+        Args:
+          path: ends in .json (everything; `Result.load` reads it) or .csv (one line per metric).
+
+        Returns:
+          The path.
+
+        Raises:
+          InputError: another suffix, or the folder does not exist.
+        """
+        path = Path(path)
+        suffix = path.suffix.lower()
+        if suffix not in (".json", ".csv"):
+            raise InputError(f"path {str(path)!r} must end in .json or .csv: rename it")
+        if not path.parent.is_dir():
+            raise InputError(
+                f"path {str(path)!r}: there is no folder {str(path.parent)!r}: make it"
+            )
+        if suffix == ".json":
+            text = json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n"
+        else:
+            stream = io.StringIO(newline="")
+            records = self._records()
+            writer = csv.DictWriter(stream, fieldnames=list(records[0]), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(records)
+            text = stream.getvalue()
+        _write(path, text)
+        return path
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> "Result":
+        """Reads what `save` wrote as .json.
+
+        Raises:
+          InputError: no such file, or not a saved result.
+        """
+        try:
+            saved = json.loads(Path(path).read_text(encoding="utf-8"))
+            floor = saved["floor"]
+            return cls(
+                {name: _estimate(fields) for name, fields in saved["metrics"].items()},
+                None if floor is None else {n: _estimate(fields) for n, fields in floor.items()},
+                saved["context"],
+            )
+        except OSError as error:
+            raise InputError(f"path {str(path)!r} cannot be read: {error.strerror}") from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise InputError(
+                f"path {str(path)!r} is not a saved result: give a .json that Result.save wrote"
+            ) from error
+
+
+def number(value: float) -> str:
+    """Four significant digits, without an exponent where one can do without."""
+    if not math.isfinite(value):
+        return "-" if math.isnan(value) else ("inf" if value > 0 else "-inf")
+    if value == 0.0 or 1e-4 <= abs(value) < 1e6:
+        digits = 4 if value == 0.0 else max(0, 3 - math.floor(math.log10(abs(value))))
+        return f"{value:.{min(digits, 6)}f}"
+    return f"{value:.2e}"
+
+
+def _interval(found: Estimate) -> str:
+    """The interval as text with its level."""
+    if not found.has_interval:
+        return "none"
+    return f"[{number(found.low)}, {number(found.high)}]"
+
+
+def _plain(value: Any) -> Any:
+    """Plain JSON types: arrays as lists, numbers that are not finite as None."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _estimate(fields: Mapping[str, Any]) -> Estimate:
+    """An estimate from its saved fields."""
+    restored = {key: math.nan if fields[key] is None else fields[key] for key in NUMBERS}
+    return Estimate(**(dict(fields) | restored))
+
+
+def _write(path: Path, text: str) -> None:
+    """Writes beside the target first, then renames, so that no half file is ever seen."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
+            stream.write(text)
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(name, 0o666 & ~mask)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise

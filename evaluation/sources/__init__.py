@@ -1,0 +1,124 @@
+"""Anything that yields images: `load_images` reads a data set, `open_source` takes any source."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from evaluation import datasets
+from evaluation.errors import InputError
+from evaluation.sources.images import Images
+from evaluation.sources.sampler import Sampler
+
+Source = str | os.PathLike | np.ndarray | Images | Sampler | Callable[[int, Any], Any]
+
+
+def load_images(
+    source: str,
+    split: str | None = None,
+    size_px: int | None = None,
+    skip_corrupt: bool = False,
+) -> Images:
+    """Reads a set of images by its name.
+
+    Args:
+      source: "folder:PATH", or the name of a built-in or any other TFDS data set, with an optional
+        split behind a colon ("digits:test").
+      split: the TFDS split; "train" if neither this nor the name says.
+      size_px: side of the square to crop and resize to; None keeps the size.
+      skip_corrupt: leave out files that cannot be decoded.
+
+    Raises:
+      InputError: it is unknown, empty, corrupt, or of differing sizes without `size_px`.
+    """
+    if source.startswith("folder:"):
+        from evaluation.sources import folder
+
+        return folder.read(source.removeprefix("folder:"), size_px, skip_corrupt)
+    from evaluation.quiet import import_tensorflow
+
+    import_tensorflow()
+    from evaluation.sources import tfds
+
+    name, _, named_split = source.partition(":")
+    return tfds.read(name, split or named_split or "train", size_px)
+
+
+def open_source(
+    source: Source, size_px: int | None = None, skip_corrupt: bool = False
+) -> Images | Sampler:
+    """Takes anything that yields images.
+
+    Args:
+      source: the path of a saved generator, of a training run that exported one, of a directory of
+        images, or of a .npy or .npz file; "folder:PATH"; a data set's name with an optional split
+        ("digits:test"); a uint8 array (n, H, W[, C]); `Images`; a function f(n, rng) -> images.
+      size_px: side of the square to crop and resize files to; None keeps the size.
+      skip_corrupt: leave out files that cannot be decoded.
+
+    Returns:
+      The images, or, where they are drawn on demand, a `Sampler`.
+
+    Raises:
+      InputError: there is nothing of that name, or it is empty, damaged, or of another form.
+    """
+    if isinstance(source, Images | Sampler):
+        return source
+    if isinstance(source, np.ndarray):
+        from evaluation.sources import arrays
+
+        return arrays.from_array(source)
+    if isinstance(source, str | os.PathLike):
+        return _open_name(os.fspath(source), size_px, skip_corrupt)
+    if callable(source):
+        from evaluation.sources import sampler
+
+        return sampler.from_function(source)
+    raise InputError(
+        f"a {type(source).__name__} is no source of images; give a path, a data set's name, a "
+        "uint8 array or a function f(n, rng)."
+    )
+
+
+def _open_name(name: str, size_px: int | None, skip_corrupt: bool) -> Images | Sampler:
+    from evaluation.sources import arrays, generator
+
+    path = Path(name)
+    if path.suffix in arrays.SUFFIXES:
+        return arrays.read(name)
+    if path.is_dir():
+        if generator.find(path):
+            return generator.load(path)
+        if (path / "config.yaml").is_file() or (path / "metrics.jsonl").is_file():
+            raise InputError(
+                f"{name} is a training run without an exported generator; let the training finish, "
+                "or give a generator's directory."
+            )
+        return load_images(f"folder:{name}", None, size_px, skip_corrupt)
+    if path.is_file():
+        raise InputError(
+            f"{name} is a file of unknown kind; give {' or '.join(arrays.SUFFIXES)}, or a "
+            "directory of images or of a generator."
+        )
+    if _looks_like_path(name):
+        raise InputError(
+            f"{name} does not exist; give a generator, a directory of images, or data."
+        )
+    return load_images(name, None, size_px, skip_corrupt)
+
+
+def _looks_like_path(name: str) -> bool:
+    """Whether a name with a separator is no "dataset/config"."""
+    if name.startswith("folder:") or os.sep not in name:
+        return False
+    base = name.split("/")[0]
+    if base in datasets.names():
+        return False
+    from evaluation.quiet import import_tensorflow
+
+    import_tensorflow()
+    import tensorflow_datasets
+
+    return base not in tensorflow_datasets.list_builders(with_community_datasets=False)

@@ -1,0 +1,101 @@
+"""generator.json: what a saved generator takes and gives, written beside its saved_model.pb."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pydantic
+
+from evaluation.errors import InputError
+
+FILE_NAME = "generator.json"
+FORMAT = 1
+REMEDY = "export the generator again, or write the file by hand (format 1, see the README)"
+
+
+class _Part(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="ignore", frozen=True)
+
+
+class Latents(_Part):
+    """The generator's input: dim numbers, each N(0, 1) or U(-1, 1)."""
+
+    dim: pydantic.PositiveInt
+    law: Literal["normal", "uniform"]
+
+
+class Labels(_Part):
+    """The classes of a conditional generator and the shares in which to draw them."""
+
+    classes: pydantic.PositiveInt
+    law: list[pydantic.NonNegativeFloat]
+
+    @pydantic.model_validator(mode="after")
+    def _shares(self) -> "Labels":
+        if len(self.law) != self.classes or abs(sum(self.law) - 1) > 1e-6:
+            raise ValueError("law must hold one share per class, together 1")
+        return self
+
+
+class ImageForm(_Part):
+    """The generator's output: (n, height, width, channels), floats in `range`."""
+
+    height: pydantic.PositiveInt
+    width: pydantic.PositiveInt
+    channels: Literal[1, 3]
+    range: tuple[float, float]
+    layout: Literal["NHWC"] = "NHWC"
+
+    @pydantic.model_validator(mode="after")
+    def _rising(self) -> "ImageForm":
+        if not self.range[0] < self.range[1]:
+            raise ValueError("range must be [low, high] with low < high")
+        return self
+
+
+class Data(_Part):
+    """What the generator was trained on."""
+
+    name: str
+    size_px: pydantic.PositiveInt | None = None
+    split: str = "train"
+
+
+class Contract(_Part):
+    """The whole of generator.json."""
+
+    format: Annotated[int, pydantic.Field(ge=1)]
+    model: str = "unknown"
+    signature: str = "serving_default"
+    latents: Latents
+    labels: Labels | None = None
+    images: ImageForm
+    data: Data | None = None
+    step: int | None = None
+    seed: int | None = None
+    averaged: bool | None = None
+    versions: dict[str, str] = {}
+
+
+def read(directory: Path) -> Contract:
+    """Reads and checks a generator.json.
+
+    Raises:
+      InputError: damaged, incomplete, or of a newer format.
+    """
+    path = directory / FILE_NAME
+    try:
+        content: Any = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is damaged ({error}); {REMEDY}.") from None
+    try:
+        contract = Contract.model_validate(content)
+    except pydantic.ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        field = ".".join(str(part) for part in first["loc"]) or "the whole"
+        raise InputError(f"{path} is damaged ({field}: {first['msg']}); {REMEDY}.") from None
+    if contract.format > FORMAT:
+        raise InputError(
+            f"{path} has format {contract.format}, this version reads {FORMAT}; update evaluation."
+        )
+    return contract

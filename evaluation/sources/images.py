@@ -1,0 +1,108 @@
+"""Images as arrays, and the conversions that every source shares."""
+
+import dataclasses
+import hashlib
+import tempfile
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from evaluation.errors import InputError
+
+IN_MEMORY_BYTES = 2 << 30  # larger sets lie in an unnamed temporary file, mapped into memory
+
+
+@dataclasses.dataclass(frozen=True)
+class Images:
+    """A set of images, all of one shape.
+
+    Attributes:
+      images: uint8, shape (n, H, W, C), 0..255, C in {1, 3}.
+      labels: int64, shape (n,), or None.
+      class_names: the labels' names in order; empty where there are no labels.
+      name: what the user called it, with its split ("digits:train").
+      skipped: files that could not be read and were skipped on request.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray | None
+    class_names: tuple[str, ...]
+    name: str
+    skipped: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def sha256(self) -> str:
+        """Hash of shape and content; the same for equal images whatever they were stored as."""
+        digest = hashlib.sha256(repr(self.images.shape).encode())
+        for start in range(0, len(self.images), 4096):
+            digest.update(np.ascontiguousarray(self.images[start : start + 4096]).tobytes())
+        return digest.hexdigest()
+
+
+def allocate(shape: tuple[int, ...]) -> np.ndarray:
+    """Room for uint8 images: in memory, or in a temporary file where they are many."""
+    if int(np.prod(shape)) <= IN_MEMORY_BYTES:
+        return np.empty(shape, np.uint8)
+    return np.memmap(tempfile.TemporaryFile(), np.uint8, "w+", shape=shape)
+
+
+def to_eight_bits(image: Image.Image) -> Image.Image:
+    """Any Pillow image as "L" or "RGB": upright, no palette, 16 bits scaled, alpha on white."""
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I;16") or image.mode == "I":
+        return Image.fromarray((np.asarray(image, np.int64) // 257).clip(0, 255).astype(np.uint8))
+    if image.mode in ("1", "L"):
+        return image.convert("L")
+    if image.mode in ("LA", "PA", "RGBA", "La", "RGBa", "P") or "transparency" in image.info:
+        gray = image.mode in ("LA", "La")
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, (255, 255, 255, 255))
+        image = Image.alpha_composite(white, image)
+        return image.convert("L" if gray else "RGB")
+    return image.convert("RGB")
+
+
+def resize(image: Image.Image, size_px: int) -> Image.Image:
+    """The middle square of an image, at size_px x size_px (Lanczos with antialias)."""
+    if image.size == (size_px, size_px):
+        return image
+    return ImageOps.fit(image, (size_px, size_px), Image.Resampling.LANCZOS)
+
+
+def as_array(image: Image.Image) -> np.ndarray:
+    """An "L" or "RGB" image as uint8 (H, W, C)."""
+    array = np.asarray(image)
+    return array[..., None] if array.ndim == 2 else array
+
+
+def check_not_empty(count: int, name: str, remedy: str) -> None:
+    """Raises InputError if `name` has no images."""
+    if count == 0:
+        raise InputError(f"{name} holds no images; {remedy}.")
+
+
+def resized(images: Images, size_px: int) -> Images:
+    """The middle squares of all images, at size_px x size_px."""
+    if images.images.shape[1:3] == (size_px, size_px):
+        return images
+    pixels = allocate((len(images), size_px, size_px, images.images.shape[-1]))
+    for row, image in enumerate(images.images):
+        picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+        pixels[row] = as_array(resize(picture, size_px))
+    return dataclasses.replace(images, images=pixels)
+
+
+def as_rgb(images: Images) -> Images:
+    """Gray images with their channel three times; RGB ones as they are."""
+    if images.images.shape[-1] == 3:
+        return images
+    return dataclasses.replace(images, images=np.repeat(images.images, 3, axis=-1))
+
+
+def rows(images: Images, index: np.ndarray) -> Images:
+    """The images at `index`, with their labels."""
+    labels = None if images.labels is None else images.labels[index]
+    return dataclasses.replace(images, images=images.images[index], labels=labels)

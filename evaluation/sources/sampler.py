@@ -1,0 +1,130 @@
+"""Images that are drawn on demand: what a generator, or a Python function, becomes."""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from evaluation.errors import InputError
+from evaluation.sources.images import Images, allocate
+
+BATCH_IMAGES = 64  # fixed: how many are drawn at once must not depend on how many are asked for
+RANGE_TOLERANCE = 1e-3  # of half the range's width; beyond it a value is refused, within it clipped
+
+Progress = Callable[[str, int, int], None]  # (stage, done, total)
+
+
+@dataclasses.dataclass(frozen=True)
+class Sampler:
+    """A source of as many images as one likes.
+
+    Attributes:
+      batches: seed -> endless iterator over uint8 images (batch, H, W, C).
+      name: what the user called it.
+      contract: what is known of the generator (generator.json); empty for a function.
+      inferred: what of the contract was not declared but inferred, in words.
+      run_dir: the training run that made it, where its logs are beside it.
+    """
+
+    batches: Callable[[int], Iterator[np.ndarray]]
+    name: str
+    contract: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    inferred: tuple[str, ...] = ()
+    run_dir: Path | None = None
+
+    def sample(self, n: int, seed: int = 0, progress: Progress | None = None) -> Images:
+        """The first n images of the stream that `seed` starts; a smaller n gives a prefix of them.
+
+        Raises:
+          InputError: n < 1; images of another shape or range than declared, or not finite.
+        """
+        if n < 1:
+            raise InputError(f"n = {n}: give the number of images to draw, at least 1.")
+        images, done = None, 0
+        for batch in self.batches(seed):
+            if images is None:
+                images = allocate((n, *batch.shape[1:]))
+            if batch.shape[1:] != images.shape[1:]:
+                raise InputError(
+                    f"{self.name} returned images of {_size(batch)} after images of "
+                    f"{_size(images)}; all must have one shape."
+                )
+            images[done : done + len(batch)] = batch[: n - done]
+            done = min(done + len(batch), n)
+            if progress:
+                progress("drawing images", done, n)
+            if done == n:
+                break
+        assert images is not None
+        return Images(images, None, (), self.name)
+
+
+def from_function(function: Callable[[int, np.random.Generator], Any], name: str = "") -> Sampler:
+    """A Python function as a source.
+
+    Args:
+      function: f(n, rng) -> n images, shape (n, H, W, C) or (n, H, W): uint8, or float in [-1, 1].
+      name: shown in tables; the function's own name if empty.
+    """
+    name = name or getattr(function, "__name__", type(function).__name__)
+
+    def batches(seed: int) -> Iterator[np.ndarray]:
+        rng = np.random.default_rng(seed)
+        while True:
+            images = np.asarray(function(BATCH_IMAGES, rng))
+            images = images[..., None] if images.ndim == 3 else images
+            check_form(images, name)
+            if len(images) != BATCH_IMAGES:
+                raise InputError(
+                    f"{name}(n={BATCH_IMAGES}, rng) returned {len(images)} images; it must give n."
+                )
+            yield images if images.dtype == np.uint8 else to_uint8(images, (-1.0, 1.0), name)
+
+    return Sampler(batches, name)
+
+
+def check_form(images: np.ndarray, name: str) -> None:
+    """Raises InputError unless `images` is (n, H, W, C) with 1 or 3 channels, uint8 or float."""
+    if images.ndim != 4 or images.shape[-1] not in (1, 3):
+        raise InputError(
+            f"{name} has shape {images.shape}; images are (n, H, W) or (n, H, W, C), C = 1 or 3."
+        )
+    if images.dtype != np.uint8 and not np.issubdtype(images.dtype, np.floating):
+        raise InputError(
+            f"{name} is {images.dtype}; images are uint8 in 0..255 or float in [-1, 1]."
+        )
+
+
+def to_uint8(images: np.ndarray, value_range: tuple[float, float], name: str) -> np.ndarray:
+    """Float images in value_range as uint8, round((x - low) / (high - low) * 255).
+
+    Args:
+      images: float, any shape.
+      value_range: (low, high), the declared range.
+      name: the source, for the error.
+
+    Raises:
+      InputError: values that are not finite, or outside the range by more than RANGE_TOLERANCE.
+    """
+    low, high = value_range
+    finite = np.isfinite(images)
+    if not finite.all():
+        raise InputError(
+            f"{name} returned values that are not finite ({np.sum(~finite)} of {images.size} in "
+            "one batch); its weights are damaged or it diverged: take an earlier checkpoint."
+        )
+    margin = RANGE_TOLERANCE * (high - low) / 2
+    outside = np.sum((images < low - margin) | (images > high + margin))
+    if outside:
+        raise InputError(
+            f"{name} returned {outside} of {images.size} values outside its declared range "
+            f"[{low:g}, {high:g}] ({images.min():.4g} to {images.max():.4g}); correct the range."
+        )
+    scaled = (images.astype(np.float64) - low) / (high - low) * 255
+    return np.rint(scaled.clip(0, 255)).astype(np.uint8)
+
+
+def _size(images: np.ndarray) -> str:
+    return " x ".join(str(side) for side in images.shape[1:])

@@ -1,0 +1,177 @@
+"""What a run is made of, from the command line to `config.yaml` in the run's directory."""
+
+import difflib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import pydantic
+import yaml
+from pydantic import Field
+
+from evaluation import InputError
+
+Item = TypeVar("Item")
+
+
+def _split(value: Any) -> Any:
+    if isinstance(value, str):
+        return tuple(part for part in value.split(",") if part and part != "none")
+    return value
+
+
+Names = Annotated[tuple[Item, ...], pydantic.BeforeValidator(_split)]
+"""Several words in one setting: "color,cutout"; "none" or nothing for no word."""
+
+
+class ModelConfig(pydantic.BaseModel):
+    """The base of every model's `Config`: frozen, and closed to unknown keys."""
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class RunConfig(pydantic.BaseModel):
+    """Everything that says what a run computes, and how it is carried out."""
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
+
+    # What is computed: a run directory belongs to one choice of these.
+    model: str = "gan"
+    data: str = "digits"
+    size_px: int | None = Field(None, ge=8, le=256)
+    batch_size: int = Field(64, ge=2)
+    seed: int = Field(0, ge=0, lt=2**31)
+    skip_corrupt: bool = False
+    settings: dict[str, Any] = Field(default_factory=dict)
+    # How: these may change when a run is resumed.
+    steps: int = Field(2000, ge=1)
+    strategy: Literal["auto", "one-device", "mirrored", "multi-worker", "tpu"] = "auto"
+    logical_cpus: int = Field(1, ge=1)
+    log_every_steps: int = Field(100, ge=1)
+    checkpoint_every_steps: int = Field(500, ge=1)
+    sample_every_steps: int = Field(500, ge=1)
+    evaluate_every_steps: int = Field(500, ge=0)
+    best_by: Literal["fid", "kid"] = "fid"
+    keep: int = Field(3, ge=1)
+
+
+MAY_CHANGE = (
+    "steps",
+    "strategy",
+    "logical_cpus",
+    "log_every_steps",
+    "checkpoint_every_steps",
+    "sample_every_steps",
+    "evaluate_every_steps",
+    "best_by",
+    "keep",
+)
+
+
+def parse_settings(pairs: tuple[str, ...]) -> dict[str, str]:
+    """("loss=hinge", ...) -> {"loss": "hinge", ...}.
+
+    Raises:
+      InputError: a pair without "=", or a key given twice.
+    """
+    settings: dict[str, str] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise InputError(f"--set {pair!r}: write it as KEY=VALUE, e.g. --set loss=hinge.")
+        if key in settings:
+            raise InputError(f"--set {key}: given twice; give it once.")
+        settings[key] = value
+    return settings
+
+
+def make_model_config(
+    config_class: type[ModelConfig], settings: Mapping[str, Any], model: str
+) -> ModelConfig:
+    """Checks a model's settings.
+
+    Raises:
+      InputError: an unknown key (with the nearest), a value of the wrong type or out of range.
+    """
+    for key in settings:
+        if key not in config_class.model_fields:
+            near = difflib.get_close_matches(key, config_class.model_fields, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"see `gantf models {model}`."
+            raise InputError(f"--set {key}: the model {model!r} has no such setting; {hint}")
+    try:
+        return config_class(**settings)
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        message = first["msg"].removeprefix("Value error, ")
+        if not first["loc"]:
+            raise InputError(f"--set: {message}.") from None
+        key = str(first["loc"][0])
+        raise InputError(
+            f"--set {key}={settings[key]}: {message[0].lower()}{message[1:]} "
+            f"({config_class.model_fields[key].description}; default "
+            f"{config_class.model_fields[key].default!r})."
+        ) from None
+
+
+def make_run_config(**values: Any) -> RunConfig:
+    """Checks the run's own options.
+
+    Raises:
+      InputError: a value out of range, named as the option that gives it.
+    """
+    try:
+        return RunConfig(**values)
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        option = "--" + str(first["loc"][0]).removesuffix("_px").removesuffix("_steps")
+        option = option.replace("_", "-")
+        message = first["msg"][0].lower() + first["msg"][1:]
+        raise InputError(f"{option} {first['input']}: {message}.") from None
+
+
+def save(config: RunConfig, run_dir: Path) -> None:
+    """Writes `config.yaml`, whole or not at all."""
+    temporary = run_dir / ".config.yaml.tmp"
+    temporary.write_text(yaml.safe_dump(config.model_dump(), sort_keys=False))
+    os.replace(temporary, run_dir / "config.yaml")
+
+
+def load(run_dir: Path) -> RunConfig:
+    """Reads the configuration of a run.
+
+    Raises:
+      InputError: there is no run, or its file is damaged.
+    """
+    path = run_dir / "config.yaml"
+    if not path.is_file():
+        raise InputError(f"{run_dir} is no run directory: it has no config.yaml; train one first.")
+    try:
+        return RunConfig(**yaml.safe_load(path.read_text()))
+    except (yaml.YAMLError, TypeError, pydantic.ValidationError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{path} is damaged ({reason}); restore it or start a new run.") from None
+
+
+def check_same_run(old: RunConfig, new: RunConfig, run_dir: Path) -> None:
+    """Refuses to continue a run with another configuration.
+
+    Raises:
+      InputError: names the fields that differ.
+    """
+    before, after = old.model_dump(), new.model_dump()
+    pairs = [
+        (name, before[name], after[name])
+        for name in before
+        if name not in MAY_CHANGE and name != "settings"
+    ]
+    keys = sorted({*before["settings"], *after["settings"]})
+    pairs += [
+        (f"set {key}", before["settings"].get(key), after["settings"].get(key)) for key in keys
+    ]
+    changed = [f"{name} was {was}, now {now}" for name, was, now in pairs if was != now]
+    if changed:
+        raise InputError(
+            f"{run_dir} holds a run of another configuration ({'; '.join(changed)}); "
+            "give the same options to continue it, or another --run-dir."
+        )

@@ -1,0 +1,41 @@
+"""Images side by side in one PNG."""
+
+import math
+import os
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+SMALLEST_SIDE_PX = (
+    512  # small images are enlarged by a whole factor until the grid is about so wide
+)
+
+
+def to_uint8(images: np.ndarray) -> np.ndarray:
+    """Images in [-1, 1] -> uint8 0..255, rounded; tanh cannot leave the range."""
+    return np.rint((np.asarray(images, np.float64) + 1.0) * 127.5).astype(np.uint8)
+
+
+def save(images: np.ndarray, path: Path) -> None:
+    """Writes images (n, H, W, C) in [-1, 1] as one nearly square grid, atomically."""
+    images = to_uint8(images)
+    count, height, width, channels = images.shape
+    columns = math.ceil(math.sqrt(count))
+    rows = math.ceil(count / columns)
+    gap = 1
+    canvas = np.full(
+        (rows * (height + gap) - gap, columns * (width + gap) - gap, channels), 255, np.uint8
+    )
+    for place, image in enumerate(images):
+        top, left = place // columns * (height + gap), place % columns * (width + gap)
+        canvas[top : top + height, left : left + width] = image
+    picture = Image.fromarray(canvas[..., 0] if channels == 1 else canvas)
+    factor = max(1, round(SMALLEST_SIDE_PX / max(picture.size)))
+    picture = picture.resize(
+        (picture.width * factor, picture.height * factor), Image.Resampling.NEAREST
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp")
+    picture.save(temporary, format="PNG")
+    os.replace(temporary, path)

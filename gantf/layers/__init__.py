@@ -1,0 +1,1 @@
+"""Small Keras layers that the networks share."""

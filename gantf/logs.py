@@ -1,0 +1,117 @@
+"""Where a run tells what happens: `metrics.jsonl`, TensorBoard, and the terminal."""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+METRICS_FILE = "metrics.jsonl"
+LINE_EVERY_SECONDS = 10.0  # without a terminal, a line of progress at the most so often
+
+
+class RunLog:
+    """Writes each record to `metrics.jsonl` (a JSON object a line) and to TensorBoard."""
+
+    def __init__(self, run_dir: Path, first_step: int):
+        """Opens the log of a run that goes on at `first_step`: later lines, of lost work, go."""
+        path = run_dir / METRICS_FILE
+        kept = [line for line in read(run_dir) if line["step"] <= first_step]
+        temporary = path.with_name(f".{path.name}.tmp")
+        temporary.write_text("".join(json.dumps(line) + "\n" for line in kept))
+        os.replace(temporary, path)
+        self.windows = [line for line in kept if "generator/loss" in line]
+        self._file = open(path, "a", buffering=1)  # noqa: SIM115  closed by `close`
+        self._summaries = tf.summary.create_file_writer(str(run_dir / "tensorboard"))
+
+    def write(self, step: int, values: Mapping[str, Any]) -> None:
+        """Adds one record; numbers go to TensorBoard too."""
+        self._file.write(json.dumps({"step": step, **values}) + "\n")
+        with self._summaries.as_default():
+            for name, value in values.items():
+                if isinstance(value, float):
+                    tf.summary.scalar(name, value, step=step)
+
+    def write_window(self, step: int, values: Mapping[str, float]) -> None:
+        """Adds the means of a log window, which the alarms look back on."""
+        self.write(step, values)
+        self.windows.append({"step": step, **values})
+
+    def flush(self) -> None:
+        """Brings all to disk: before a checkpoint that says it has been written."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._summaries.flush()
+
+    def close(self) -> None:
+        """Ends both files."""
+        self.flush()
+        self._file.close()
+        self._summaries.close()
+
+
+def read(run_dir: Path) -> list[dict[str, Any]]:
+    """The records of a run; a last line that was cut off by a crash is left out."""
+    path = run_dir / METRICS_FILE
+    if not path.is_file():
+        return []
+    records = []
+    for line in path.read_text().splitlines():
+        try:
+            records.append(json.loads(line))
+        except json.JSONDecodeError:
+            break
+    return records
+
+
+class Terminal:
+    """Progress and messages on stderr: a bar on a terminal, plain lines elsewhere."""
+
+    def __init__(self):
+        self._console = Console(stderr=True, soft_wrap=True, highlight=False)
+        self._progress: Progress | None = None
+        self._last_line = time.monotonic()
+
+    def say(self, message: str) -> None:
+        """Prints one line, above the bar where there is one."""
+        if self._console.is_terminal:
+            self._console.print(message, markup=False)
+        else:
+            print(message, file=sys.stderr, flush=True)
+
+    @contextmanager
+    def progress(self, step: int, steps: int) -> Iterator[None]:
+        """Shows a bar while the block runs."""
+        if not self._console.is_terminal:
+            yield
+            return
+        columns = (
+            TextColumn("step {task.completed}/{task.total}"),
+            BarColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=self._console, transient=True) as self._progress:
+            self._progress.add_task("", completed=step, total=steps, rate="")
+            yield
+        self._progress = None
+
+    def advance(self, step: int, steps: int, images_per_second: float, batch_size: int) -> None:
+        """Tells how far the run is."""
+        if self._progress is not None:
+            self._progress.update(
+                self._progress.task_ids[0],
+                completed=step,
+                rate=f"{images_per_second:,.0f} images/s",
+            )
+        elif time.monotonic() - self._last_line >= LINE_EVERY_SECONDS or step == steps:
+            self._last_line = time.monotonic()
+            left = (steps - step) * batch_size / images_per_second if images_per_second else 0.0
+            self.say(f"step {step}/{steps}, {images_per_second:,.0f} images/s, {left:.0f} s left")

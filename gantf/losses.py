@@ -1,0 +1,143 @@
+"""Adversarial losses, one value per example. The one place that imports TF-GAN."""
+
+import sys
+import types
+import warnings
+from collections.abc import Callable
+from typing import Literal, get_args
+
+import tensorflow as tf
+
+Name = Literal["minimax", "non_saturating", "least_squares", "hinge", "wasserstein", "relativistic"]
+NAMES = get_args(Name)
+SMOOTHABLE = ("minimax", "non_saturating", "least_squares")  # where the real label is a number
+_TFGAN_NAMES = {"non_saturating": "modified", "hinge": "wasserstein_hinge"}
+
+
+def _import_tfgan():
+    """Imports TF-GAN's losses, which still ask for the estimators that TensorFlow dropped."""
+    stand_in = types.ModuleType("tensorflow_gan.python.estimator")
+    stand_in.__all__ = []  # type: ignore[attr-defined]
+    sys.modules.setdefault(stand_in.__name__, stand_in)
+    tf.estimator = types.SimpleNamespace(SessionRunHook=object)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about distutils, by the libraries that TF-GAN imports
+            import tensorflow_gan
+    finally:
+        del tf.estimator
+    return tensorflow_gan.losses.wargs
+
+
+_tfgan = _import_tfgan()
+
+
+def discriminator_loss(
+    name: str, real_logits: tf.Tensor, fake_logits: tf.Tensor, label_smoothing: float = 0.0
+) -> tf.Tensor:
+    """What the discriminator (the critic, for "wasserstein") minimises.
+
+    | name | per example, with r = D(x), f = D(G(z)) |
+    |---|---|
+    | minimax, non_saturating | -log sigmoid(r) - log(1 - sigmoid(f)) |
+    | least_squares | (r - 1)^2 / 2 + f^2 / 2 |
+    | hinge | max(0, 1 - r) + max(0, 1 + f) |
+    | wasserstein | f - r |
+    | relativistic | -log sigmoid(r - mean f) - log(1 - sigmoid(f - mean r)) |
+
+    Args:
+      name: one of `NAMES`.
+      real_logits: D(x), float, shape (batch,) or (batch, ..., 1); unbounded.
+      fake_logits: D(G(z)), same shape and dtype as `real_logits`.
+      label_smoothing: in [0, 1); the losses of `SMOOTHABLE` then ask less than 1 of the real.
+
+    Returns:
+      Tensor of shape (batch,); patches are averaged, the batch is not.
+
+    Raises:
+      ValueError: the static shapes differ, or the loss has no label to smooth.
+
+    Source:
+      Goodfellow et al. 2014, arXiv:1406.2661; Mao et al. 2017, arXiv:1611.04076; Lim & Ye 2017,
+      arXiv:1705.02894; Arjovsky et al. 2017, arXiv:1701.07875; Jolicoeur-Martineau 2018,
+      arXiv:1807.00734, equation 7.
+    """
+    _check(name, real_logits, fake_logits)
+    if label_smoothing and name not in SMOOTHABLE:
+        raise ValueError(f"label_smoothing has no meaning for the loss {name!r}")
+    if name == "relativistic":
+        real_against, fake_against = _relative(real_logits, fake_logits)
+        return _per_example(tf.nn.softplus(-real_against) + tf.nn.softplus(fake_against))
+    options = {}
+    if name == "least_squares":
+        options = {"real_label": 1.0 - label_smoothing}
+    elif name in SMOOTHABLE:
+        options = {"label_smoothing": label_smoothing}
+    loss = _from_tfgan(name, "discriminator")
+    return _per_example(loss(real_logits, fake_logits, **options))
+
+
+def generator_loss(name: str, real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:
+    """What the generator minimises.
+
+    | name | per example, with r = D(x), f = D(G(z)) |
+    |---|---|
+    | minimax | log(1 - sigmoid(f)) |
+    | non_saturating | -log sigmoid(f) |
+    | least_squares | (f - 1)^2 / 2 |
+    | hinge, wasserstein | -f |
+    | relativistic | -log sigmoid(f - mean r) - log(1 - sigmoid(r - mean f)) |
+
+    Args:
+      name: one of `NAMES`.
+      real_logits: D(x), float, shape (batch,) or (batch, ..., 1); read by "relativistic" alone.
+      fake_logits: D(G(z)), same shape and dtype as `real_logits`.
+
+    Returns:
+      Tensor of shape (batch,); patches are averaged, the batch is not.
+
+    Raises:
+      ValueError: the static shapes differ.
+
+    Source: as for `discriminator_loss`.
+    """
+    _check(name, real_logits, fake_logits)
+    if name == "relativistic":
+        real_against, fake_against = _relative(real_logits, fake_logits)
+        return _per_example(tf.nn.softplus(-fake_against) + tf.nn.softplus(real_against))
+    if name == "minimax":  # TF-GAN adds a constant to the paper's log(1 - D)
+        return _per_example(-tf.nn.softplus(fake_logits))
+    # The hinge and the Wasserstein generator are the same: TF-GAN gives both.
+    return _per_example(_from_tfgan(name, "generator")(fake_logits))
+
+
+def _from_tfgan(name: str, side: str) -> Callable[..., tf.Tensor]:
+    function = getattr(_tfgan, f"{_TFGAN_NAMES.get(name, name)}_{side}_loss")
+
+    def loss(*logits: tf.Tensor, **options: float) -> tf.Tensor:
+        none = tf.compat.v1.losses.Reduction.NONE
+        return function(*logits, reduction=none, loss_collection=None, **options)
+
+    return loss
+
+
+def _relative(real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Each logit less the mean of the other side, over the global batch."""
+    means = [tf.reduce_mean(fake_logits), tf.reduce_mean(real_logits)]
+    context = tf.distribute.get_replica_context()
+    if context and context.num_replicas_in_sync > 1:
+        means = context.all_reduce(tf.distribute.ReduceOp.MEAN, means)
+    return real_logits - means[0], fake_logits - means[1]
+
+
+def _check(name: str, real_logits: tf.Tensor, fake_logits: tf.Tensor) -> None:
+    if name not in NAMES:
+        raise ValueError(f"loss must be one of {', '.join(NAMES)}; got {name!r}")
+    if not real_logits.shape.is_compatible_with(fake_logits.shape):
+        raise ValueError(
+            f"real_logits {real_logits.shape} and fake_logits {fake_logits.shape} differ in shape"
+        )
+
+
+def _per_example(values: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_mean(values, axis=list(range(1, values.shape.rank)))

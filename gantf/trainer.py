@@ -1,0 +1,267 @@
+"""The loop of a training: data, steps, log, samples, checkpoints, resume."""
+
+import dataclasses
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import tensorflow as tf
+
+import evaluation
+from evaluation import InputError
+from gantf import (
+    batches,
+    checkpoints,
+    config,
+    diagnostics,
+    export,
+    grids,
+    scoring,
+    strategies,
+)
+from gantf import step as steps_of
+from gantf.game import DataSpec, Game
+from gantf.logs import RunLog, Terminal
+
+VISIT_SECONDS = 5.0  # how long the compiled loop may run before the host looks in
+GRID_IMAGES = 64
+
+
+class DivergedError(Exception):
+    """A loss or gradient is no longer finite; the message names the step and the player."""
+
+
+@dataclasses.dataclass
+class Progress:
+    """Where a run is: what changes from visit to visit and is not a variable of the game."""
+
+    step: int
+    window_steps: int
+    window_sums: np.ndarray
+    metrics: dict[str, float]
+
+
+class Stop:
+    """Set by the first Ctrl-C (SIGINT); the second stops at once."""
+
+    requested = False
+
+
+def train(run: config.RunConfig, run_dir: Path, model: ModuleType, settings, terminal: Terminal):
+    """Trains, or goes on with, the run of a directory; exports the generator at the end.
+
+    Args:
+      run: the checked configuration; `settings` resolved in it.
+      run_dir: where the run lives.
+      model: the module of the model.
+      settings: its `Config`.
+      terminal: where to tell how it goes.
+
+    Returns:
+      Whether all steps are done: False after Ctrl-C.
+
+    Raises:
+      InputError: the data, the strategy or the directory do not fit.
+      DivergedError: a loss or a gradient is not finite.
+    """
+    strategy = strategies.make(run.strategy, run.logical_cpus)
+    _check_batch(run.batch_size, strategy.num_replicas_in_sync)
+    images = evaluation.load_images(run.data, "train", run.size_px, run.skip_corrupt)
+    for skipped in images.skipped:
+        terminal.say(f"skipped corrupt file {skipped}")
+    data = DataSpec(images.images.shape[1:], images.class_names)
+    _claim(run, run_dir)
+    with strategy.scope():
+        game = build(model, settings, data, run.seed)
+    progress = _resume(run_dir, game, terminal)
+    if progress.step >= run.steps:
+        terminal.say(f"{run_dir} is at step {progress.step} already; a larger --steps goes on.")
+        return True
+    terminal.say(
+        f"training {run.model} on {images.name} ({len(images)} images of "
+        f"{' x '.join(map(str, data.image_shape))}) in batches of {run.batch_size}, "
+        f"{run.batch_size // strategy.num_replicas_in_sync} on each of "
+        f"{strategy.num_replicas_in_sync}; run directory {run_dir}"
+    )
+    log = RunLog(run_dir, progress.step)
+    try:
+        with _interruptible(terminal) as stop, terminal.progress(progress.step, run.steps):
+            _loop(run, run_dir, strategy, game, data, images, progress, log, terminal, stop)
+    finally:
+        log.close()
+    if stop.requested:
+        terminal.say(
+            f"stopped and saved at step {progress.step}; the same command goes on from there"
+        )
+        return False
+    export.save(game, run, progress.step, run_dir)
+    return True
+
+
+def build(model: ModuleType, settings, data: DataSpec, seed: int) -> Game:
+    """The model's game; what it cannot build is the user's choice of data or settings."""
+    try:
+        return model.build(settings, data, seed)
+    except ValueError as error:
+        raise InputError(f"{error}.") from error
+
+
+def _loop(run, run_dir, strategy, game, data, images, progress, log, terminal, stop) -> None:
+    """Visits the compiled loop until all steps are done or a stop is asked for."""
+    compiled = steps_of.make_steps(game, strategy, run.batch_size, run.seed)
+    iterator = iter(
+        strategy.distribute_datasets_from_function(
+            batches.make_dataset(
+                images.images,
+                images.labels,
+                run.seed,
+                run.batch_size,
+                progress.step * game.batches_per_step,
+            )
+        )
+    )
+    score = None
+    latents = scoring.draw_latents(game, GRID_IMAGES, np.random.default_rng([run.seed, 0x641D]))
+    if progress.step == 0:
+        grids.save(scoring.sample(game, latents), _grid_path(run_dir, 0))
+    seconds_per_step, window_seconds = VISIT_SECONDS, 0.0
+    while progress.step < run.steps and not stop.requested:
+        count = min(_until_next_event(run, progress.step), int(VISIT_SECONDS / seconds_per_step))
+        count = max(count, 1)
+        started = time.perf_counter()
+        _visit(compiled, game, iterator, progress, count)
+        elapsed = time.perf_counter() - started
+        seconds_per_step, window_seconds = elapsed / count, window_seconds + elapsed
+        done = progress.step
+        terminal.advance(done, run.steps, run.batch_size / seconds_per_step, run.batch_size)
+        if done % run.log_every_steps == 0:
+            _log_window(compiled.names, progress, run, log, terminal, window_seconds)
+            window_seconds = 0.0
+        if _due(done, run.sample_every_steps, run.steps):
+            grids.save(scoring.sample(game, latents), _grid_path(run_dir, done))
+        progress.metrics = {}
+        if run.evaluate_every_steps and _due(done, run.evaluate_every_steps, run.steps):
+            score = score or scoring.make_scorer(game, images, run.data, run.seed)
+            progress.metrics = score()
+            log.write(done, progress.metrics)
+        if _due(done, run.checkpoint_every_steps, run.steps) or stop.requested:
+            _save(run, run_dir, game, data, progress, log)
+
+
+def _visit(compiled, game: Game, iterator, progress: Progress, count: int) -> None:
+    """Runs `count` steps on the devices and takes in what they logged."""
+    sums, fault = compiled.run(
+        iterator,
+        tf.constant(progress.step, tf.int64),
+        tf.constant(count, tf.int64),
+        tf.constant(progress.window_sums, tf.float32),
+        tf.constant(steps_of.ALL_FINITE, tf.int64),
+    )
+    if int(fault) != steps_of.ALL_FINITE:
+        step, player = steps_of.where(int(fault), game)
+        raise DivergedError(
+            f"the loss or gradient of the {player} was not finite at step {step + 1}; the last "
+            "good checkpoint is kept; try a lower learning rate or a larger penalty weight"
+        )
+    progress.step += count
+    progress.window_steps += count
+    progress.window_sums = sums.numpy()
+
+
+def _log_window(names, progress: Progress, run, log: RunLog, terminal, seconds: float) -> None:
+    means = progress.window_sums[: len(names)] / progress.window_steps
+    values = {name: float(mean) for name, mean in zip(names, means, strict=True)}
+    values["images_per_second"] = progress.window_steps * run.batch_size / max(seconds, 1e-9)
+    log.write_window(progress.step, values)
+    for alarm in diagnostics.alarms(log.windows):
+        log.write(progress.step, {"warning": alarm.message})
+        terminal.say(f"warning at step {progress.step}: {alarm.message}")
+    progress.window_steps = 0
+    progress.window_sums = np.zeros_like(progress.window_sums)
+
+
+def _save(run, run_dir: Path, game: Game, data: DataSpec, progress, log: RunLog) -> None:
+    log.flush()
+    meta = {
+        "window_steps": progress.window_steps,
+        "window_sums": [float(value) for value in progress.window_sums],
+        "metrics": progress.metrics,
+        "data": dataclasses.asdict(data),
+    }
+    values = checkpoints.values_of(game.variables())
+    try:
+        checkpoints.save(run_dir, checkpoints.Checkpoint(progress.step, values, meta))
+    except FloatingPointError as error:
+        raise DivergedError(f"{error}; the last good checkpoint is kept") from None
+    checkpoints.prune(run_dir, run.keep, run.best_by)
+
+
+def _resume(run_dir: Path, game: Game, terminal: Terminal) -> Progress:
+    checkpoint, damaged = checkpoints.newest(run_dir)
+    for path, reason in damaged:
+        terminal.say(f"{path} is damaged ({reason}); falling back to the checkpoint before it")
+        path.rename(path.with_suffix(".npz.damaged"))
+    if checkpoint is None:
+        return Progress(0, 0, np.zeros(steps_of.LOG_WIDTH, np.float32), {})
+    checkpoints.restore(checkpoint, game.variables())
+    terminal.say(f"going on from step {checkpoint.step} of {run_dir}")
+    sums = np.array(checkpoint.meta["window_sums"], np.float32)
+    return Progress(checkpoint.step, checkpoint.meta["window_steps"], sums, {})
+
+
+def _claim(run: config.RunConfig, run_dir: Path) -> None:
+    """Makes the directory this run's, or checks that it is."""
+    if (run_dir / "config.yaml").exists():
+        config.check_same_run(config.load(run_dir), run, run_dir)
+    elif run_dir.exists() and (not run_dir.is_dir() or any(run_dir.iterdir())):
+        raise InputError(f"--run-dir {run_dir} holds other things; give a new or empty directory.")
+    run_dir.mkdir(parents=True, exist_ok=True)
+    config.save(run, run_dir)
+
+
+def _check_batch(batch_size: int, replicas: int) -> None:
+    if batch_size % replicas:
+        below = batch_size - batch_size % replicas
+        near = " or ".join(str(size) for size in (below, below + replicas) if size)
+        raise InputError(
+            f"--batch-size {batch_size} does not divide among {replicas} replicas; use {near}."
+        )
+
+
+def _due(step: int, every: int, last: int) -> bool:
+    return step % every == 0 or step == last
+
+
+def _until_next_event(run: config.RunConfig, step: int) -> int:
+    periods = (
+        run.log_every_steps,
+        run.checkpoint_every_steps,
+        run.sample_every_steps,
+        run.evaluate_every_steps or run.steps,
+    )
+    return min(run.steps - step, *(every - step % every for every in periods))
+
+
+def _grid_path(run_dir: Path, step: int) -> Path:
+    return run_dir / "samples" / f"step-{step:08d}.png"
+
+
+@contextmanager
+def _interruptible(terminal: Terminal) -> Iterator[Stop]:
+    stop = Stop()
+
+    def handle(signum, frame):
+        if stop.requested:
+            raise KeyboardInterrupt
+        stop.requested = True
+        terminal.say("stopping after the steps under way; Ctrl-C again stops at once, unsaved")
+
+    usual = signal.signal(signal.SIGINT, handle)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, usual)

@@ -1,0 +1,22 @@
+"""Shared by all tests: TensorFlow with two logical CPUs, and a scratch place for data."""
+
+import os
+import tempfile
+
+os.environ["TFDS_DATA_DIR"] = os.environ.get("GANTF_TEST_DATA_DIR") or tempfile.mkdtemp("-tfds")
+os.environ["MPLBACKEND"] = "Agg"
+
+import pytest
+
+from evaluation import import_tensorflow
+
+
+@pytest.fixture(scope="session")
+def tf():
+    """TensorFlow, deterministic, with two logical CPUs for the tests of several replicas."""
+    tensorflow = import_tensorflow()
+    cpu = tensorflow.config.list_physical_devices("CPU")[0]
+    two = [tensorflow.config.LogicalDeviceConfiguration()] * 2
+    tensorflow.config.set_logical_device_configuration(cpu, two)
+    tensorflow.config.experimental.enable_op_determinism()
+    return tensorflow

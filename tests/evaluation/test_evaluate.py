@@ -1,0 +1,203 @@
+"""`evaluate` gives what `measure` gives on the same features, whatever the images came as."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from evaluation import InputError, Result, evaluate, extract, measure
+
+pytestmark = pytest.mark.usefixtures("tf")
+QUICK = ("kid", "precision", "coverage")
+
+
+def numbers(result):
+    return {name: (e.value, e.low, e.high, e.n_real, e.n_fake) for name, e in result.items()}
+
+
+@pytest.fixture(scope="module")
+def judged(tanh_generator):
+    return evaluate(tanh_generator)
+
+
+def test_defaults_come_from_the_generator(judged, digits):
+    context = judged.context
+    assert (context["reference"], context["features"]["name"]) == ("digits:train", "digits")
+    assert context["floor"] == ["digits:train", "digits:test"]
+    assert context["n"] == judged["fid"].n_fake == len(digits["test"])
+    assert context["step"] == 20
+    assert context["images"]["real"]["sha256"] == digits["train"].sha256
+    assert set(judged) > {"fid", "kid", "precision", "recall", "modes", "inception_score"}
+    assert list(judged.floor) == list(judged)
+
+
+def test_floor_is_real_train_against_real_test(judged, digits):
+    real, held_out = (extract(digits[split], "digits") for split in ("train", "test"))
+    expected = measure(
+        real.features,
+        held_out.features,
+        list(judged),
+        real_logits=real.logits,
+        fake_logits=held_out.logits,
+    )
+    assert numbers(judged.floor) == numbers(expected)
+
+
+def test_held_out_images_score_the_floor(digits):
+    result = evaluate("digits:test", "digits", metrics=("fid", *QUICK))
+    assert numbers(result) == numbers(result.floor)
+    assert result.context["fid_plain_over_floor"] == 1
+
+
+def test_plain_fid_is_compared_with_the_floor_at_equal_n(judged, tanh_generator):
+    plain, floor = (of["fid"].details["plain"] for of in (judged, judged.floor))
+    assert judged.context["fid_plain_over_floor"] == pytest.approx(plain / floor, rel=1e-12)
+    fewer = evaluate(tanh_generator, metrics=["fid"], n=200)
+    assert (fewer["fid"].n_fake, fewer.floor["fid"].n_fake) == (200, 200)
+    more = evaluate(tanh_generator, metrics=["fid"], n=400)
+    assert (more["fid"].n_fake, more.floor["fid"].n_fake) == (400, 355)
+    assert more.context["fid_plain_over_floor"] is None
+
+
+def test_folder_npy_and_array_score_the_same(tmp_path, digits):
+    images = digits["test"].images[:100]
+    (tmp_path / "folder").mkdir()
+    for place, image in enumerate(images):
+        Image.fromarray(image[..., 0]).save(tmp_path / "folder" / f"{place}.png")
+    np.save(tmp_path / "images.npy", images)
+    sources = [
+        tmp_path / "folder",
+        f"folder:{tmp_path / 'folder'}",
+        tmp_path / "images.npy",
+        images,
+    ]
+    results = [evaluate(source, "digits", QUICK, "digits") for source in sources]
+    assert all(numbers(result) == numbers(results[0]) for result in results[1:])
+    assert len({result.context["images"]["fake"]["sha256"] for result in results}) == 1
+
+
+def test_collapsed_generator_covers_one_mode(digits):
+    one = digits["train"].images[:1]
+    result = evaluate(lambda n, rng: np.repeat(one, n, 0), "digits", ["modes", "recall"])
+    assert result["modes"].value == 1
+    assert len(result["modes"].details["missing"]) == 9
+    assert result["recall"].value < result.floor["recall"].value
+
+
+def test_reference_without_splits_is_halved_for_the_floor(noise_images):
+    real, fake = noise_images(90, seed=1), noise_images(60, seed=2)
+    result = evaluate(fake, real, QUICK)
+    assert (result.floor["kid"].n_real, result.floor["kid"].n_fake) == (45, 45)
+    assert result.context["features"]["name"] == "pixels"
+    assert (result["kid"].n_real, result["kid"].n_fake) == (90, 60)
+    assert result.floor["kid"].low < 0 < result.floor["kid"].high
+
+
+def test_reference_too_small_to_halve_has_no_floor(noise_images):
+    result = evaluate(noise_images(40, seed=2), noise_images(30, seed=1), "fid")
+    assert result.floor is None
+    assert any("no floor" in note for note in result.context["notes"])
+
+
+def test_n_chooses_at_random_and_not_more_than_there_are(noise_images):
+    real, fake = noise_images(80, seed=1), noise_images(60, seed=2)
+    first, again, other = (evaluate(fake, real, ["kid"], n=40, seed=s) for s in (0, 0, 1))
+    assert numbers(first) == numbers(again) != numbers(other)
+    assert first["kid"].n_fake == 40
+    with pytest.raises(InputError, match=r"n = 61: array has only 60 images"):
+        evaluate(fake, real, ["kid"], n=61)
+    with pytest.raises(InputError, match=r"n = 0"):
+        evaluate(fake, real, ["kid"], n=0)
+
+
+def test_gray_against_rgb_is_repeated_and_said(noise_images):
+    real, fake = noise_images(60, seed=1), noise_images(60, channels=3, seed=2)
+    result = evaluate(fake, real, QUICK)
+    assert numbers(result) == numbers(evaluate(fake, np.repeat(real, 3, -1), QUICK))
+    assert (
+        "array is gray; its channel was repeated to compare it with RGB."
+        in (result.context["notes"])
+    )
+
+
+def test_sizes_must_agree_or_be_made_to(noise_images):
+    real, fake = noise_images(60, 8, 8, seed=1), noise_images(60, 16, 16, seed=2)
+    with pytest.raises(InputError, match=r"of 16 x 16, the reference array of 8 x 8.*--size"):
+        evaluate(fake, real, QUICK)
+    result = evaluate(fake, real, QUICK, size_px=8)
+    assert result.context["images"]["fake"]["height"] == 8
+    assert "array was resized from 16 x 16 to 8 x 8." in result.context["notes"]
+
+
+def test_skipped_files_are_said(tmp_path, noise_images):
+    for place, image in enumerate(noise_images(40)):
+        Image.fromarray(image[..., 0]).save(tmp_path / f"{place}.png")
+    (tmp_path / "7.png").write_bytes(b"broken")
+    with pytest.raises(InputError, match=r"7\.png cannot be decoded"):
+        evaluate(tmp_path, noise_images(40, seed=1), ["kid"])
+    result = evaluate(tmp_path, noise_images(40, seed=1), ["kid"], skip_corrupt=True)
+    assert result["kid"].n_fake == 39
+    assert result.context["images"]["fake"]["skipped"] == [str(tmp_path / "7.png")]
+
+
+def test_protocol_and_level_have_an_effect(judged, tanh_generator):
+    published = evaluate(tanh_generator, protocol="ttur")
+    assert set(published) == {"fid", "inception_score"}
+    assert published["fid"].value == pytest.approx(judged["fid"].details["plain"], rel=1e-9)
+    narrow = evaluate(tanh_generator, metrics=["kid"], level=0.5)["kid"]
+    assert judged["kid"].low < narrow.low < narrow.high < judged["kid"].high
+
+
+def test_seed_decides_the_draw(judged, tanh_generator):
+    again = evaluate(tanh_generator, batch_size=100)
+    for name, (value, low, high, *counts) in numbers(again).items():
+        found = numbers(judged)[name]
+        np.testing.assert_allclose([value, low, high], found[:3], rtol=1e-4, atol=1e-5)
+        assert tuple(counts) == found[3:]
+    assert numbers(evaluate(tanh_generator, seed=1)) != numbers(again)
+
+
+def test_result_is_saved_whole(judged, tmp_path):
+    judged.save(tmp_path / "result.json")
+    loaded = Result.load(tmp_path / "result.json")
+    assert loaded.to_dict() == judged.to_dict()
+
+
+def test_progress_is_told(tanh_generator):
+    seen = []
+    evaluate(tanh_generator, metrics=["kid"], progress=lambda *event: seen.append(event))
+    assert ("drawing images", 355, 355) in seen
+    assert [stage for stage, done, _ in seen if done == 0] == [
+        "reading images",
+        "computing features",
+        "measuring",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"metrics": ["fud"]}, r"unknown metric 'fud': did you mean 'fid'"),
+        ({"metrics": []}, "metrics is empty"),
+        ({"features": "digit"}, r"unknown features 'digit'; did you mean 'digits'"),
+        ({"protocol": "prcd"}, r"unknown protocol 'prcd': did you mean 'prdc'"),
+        ({"protocol": "prdc", "metrics": ["fid"]}, "'prdc' does not define metric 'fid'"),
+        ({"level": 1.0}, r"level = 1\.0"),
+        ({"report": "no/such/place.html"}, "its directory does not exist"),
+    ],
+)
+def test_mistakes_are_found_before_anything_is_read(options, message):
+    with pytest.raises(InputError, match=message):
+        evaluate("no/such/generator", **options)
+
+
+def test_sources_that_cannot_be_judged(tanh_generator, make_generator, tmp_path, noise_images):
+    with pytest.raises(InputError, match="does not say what data to compare it with"):
+        evaluate(noise_images(30))
+    with pytest.raises(InputError, match="does not say what data"):
+        evaluate(make_generator(tmp_path / "g", contract={"data": None}))
+    with pytest.raises(InputError, match="is a generator; give real images"):
+        evaluate(noise_images(30), tanh_generator)
+    with pytest.raises(InputError, match="has 5 rows; kid needs at least"):
+        evaluate(noise_images(5), noise_images(30), ["kid"])
+    with pytest.raises(InputError, match="real_logits is missing; modes reads logits"):
+        evaluate(noise_images(30), noise_images(30), ["modes"])

@@ -1,0 +1,109 @@
+"""Features are what their definition says, and the shipped classifier is what its record says."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import evaluation
+from evaluation import InputError, extract
+from evaluation import features as kinds
+
+pytestmark = pytest.mark.usefixtures("tf")
+SHIPPED = Path(kinds.__file__).parent
+
+
+def test_pixels_are_flat_and_in_zero_one(noise_images):
+    images = noise_images(3, 4, 5, 3)
+    found = extract(images, "pixels")
+    assert found.features.dtype == np.float32
+    assert (found.features == images.reshape(3, 60).astype(np.float32) / 255).all()
+    assert found.logits is None
+
+
+def test_shipped_classifier_is_as_accurate_as_recorded(digits):
+    record = json.loads((SHIPPED / "digits.json").read_text())
+    found = extract(digits["test"], "digits")
+    correct = int((found.logits.argmax(axis=1) == digits["test"].labels).sum())
+    assert (correct, len(found.logits)) == (record["test_correct"], record["test_images"])
+    assert record["test_accuracy"] == correct / len(found.logits) >= 0.97
+    assert record["classes"] == list(digits["test"].class_names)
+
+
+def test_shipped_classifier_is_the_recorded_file():
+    content = (SHIPPED / "digits.keras").read_bytes()
+    record = json.loads((SHIPPED / "digits.json").read_text())
+    assert hashlib.sha256(content).hexdigest() == record["sha256"]
+    assert len(content) < 500_000
+
+
+def test_digits_features_have_the_recorded_scale(digits):
+    found = extract(digits["train"], "digits")
+    assert found.features.shape == (1442, 64)
+    assert found.features.min() >= 0
+    assert found.features.var(axis=0).mean() == pytest.approx(1, abs=1e-3)
+    assert found.sha256 == json.loads((SHIPPED / "digits.json").read_text())["sha256"]
+
+
+def test_batch_size_does_not_change_features(digits):
+    whole = extract(digits["test"], "digits", batch_size=512)
+    parts = extract(digits["test"], "digits", batch_size=100)
+    np.testing.assert_allclose(whole.features, parts.features, atol=1e-5)
+    np.testing.assert_allclose(whole.logits, parts.logits, atol=1e-4)
+
+
+def test_default_features_follow_the_data_and_its_size():
+    assert kinds.default_features("digits:train", (8, 8, 1)) == "digits"
+    assert kinds.default_features("digits", (16, 16, 1)) == "pixels"
+    assert kinds.default_features("folder:digits", (8, 8, 1)) == "pixels"
+    assert kinds.default_features("photo_patches/64", (64, 64, 3)) == "pixels"
+    assert kinds.names() == ["pixels", "digits"]
+
+
+def test_a_classifier_of_ones_own(tmp_path, noise_images):
+    import keras
+
+    inputs = keras.Input((8, 8, 1))
+    flat = keras.layers.Flatten(name="features")(inputs)
+    logits = keras.layers.Dense(2, kernel_initializer="ones")(flat)
+    path = tmp_path / "own.keras"
+    keras.Model(inputs, logits).save(path)
+    with pytest.raises(InputError, match=r"own\.json is missing"):
+        extract(noise_images(3), path)
+    form = {"height": 8, "width": 8, "channels": 1, "range": [0, 1]}
+    path.with_suffix(".json").write_text(json.dumps({"images": form}))
+    images = noise_images(3)
+    found = extract(images, path, batch_size=2)
+    np.testing.assert_allclose(found.features, images.reshape(3, 64) / 255, atol=1e-6)
+    np.testing.assert_allclose(found.logits[:, 0], images.reshape(3, 64).sum(1) / 255, rtol=1e-5)
+
+
+def test_other_keras_files_are_refused(tmp_path, noise_images):
+    import keras
+
+    path = tmp_path / "own.keras"
+    inputs = keras.Input((8, 8, 1))
+    keras.Model(inputs, keras.layers.Flatten(name="flat")(inputs)).save(path)
+    form = {"height": 8, "width": 8, "channels": 1, "range": [0, 1]}
+    path.with_suffix(".json").write_text(json.dumps({"images": form}))
+    with pytest.raises(InputError, match=r'layer named "features"') as caught:
+        extract(noise_images(3), path)
+    assert "\n" not in str(caught.value)
+    path.write_bytes(b"damaged")
+    with pytest.raises(InputError, match="cannot be used for features"):
+        extract(noise_images(3), path)
+
+
+def test_wrong_names_shapes_and_sizes(noise_images):
+    with pytest.raises(InputError, match=r"unknown features 'digit'; did you mean 'digits'"):
+        extract(noise_images(1), "digit")
+    with pytest.raises(InputError, match=r"no/such\.keras does not exist"):
+        extract(noise_images(1), "no/such.keras")
+    with pytest.raises(
+        InputError, match=r"16 x 16 x 1, features 'digits' take 8 x 8 x 1.*--size 8"
+    ):
+        extract(noise_images(1, 16, 16), "digits")
+    with pytest.raises(InputError, match="batch_size = 0"):
+        evaluation.extract(noise_images(1), "pixels", batch_size=0)

@@ -1,0 +1,88 @@
+"""Inception Score and modes on logits whose answer is known."""
+
+import math
+
+import numpy as np
+import pytest
+
+from evaluation import InputError, measure
+from evaluation.metrics.modes import kl_divergence
+
+SURE = 1000.0
+
+
+def one_hot(labels, classes):
+    return SURE * np.eye(classes)[labels]
+
+
+@pytest.mark.parametrize("classes", [2, 10])
+def test_score_of_equal_one_hot_classes_is_their_number(classes):
+    logits = one_hot(np.repeat(np.arange(classes), 50), classes)
+    found = measure(metrics="inception_score", fake_logits=logits)["inception_score"]
+    assert found.details["plain"] == pytest.approx(classes, rel=1e-12)
+
+
+def test_score_of_equal_answers_is_one():
+    logits = np.tile(np.random.default_rng(0).standard_normal(5), (40, 1))
+    found = measure(metrics="inception_score", fake_logits=logits)["inception_score"]
+    assert found.value == pytest.approx(1.0, abs=1e-9)
+
+
+def test_jackknife_is_that_of_a_loop():
+    rng = np.random.default_rng(1)
+    logits = 2 * rng.standard_normal((30, 4))
+
+    def log_score(rows):
+        p = np.exp(rows) / np.exp(rows).sum(axis=1, keepdims=True)
+        return np.mean([(q * np.log(q / p.mean(axis=0))).sum() for q in p])
+
+    left_out = np.array([log_score(np.delete(logits, i, axis=0)) for i in range(30)])
+    value = 30 * log_score(logits) - 29 * left_out.mean()
+    error = math.sqrt(29 / 30 * np.square(left_out - left_out.mean()).sum())
+    found = measure(metrics="inception_score", fake_logits=logits)["inception_score"]
+    assert found.value == pytest.approx(math.exp(value), rel=1e-10)
+    assert found.details["standard_error"] == pytest.approx(error, rel=1e-8)
+    assert found.high == pytest.approx(math.exp(value + 1.959963984540054 * error), rel=1e-8)
+
+
+def test_modes_counts_what_is_produced():
+    """Real: 4 modes of 5 classes, 100 each; fake: 300, 96, 4, 0; a tenth of 25 % is 2.5 %."""
+    real = one_hot(np.repeat([0, 1, 2, 3], 100), 5)
+    fake = one_hot(np.repeat([0, 1, 2], [300, 96, 4]), 5)
+    found = measure(metrics="modes", real_logits=real, fake_logits=fake)["modes"]
+    assert found.value == 2.0
+    assert found.details["missing"] == [2, 3]
+    assert found.details["total_modes"] == 4
+    assert found.details["real_shares"] == [0.25, 0.25, 0.25, 0.25, 0.0]
+    assert found.details["fake_shares"] == [0.75, 0.24, 0.01, 0.0, 0.0]
+    assert (found.low, found.high) == (2.0, 3.0)  # mode 2 might be at a tenth; mode 3 is not
+    generous = measure(
+        metrics="modes", real_logits=real, fake_logits=fake, settings={"modes": {"share": 0.04}}
+    )
+    assert generous["modes"].value == 3.0
+
+
+def test_modes_needs_a_row_for_each():
+    logits = one_hot(np.arange(10), 10)
+    with pytest.raises(InputError, match="fake_logits has 9 rows; modes needs at least 10"):
+        measure(metrics="modes", real_logits=logits, fake_logits=logits[:9])
+
+
+def test_kl_has_no_bias_at_equal_laws():
+    """The mean over 2000 multinomial draws is 0 within four standard errors; plug-in is not."""
+    rng = np.random.default_rng(2)
+    shares = np.array([0.4, 0.3, 0.2, 0.1])
+    values = [
+        kl_divergence(rng.multinomial(300, shares), rng.multinomial(500, shares))
+        for _ in range(2000)
+    ]
+    error = np.std(values) / np.sqrt(2000)
+    assert np.mean(values) == pytest.approx(0.0, abs=4 * error)
+    assert 4 * error < (4 - 1) / (2 * 300)
+
+
+def test_kl_of_known_shares_and_of_a_class_that_real_lacks():
+    counts, reference = np.array([750_000, 250_000]), np.array([500_000, 500_000])
+    expected = 0.75 * math.log(1.5) + 0.25 * math.log(0.5)
+    assert kl_divergence(counts, reference) == pytest.approx(expected, abs=1e-5)
+    assert kl_divergence(np.array([5, 5]), np.array([10, 0])) == math.inf

@@ -1,0 +1,157 @@
+"""`measure` itself: what it refuses, what it records, what it needs."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import evaluation
+from evaluation import InputError, measure, metrics, protocols
+
+RNG = np.random.default_rng(0)
+REAL, FAKE = RNG.standard_normal((60, 4)), RNG.standard_normal((50, 4))
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ({"metrics": "fidd"}, "unknown metric 'fidd': did you mean 'fid'?"),
+        ({"metrics": ("fid", "inseption_score")}, "did you mean 'inception_score'?"),
+        ({"metrics": ()}, "metrics is empty: choose from coverage"),
+        ({"protocol": "torch_fidelity"}, "did you mean 'torch-fidelity'?"),
+        (
+            {"metrics": "kid", "protocol": "ttur"},
+            "does not define metric 'kid': use protocol default",
+        ),
+        ({"metrics": "kid", "protocol": "prdc"}, "one of precision, recall, density, coverage"),
+        ({"level": 95}, "level=95; it must lie strictly between 0 and 1"),
+        ({"level": float("nan")}, "level=nan"),
+        ({"level": "0.95"}, "level='0.95'; it must"),
+        ({"seed": -1}, "seed=-1; it must be a whole number"),
+        ({"seed": 0.5}, "seed=0.5; it must be a whole number"),
+        ({"settings": {"kld": {}}}, "unknown metric in settings 'kld': did you mean 'kid'?"),
+        ({"settings": {"kid": {"subset": 9}}}, "unknown setting of kid 'subset': did you mean"),
+        ({"settings": {"kid": 5}}, "settings['kid'] is 5; it must map setting names to values"),
+        ({"settings": {"kid": {"subset_size": "many"}}}, "kid setting subset_size='many'"),
+        ({"settings": {"precision": {"k": 0}}}, "precision setting k=0; it must be at least 1"),
+        ({"settings": {"precision": {"k": 2.5}}}, "precision setting k=2.5"),
+        (
+            {"settings": {"precision": {"k": 59}}},
+            "has 60 rows; precision needs at least 61 (k = 59)",
+        ),
+        ({"settings": {"fid": {"estimator": "best"}}}, "fid setting estimator='best'; use"),
+        ({"metrics": "modes"}, "real_logits is missing; modes reads logits: give real_logits="),
+        ({"metrics": "inception_score"}, "fake_logits is missing"),
+        ({"fake_features": None}, "fake_features is missing; fid reads features"),
+        ({"fake_features": FAKE[:, :3]}, "real_features has 4 columns and fake_features 3"),
+        ({"fake_features": FAKE[0]}, "fake_features has shape (4,); it must be (n, d)"),
+        ({"real_features": REAL[:, :, None]}, "real_features has shape (60, 4, 1)"),
+        ({"fake_features": FAKE[:0]}, "fake_features has shape (0, 4); it must not be empty"),
+        ({"fake_features": [["a"]]}, "fake_features has dtype <U1; it must be real numbers"),
+        ({"fake_features": 1j * FAKE}, "fake_features has dtype complex128"),
+        ({"fake_features": [[1.0], [2.0, 3.0]]}, "fake_features is not a table"),
+        ({"fake_features": 1e21 * FAKE}, "magnitudes must stay within 1e+20"),
+        ({"fake_features": FAKE[:19]}, "has 19 rows; fid needs at least 20"),
+        (
+            {"protocol": "torch-fidelity", "metrics": "kid"},
+            "real_features has 60 rows; kid needs at least 1000",
+        ),
+        ({"real_features": np.ones((60, 4))}, "real_features has identical rows only"),
+    ],
+)
+def test_mistakes_give_one_line(options, line):
+    with pytest.raises(InputError) as error:
+        measure(**({"real_features": REAL, "fake_features": FAKE} | options))
+    assert line in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_one_name_and_order_and_repeats():
+    assert list(measure(REAL, FAKE, "kid")) == ["kid"]
+    assert list(measure(REAL, FAKE, ("recall", "fid", "recall"))) == ["recall", "fid"]
+
+
+def test_defaults_are_the_six_feature_metrics():
+    found = measure(REAL, FAKE)
+    assert list(found) == ["fid", "kid", "precision", "recall", "density", "coverage"]
+    assert found["precision"].settings == {"k": 3, "closed": True}
+    assert found["coverage"].settings == {"k": 5, "closed": True}
+
+
+def test_features_and_logits_together_and_what_is_recorded():
+    logits = 3 * RNG.standard_normal((60, 5))
+    found = measure(
+        REAL, FAKE, ("kid", "modes"), real_logits=logits, fake_logits=logits[:50], seed=3, level=0.9
+    )
+    context = found.context
+    assert context["shapes"] == {
+        "features": {"real": [60, 4], "fake": [50, 4]},
+        "logits": {"real": [60, 5], "fake": [50, 5]},
+    }
+    assert (context["seed"], context["level"], context["protocol"]) == (3, 0.9, "default")
+    assert set(context["versions"]) == {"gantf", "python", "numpy", "scipy"}
+    assert context["seconds"] >= 0
+
+
+def test_settings_override_the_protocol():
+    chosen = {"precision": {"k": 10}}
+    found = measure(REAL, FAKE, "precision", protocol="prdc", settings=chosen)["precision"]
+    assert found.settings == {"k": 10, "closed": False}
+    assert found.protocol == "prdc"
+    assert found.value > measure(REAL, FAKE, "precision", protocol="prdc")["precision"].value
+
+
+@pytest.mark.parametrize("protocol", protocols.names())
+def test_every_protocol_names_metrics_and_settings_that_exist(protocol):
+    for name in protocols.defined(protocol):
+        assert name in metrics.names()
+    for name, chosen in (protocols.PROTOCOLS[protocol] or {}).items():
+        defaults = metrics.load(name).estimate.__kwdefaults__
+        assert set(chosen) <= set(defaults)
+
+
+def test_metrics_are_the_files_of_the_folder():
+    assert metrics.names() == (
+        "coverage",
+        "density",
+        "fid",
+        "inception_score",
+        "kid",
+        "modes",
+        "precision",
+        "recall",
+    )
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import evaluation; evaluation.InputError",
+        "import evaluation, numpy as n; evaluation.measure(n.eye(30), n.eye(30)[::-1], 'kid')",
+        "import evaluation.measure; import evaluation; evaluation.measure.__call__",
+        "from evaluation.measure import measure as m; import evaluation as e;assert m is e.measure",
+        "from evaluation import frechet, moments, neighbours, protocols, result, rows",
+        "from evaluation import metrics; [metrics.load(n) for n in metrics.names()]",
+    ],
+)
+def test_the_core_needs_no_tensorflow(code):
+    """In a fresh process: none of these imports TensorFlow, Keras or gantf."""
+    check = "import sys; assert not {'tensorflow', 'keras', 'gantf'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-W", "error", "-c", f"{code}; {check}"], check=True)
+
+
+def test_public_names():
+    assert {"measure", "evaluate", "Estimate", "Result", "InputError"} <= set(dir(evaluation))
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        evaluation.nonsense  # noqa: B018
+
+
+def test_a_sample_against_itself():
+    """No independent samples: debiasing goes too far, and the interval says so; the truth is 0."""
+    found = measure(REAL, REAL[::-1], ("fid", "kid"))
+    for estimate in found.values():
+        assert "rows shared" in estimate.method
+        assert estimate.low <= estimate.value < 0.0 <= estimate.high + 1e-9
+    assert found["fid"].details["plain"] == pytest.approx(0.0, abs=1e-9)
+    assert "shared" not in measure(REAL, FAKE, "fid")["fid"].method

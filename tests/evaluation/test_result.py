@@ -1,0 +1,151 @@
+"""A result as a mapping, a table, a notebook cell and a file."""
+
+import csv
+import dataclasses
+import json
+import math
+import pickle
+
+import numpy as np
+import pytest
+
+from evaluation import Estimate, InputError, Result, measure
+from evaluation.result import number
+
+
+@pytest.fixture(scope="module")
+def found():
+    """All metrics of small arrays, with a floor, and an estimate without an interval."""
+    rng = np.random.default_rng(0)
+    logits = 4 * np.eye(4)[rng.integers(4, size=120)] + rng.standard_normal((120, 4))
+    rows = rng.standard_normal((120, 5))
+    names = ("fid", "kid", "precision", "recall", "density", "coverage", "inception_score", "modes")
+    options = {"real_logits": logits[:60], "fake_logits": logits[60:]}
+    result = measure(rows[:60], rows[60:] + 0.5, names, **options)
+    floor = measure(rows[:60], rows[60:], ("fid", "kid", "precision"))
+    plain = measure(rows[:60], rows[60:], "fid", protocol="ttur")["fid"]
+    return Result({**result, "plain": plain}, floor, result.context)
+
+
+def test_it_is_a_mapping(found):
+    assert isinstance(found["fid"], Estimate)
+    assert list(found)[:2] == ["fid", "kid"]
+    assert len(found) == 9
+    assert "nonsense" not in found
+    with pytest.raises(KeyError):
+        found["nonsense"]
+    with pytest.raises(TypeError):
+        found.estimates["fid"] = None
+
+
+def test_table_is_plain_text_of_at_most_100_columns(found):
+    text = str(found)
+    lines = text.split("\n")
+    assert max(map(len, lines)) <= 100
+    assert text.replace("\n", "").isprintable()  # no control characters
+    fid = next(line for line in lines if line.startswith("fid"))
+    for shown in (
+        found["fid"].value,
+        found["fid"].low,
+        found["fid"].high,
+        found.floor["fid"].value,
+    ):
+        assert number(shown) in fid
+    assert "60 / 60" in fid
+    assert "none" in next(line for line in lines if line.startswith("plain") or "none" in line)
+    assert repr(found) == text
+
+
+def test_table_aligns_its_columns(found):
+    lines = str(found).split("\n")
+    end = lines[0].index("value") + len("value")
+    starts = [line for line in lines[2:] if line and not line.startswith(" ")]
+    assert len(starts) == len(found)
+    assert all(line[end - 1].isdigit() and line[end] == " " for line in starts)
+
+
+def test_html_escapes():
+    made = Estimate("a<b", 1.0, 0.0, 2.0, 0.95, "x & y", "t", "lower", "default", 1, 2)
+    page = Result({"a<b": made})._repr_html_()
+    assert "a&lt;b" in page
+    assert "x &amp; y" in page
+    assert page.count("<tr>") == 2
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0.0, "0.0000"),
+        (1.0, "1.000"),
+        (123.456, "123.5"),
+        (-0.00123456, "-0.001235"),
+        (12345.6, "12346"),
+        (1.2e-7, "1.20e-07"),
+        (3e9, "3.00e+09"),
+        (math.nan, "-"),
+        (math.inf, "inf"),
+    ],
+)
+def test_number(value, shown):
+    assert number(value) == shown
+
+
+def test_json_round_trip(found, tmp_path):
+    path = found.save(tmp_path / "scores.json")
+    json.loads(path.read_text(), parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+    again = Result.load(path)
+    assert again.to_dict() == found.to_dict()
+    assert again["kid"] == found["kid"]
+    assert math.isnan(again["plain"].low)
+    assert again.floor["fid"] == found.floor["fid"]
+    assert str(again) == str(found)
+    assert [item.name for item in tmp_path.iterdir()] == ["scores.json"]
+
+
+def test_csv_has_a_line_for_each_metric(found, tmp_path):
+    with open(found.save(tmp_path / "scores.csv"), newline="") as stream:
+        lines = list(csv.DictReader(stream))
+    assert [line["metric"] for line in lines] == [e.metric for e in found.values()]
+    assert float(lines[0]["value"]) == found["fid"].value
+    assert float(lines[0]["floor"]) == found.floor["fid"].value
+
+
+def test_frame(found):
+    frame = found.to_frame()
+    assert list(frame.index) == [estimate.metric for estimate in found.values()]
+    assert frame.loc["kid", "value"] == found["kid"].value
+    assert frame["floor"].iloc[0] == found.floor["fid"].value
+    assert math.isnan(frame.loc["recall", "floor"])
+
+
+def test_other_suffixes_and_folders_are_refused(found, tmp_path):
+    with pytest.raises(InputError, match=r"must end in .json or .csv"):
+        found.save(tmp_path / "scores.txt")
+    with pytest.raises(InputError, match="there is no folder"):
+        found.save(tmp_path / "nowhere" / "scores.json")
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"metrics": {"fid": {}}, "floor": null}'])
+def test_load_refuses_what_is_no_result(tmp_path, text):
+    path = tmp_path / "other.json"
+    path.write_text(text)
+    with pytest.raises(InputError, match="is not a saved result"):
+        Result.load(path)
+    with pytest.raises(InputError, match="cannot be read"):
+        Result.load(tmp_path / "missing.json")
+
+
+def test_a_failed_save_leaves_the_old_file(found, tmp_path):
+    path = found.save(tmp_path / "scores.json")
+    before = path.read_text()
+    broken = dataclasses.replace(found, context={"what": object()})
+    with pytest.raises(TypeError):
+        broken.save(path)
+    assert path.read_text() == before
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_pickle_and_replace(found):
+    again = pickle.loads(pickle.dumps(found))
+    assert again.to_dict() == found.to_dict()
+    assert dataclasses.replace(found, floor=None).floor is None

@@ -1,0 +1,202 @@
+"""Every source yields exactly the pixels that are in it, or says in one line why it cannot."""
+
+import pickle
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from evaluation import InputError, load_images, open_source
+from evaluation.sources.images import Images
+from evaluation.sources.sampler import BATCH_IMAGES, to_uint8
+
+
+def save(directory, name, array, mode=None, **options):
+    directory.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(array, mode).save(directory / name, **options)
+
+
+# A folder of images
+
+
+def test_folder_is_read_in_natural_order(tmp_path):
+    for value in (2, 10, 1):
+        save(tmp_path, f"img{value}.png", np.full((3, 3), value, np.uint8))
+    images = open_source(tmp_path)
+    assert images.images.shape == (3, 3, 3, 1)
+    assert images.images[:, 0, 0, 0].tolist() == [1, 2, 10]
+
+
+def test_subfolders_are_labels(tmp_path):
+    for name, value in (("cat", 5), ("ant", 7)):
+        save(tmp_path / name, "0.png", np.full((2, 2), value, np.uint8))
+    images = load_images(f"folder:{tmp_path}")
+    assert images.class_names == ("ant", "cat")
+    assert images.labels.tolist() == [0, 1]
+    assert images.images[:, 0, 0, 0].tolist() == [7, 5]
+
+
+def test_palette_becomes_its_colours(tmp_path):
+    image = Image.new("P", (2, 1))
+    image.putpalette([10, 20, 30, 200, 100, 50])
+    image.putpixel((1, 0), 1)
+    image.save(tmp_path / "p.png")
+    assert open_source(tmp_path).images[0, 0].tolist() == [[10, 20, 30], [200, 100, 50]]
+
+
+@pytest.mark.parametrize(("alpha", "expected"), [(0, 255), (255, 40), (51, 212)])
+def test_alpha_is_laid_on_white(tmp_path, alpha, expected):
+    """White at alpha 0, the colour at 255, and 0.2 * 40 + 0.8 * 255 = 212 at 51."""
+    save(tmp_path, "a.png", np.full((2, 2, 4), [40, 40, 40, alpha], np.uint8))
+    assert np.unique(open_source(tmp_path).images).tolist() == [expected]
+
+
+def test_sixteen_bits_are_scaled_not_cut(tmp_path):
+    save(tmp_path, "d.png", np.array([[0, 257, 32896, 65535]], np.uint16))
+    assert open_source(tmp_path).images[0, 0, :, 0].tolist() == [0, 1, 128, 255]
+
+
+def test_gray_among_colours_becomes_rgb(tmp_path):
+    save(tmp_path, "1.png", np.full((2, 2), 9, np.uint8))
+    save(tmp_path, "2.png", np.full((2, 2, 3), [1, 2, 3], np.uint8))
+    images = open_source(tmp_path).images
+    assert images[0, 0, 0].tolist() == [9, 9, 9]
+    assert images[1, 0, 0].tolist() == [1, 2, 3]
+
+
+def test_mixed_sizes_are_refused_without_a_size_and_cropped_with_one(tmp_path):
+    wide = np.zeros((4, 8), np.uint8)
+    wide[:, 2:6] = 200  # the middle square
+    save(tmp_path, "wide.png", wide)
+    save(tmp_path, "small.png", np.full((4, 4), 100, np.uint8))
+    with pytest.raises(InputError, match=r"mixes sizes \(small.png is 4 x 4, wide.png is 8 x 4\)"):
+        open_source(tmp_path)
+    images = open_source(tmp_path, size_px=4)
+    assert np.unique(images.images[0]).tolist() == [100]
+    assert np.unique(images.images[1]).tolist() == [200]
+
+
+def test_corrupt_image_is_named_and_skipped_only_on_request(tmp_path):
+    save(tmp_path, "good.png", np.full((2, 2), 3, np.uint8))
+    whole = (tmp_path / "good.png").read_bytes()
+    (tmp_path / "bad.png").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match=r"bad\.png cannot be decoded.*--skip-corrupt"):
+        open_source(tmp_path)
+    images = open_source(tmp_path, skip_corrupt=True)
+    assert len(images) == 1
+    assert images.skipped == (str(tmp_path / "bad.png"),)
+
+
+def test_empty_folder_is_refused(tmp_path):
+    with pytest.raises(InputError, match="holds no images"):
+        open_source(tmp_path)
+
+
+# Arrays
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz"])
+def test_array_files_hold_the_same_images(tmp_path, noise_images, suffix):
+    images = noise_images(5, channels=3)
+    path = tmp_path / f"images{suffix}"
+    if suffix == ".npy":
+        np.save(path, images)
+    else:
+        np.savez(path, images=images, labels=np.arange(5))
+    opened = open_source(path)
+    assert (opened.images == images).all()
+    assert opened.sha256 == open_source(images).sha256
+
+
+def test_pickled_array_is_never_unpickled(tmp_path):
+    class Trap:
+        def __reduce__(self):
+            return (pytest.fail, ("unpickled",))
+
+    np.save(tmp_path / "trap.npy", np.array([Trap()], dtype=object), allow_pickle=True)
+    (tmp_path / "raw.npy").write_bytes(pickle.dumps(Trap()))
+    for name in ("trap.npy", "raw.npy"):
+        with pytest.raises(InputError, match="cannot be read as an array"):
+            open_source(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.zeros((2, 8, 8, 1)), "array is float64; give uint8"),
+        (np.zeros((2, 8), np.uint8), r"has shape \(2, 8\)"),
+        (np.zeros((2, 8, 8, 2), np.uint8), "C = 1 or 3"),
+        (np.zeros((0, 8, 8, 1), np.uint8), "holds no images"),
+    ],
+)
+def test_other_arrays_are_refused(array, message):
+    with pytest.raises(InputError, match=message):
+        open_source(array)
+
+
+def test_npz_of_several_arrays_must_name_the_images(tmp_path, noise_images):
+    np.savez(tmp_path / "two.npz", a=noise_images(2), b=noise_images(2))
+    with pytest.raises(InputError, match="holds 2 arrays"):
+        open_source(tmp_path / "two.npz")
+
+
+# Functions
+
+
+def test_function_is_called_with_its_own_generator(noise_images):
+    def half_gray(n, rng):
+        return rng.uniform(-1, 1, (n, 4, 4)) * 0 + 0.2
+
+    images = open_source(half_gray).sample(BATCH_IMAGES + 3, seed=1)
+    assert images.images.shape == (BATCH_IMAGES + 3, 4, 4, 1)
+    assert np.unique(images.images).tolist() == [153]  # rint(1.2 / 2 * 255)
+    assert images.name == "half_gray"
+
+    def noise(n, rng):
+        return rng.integers(0, 256, (n, 4, 4, 3), dtype=np.uint8)
+
+    first, again, other = (open_source(noise).sample(70, seed) for seed in (3, 3, 4))
+    assert first.sha256 == again.sha256 != other.sha256
+
+
+def test_function_that_returns_too_few_is_refused():
+    with pytest.raises(InputError, match=r"returned 1 images; it must give n"):
+        open_source(lambda n, rng: np.zeros((1, 4, 4, 1), np.uint8)).sample(3)
+
+
+@pytest.mark.parametrize(("low", "high"), [(-1.0, 1.0), (0.0, 1.0), (0.0, 255.0)])
+def test_quantisation_ends_and_middle(low, high):
+    values = np.array([low, (low + high) / 2, high], np.float32)
+    assert to_uint8(values, (low, high), "x").tolist() == [0, 128, 255]
+
+
+def test_range_is_kept_to_a_thousandth():
+    assert to_uint8(np.array([1.0009, -1.0009]), (-1, 1), "x").tolist() == [255, 0]
+    with pytest.raises(InputError, match=r"x returned 2 of 3 values outside .*\[-1, 1\]"):
+        to_uint8(np.array([1.0011, -1.0011, 0]), (-1, 1), "x")
+
+
+# What is no source
+
+
+def test_names_of_nothing(tf, tmp_path):
+    with pytest.raises(InputError, match=r"no/such/place does not exist"):
+        open_source("no/such/place")
+    with pytest.raises(InputError, match=r"unknown data 'digit'.*did you mean 'digits'"):
+        open_source("digit")
+    (tmp_path / "notes.txt").write_text("")
+    with pytest.raises(InputError, match="file of unknown kind"):
+        open_source(tmp_path / "notes.txt")
+    with pytest.raises(InputError, match="a dict is no source"):
+        open_source({})
+    (tmp_path / "config.yaml").write_text("")
+    with pytest.raises(InputError, match="training run without an exported generator"):
+        open_source(tmp_path)
+
+
+def test_data_set_split_by_name(digits):
+    assert open_source("digits:test").sha256 == digits["test"].sha256
+    assert {split: len(images) for split, images in digits.items()} == {"train": 1442, "test": 355}
+    assert isinstance(digits["test"], Images)
+    assert re.fullmatch("[0-9a-f]{64}", digits["test"].sha256)

@@ -1,0 +1,101 @@
+"""The intervals and their parts against SciPy and closed forms."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from evaluation.statistics.binomial import clopper_pearson, wilson
+from evaluation.statistics.degenerate import total_standard_error
+from evaluation.statistics.halves import canonical_order, halves
+from evaluation.statistics.jackknife import jackknife
+from evaluation.statistics.mean import mean_interval
+from evaluation.statistics.occupancy import effective_trials, occupancy_variance
+
+
+@pytest.mark.parametrize(("successes", "trials"), [(0, 10), (3, 10), (10, 10), (500, 1000)])
+@pytest.mark.parametrize("level", [0.8, 0.95, 0.99])
+def test_binomial_intervals_against_scipy(successes, trials, level):
+    reference = stats.binomtest(successes, trials)
+    theirs = reference.proportion_ci(level, method="wilson")
+    assert wilson(successes, trials, level) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
+    theirs = reference.proportion_ci(level, method="exact")
+    found = clopper_pearson(successes, trials, (1 - level) / 2)
+    assert found == pytest.approx((theirs.low, theirs.high), abs=1e-9)
+
+
+def test_mean_interval_against_scipy():
+    values = np.random.default_rng(0).exponential(size=30)
+    theirs = stats.ttest_1samp(values, 0).confidence_interval(0.9)
+    low, high, error = mean_interval(values, 0.9, 0.0, 100.0)
+    assert (low, high) == pytest.approx((theirs.low, theirs.high))
+    assert error == pytest.approx(values.std(ddof=1) / math.sqrt(30))
+
+
+def test_mean_interval_without_spread_allows_for_what_was_not_seen():
+    """The unseen share q solves (1 - q)^n = 0.025 and may sit at either end of the range."""
+    unseen = 1 - 0.025 ** (1 / 50)
+    low, high, error = mean_interval(np.full(50, 2.0), 0.95, 0.0, 10.0)
+    assert (low, high, error) == pytest.approx((2 - 2 * unseen, 2 + 8 * unseen, 0.0))
+
+
+def test_jackknife_of_a_mean_and_of_a_square():
+    """Mean: value and standard error are the usual. Square of the mean: the bias var/n goes."""
+    x = np.random.default_rng(1).standard_normal(40) + 3
+    means = (x.sum() - x) / 39
+    value, error = jackknife(x.mean(), means)
+    assert value == pytest.approx(x.mean())
+    assert error == pytest.approx(x.std(ddof=1) / math.sqrt(40))
+    value, _ = jackknife(x.mean() ** 2, means**2)
+    assert value == pytest.approx(x.mean() ** 2 - x.var(ddof=1) / 40, rel=1e-12)
+
+
+def test_total_standard_error():
+    assert total_standard_error(9.0, 0.0) == 3.0
+    assert total_standard_error(10.0, 1.0) == 3.0
+    assert total_standard_error(4.5, 4.0) == 2.0
+
+
+@pytest.mark.parametrize("per_cell", [0.25, 1.0, 3.0])
+def test_occupancy_variance_of_disjoint_cells(per_cell):
+    """N equal cells, n points: var = [N(N-1)(1-2/N)^n + N(1-1/N)^n - N^2 (1-1/N)^2n] / N^2."""
+    cells = 200
+    points = int(cells * per_cell)
+    none, both = (1 - 1 / cells) ** points, (1 - 2 / cells) ** points
+    truth = ((cells - 1) * both + none - cells * none**2) / cells
+    found = []
+    for draw in range(60):
+        where = np.random.default_rng([2, draw]).integers(cells, size=points)
+        counts = np.bincount(where, minlength=cells)
+        members = np.full((cells, 3), -1)
+        for cell in np.flatnonzero((counts > 0) & (counts <= 3)):
+            members[cell, : counts[cell]] = np.flatnonzero(where == cell)
+        found.append(occupancy_variance(counts, members, points) - 1 / cells**2)
+    assert 0.9 * truth < np.mean(found) < 1.4 * truth  # never too small, at most 18 % too wide
+
+
+def test_effective_trials():
+    assert effective_trials(0.5, 0.25 / 80, 1000) == pytest.approx(80)
+    assert effective_trials(1.0, 1e-4, 96) == pytest.approx(0.98 * 0.02 / 1e-4)
+    assert effective_trials(0.5, 10.0, 1000) == 1.0
+
+
+def test_halves_do_not_depend_on_row_order_or_precision():
+    rng = np.random.default_rng(3)
+    rows = rng.exponential(size=(101, 7)).astype(np.float32).astype(np.float64)
+    rows[:5] = rows[5]
+    shuffled = rows[rng.permutation(101)]
+    assert (canonical_order(rows) == canonical_order(shuffled)).all()
+    precise = rows + 1e-9 * rng.standard_normal(rows.shape)
+    assert canonical_order(precise) == pytest.approx(canonical_order(rows), abs=1e-7)
+    first, second = halves(canonical_order(rows), np.random.default_rng(0))
+    again, _ = halves(canonical_order(shuffled), np.random.default_rng(0))
+    assert (len(first), len(second)) == (50, 51)
+    assert (first == again).all()
+    assert sorted(np.vstack([first, second])[:, 0]) == sorted(rows[:, 0])
+
+
+def test_canonical_order_holds_beyond_the_range_of_float32():
+    rows = np.array([[1e300, 1.0], [-1e300, 2.0], [0.0, 3.0]])
+    assert (canonical_order(rows) == canonical_order(rows[::-1])).all()

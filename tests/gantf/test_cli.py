@@ -1,0 +1,122 @@
+"""Mistakes on the command line: one line that says what to do, exit code 2, nothing left behind."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from gantf.cli import main
+
+
+def run(*words):
+    return CliRunner().invoke(main, [str(word) for word in words])
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two whole images and a corrupt one."""
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for number in range(2):
+        pixels = np.full((10, 12, 3), 100 * number, np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+    (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--model", "gna"], "did you mean 'gan'?"),
+        (["--data", "digit"], "did you mean 'digits'?"),
+        (["--data", "folder:/nowhere"], "folder:/nowhere is not a directory"),
+        (["--set", "latent_dims=3"], "did you mean 'latent_dim'?"),
+        (["--set", "latent_dim=x"], "--set latent_dim=x: "),
+        (["--set", "loss"], "KEY=VALUE"),
+        (["--batch-size", "1"], "--batch-size 1: "),
+        (["--strategy", "tpu"], "no TPU is attached"),
+        (["--strategy", "multi-worker"], "not part of this release"),
+        (["--size", "4"], "--size 4: "),
+        (["--strategy", "mirrored", "--batch-size", "7"], "use 6 or 8"),
+    ],
+)
+def test_mistakes_of_train(tf, tmp_path, words, message):
+    run_dir = tmp_path / "run"
+    result = run("train", *words, "--run-dir", run_dir)
+    assert result.exit_code == 2, result.output
+    assert message in result.output
+    assert len(result.output.strip().splitlines()) == 1
+    assert not run_dir.exists()
+
+
+def test_a_corrupt_image_is_named(tf, tmp_path, folder):
+    result = run("train", "--data", f"folder:{folder}", "--run-dir", tmp_path / "run")
+    assert result.exit_code == 2
+    assert f"{folder / 'broken.png'} cannot be decoded" in result.output
+    assert "--skip-corrupt" in result.output
+
+
+def test_a_folder_of_odd_images_trains_without_the_corrupt_one(tf, tmp_path, folder):
+    words = ["--steps", 2, "--batch-size", 4, "--eval-every", 0, "--set", "generator_channels=4"]
+    result = run(
+        "train", "--data", f"folder:{folder}", "--skip-corrupt", *words, "--run-dir", tmp_path / "r"
+    )
+    assert result.exit_code == 0, result.output
+    assert "skipped corrupt file" in result.output
+    assert "2 images of 10 x 12 x 3" in result.output
+
+
+def test_sample_and_export_use_a_checkpoint(tf, tmp_path):
+    run_dir = tmp_path / "run"
+    small = ["--set", "generator_channels=4", "--set", "discriminator_channels=4"]
+    words = ["--steps", 4, "--checkpoint-every", 2, "--eval-every", 2, "--batch-size", 4]
+    assert run("train", *words, *small, "--run-dir", run_dir).exit_code == 0
+    grids = []
+    for checkpoint in ("2", "last", "last"):
+        out = tmp_path / f"{len(grids)}.png"
+        words = ["sample", run_dir, "--n", 9, "--out", out, "--checkpoint", checkpoint]
+        assert run(*words).exit_code == 0
+        grids.append(np.asarray(Image.open(out)))
+    assert grids[0].shape == (26 * 20, 26 * 20)
+    assert not np.array_equal(grids[0], grids[1])
+    np.testing.assert_array_equal(grids[1], grids[2])
+    exported = run("export", run_dir, "--checkpoint", "2")
+    assert exported.output == f"{run_dir / 'generator'} (step 2)\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["sample", "nowhere"], "nowhere is no run directory"),
+        (["sample", "nowhere", "--out", "grid.jpg"], "ends in .png"),
+        (["export", "nowhere"], "nowhere is no run directory"),
+        (["models", "gam"], "did you mean 'gan'?"),
+    ],
+)
+def test_mistakes_of_other_commands(tf, words, message):
+    result = run(*words)
+    assert result.exit_code == 2
+    assert message in result.output
+
+
+def test_models_tells_every_setting(tf):
+    from gantf import models
+
+    assert run("models").output.startswith("gan: ")
+    told = run("models", "gan").output
+    for key, field in models.load("gan").Config.model_fields.items():
+        assert f"--set {key}=" in told
+        assert field.description in told
+
+
+def test_datasets_lists_the_built_in_ones():
+    assert {"digits", "photo_patches"} <= set(run("datasets").output.split())
+
+
+def test_version_and_help_answer():
+    assert run("--version").exit_code == 0
+    done = subprocess.run([sys.executable, "-c", "from gantf.cli import main; main()", "--help"])
+    assert done.returncode == 0

@@ -1,0 +1,78 @@
+"""The DCGAN networks fit every size, and spectral normalisation is that."""
+
+import numpy as np
+import pytest
+
+
+@pytest.mark.parametrize("shape", [(8, 8, 1), (9, 13, 3), (28, 28, 1), (37, 64, 3), (256, 256, 3)])
+def test_networks_fit_the_images(tf, shape):
+    from gantf.networks import dcgan
+
+    generator = dcgan.generator(shape, 5, 2, 8, "batch", seed=0)
+    discriminator = dcgan.discriminator(shape, 2, 8, "none", False, seed=0)
+    images = generator(tf.random.stateless_normal((2, 5), [0, 0]))
+    assert images.shape == (2, *shape)
+    assert float(tf.reduce_max(tf.abs(images))) <= 1
+    assert discriminator(images).shape == (2, 1)
+
+
+def test_resolutions_are_halved_rounding_up_until_seven():
+    from gantf.networks import dcgan
+
+    assert dcgan.resolutions((37, 37, 1)) == [(37, 37), (19, 19), (10, 10), (5, 5)]
+    assert dcgan.resolutions((28, 28, 1)) == [(28, 28), (14, 14), (7, 7)]
+    assert len(dcgan.resolutions((256, 256, 3))) == 7
+
+
+@pytest.mark.parametrize("shape", [(7, 8, 1), (8, 257, 3)])
+def test_sizes_out_of_range_are_refused(shape):
+    from gantf.networks import dcgan
+
+    with pytest.raises(ValueError, match="from 8 to 256"):
+        dcgan.resolutions(shape)
+
+
+def test_a_seed_fixes_the_weights_and_layers_differ(tf):
+    from gantf.networks import dcgan
+
+    first, again, other = (
+        dcgan.discriminator((16, 16, 1), 4, 8, "none", False, seed=seed) for seed in (0, 0, 1)
+    )
+    for a, b in zip(first.weights, again.weights, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert not np.array_equal(first.weights[0], other.weights[0])
+    kernels = [w.numpy().ravel()[:16] for w in first.weights if w.name == "kernel"]
+    assert not np.array_equal(kernels[0], kernels[1])
+
+
+@pytest.mark.parametrize("kind", ["conv", "dense"])
+def test_spectral_norm_approaches_the_largest_singular_value(tf, kind):
+    from gantf.layers import spectral
+
+    if kind == "conv":
+        layer = spectral.SpectralConv2D(6, 3, padding="same")
+        inputs = tf.random.stateless_normal((2, 5, 5, 4), [0, 0])
+    else:
+        layer = spectral.SpectralDense(6)
+        inputs = tf.random.stateless_normal((2, 4), [0, 0])
+    for _ in range(200):
+        layer(inputs, training=True)
+    kernel = layer.kernel.numpy()
+    expected = np.linalg.svd(kernel.reshape(-1, 6), compute_uv=False)[0]
+    got = kernel / spectral.normalise(tf.constant(kernel), layer.singular_vector, False).numpy()
+    np.testing.assert_allclose(got, expected, rtol=1e-4)
+
+
+def test_the_gradient_passes_through_the_spectral_norm(tf):
+    """W / sigma(W) does not change when W is scaled, so its gradient along W is 0."""
+    from gantf.layers import spectral
+
+    layer = spectral.SpectralDense(3, use_bias=False)
+    inputs = tf.random.stateless_normal((4, 5), [0, 0])
+    for _ in range(200):
+        layer(inputs, training=True)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(tf.square(layer(inputs)))
+    gradient = tape.gradient(loss, layer.kernel.value)
+    along = tf.reduce_sum(gradient * layer.kernel)
+    assert abs(float(along)) < 1e-3 * float(tf.norm(gradient) * tf.norm(layer.kernel))

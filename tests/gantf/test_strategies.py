@@ -1,0 +1,33 @@
+"""A strategy by name, or one clear line."""
+
+import pytest
+
+from evaluation import InputError
+
+
+@pytest.mark.parametrize(("name", "replicas"), [("one-device", 1), ("mirrored", 2), ("auto", 2)])
+def test_names_give_strategies_on_two_logical_cpus(tf, name, replicas):
+    from gantf import strategies
+
+    assert strategies.make(name).num_replicas_in_sync == replicas
+
+
+def test_a_missing_tpu_is_said_in_one_line(tf):
+    from gantf import strategies
+
+    with pytest.raises(InputError, match="no TPU is attached"):
+        strategies.make("tpu")
+
+
+def test_several_machines_are_refused_in_one_line(tf):
+    from gantf import strategies
+
+    with pytest.raises(InputError, match="not part of this release"):
+        strategies.make("multi-worker")
+
+
+def test_devices_cannot_be_split_again(tf):
+    from gantf import strategies
+
+    with pytest.raises(InputError, match="already runs with 2"):
+        strategies.make("mirrored", logical_cpus=3)

@@ -1,0 +1,98 @@
+"""The numbers that the reference programs answered, through the protocols that bear their names."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from evaluation import measure
+
+HERE = Path(__file__).parent
+CASES = ("full_rank", "rank_deficient")
+
+
+@pytest.fixture(scope="module")
+def arrays():
+    with np.load(HERE / "metrics_arrays.npz") as stored:
+        return dict(stored)
+
+
+@pytest.fixture(scope="module")
+def expected():
+    return json.loads((HERE / "metrics_expected.json").read_text())
+
+
+@pytest.fixture(params=CASES)
+def case(request, arrays, expected):
+    """Real features, fake features, and what the programs say of them."""
+    name = request.param
+    return arrays[f"{name}_real"], arrays[f"{name}_fake"], expected[name]
+
+
+def test_plain_fid_is_exact(case):
+    real, fake, answers = case
+    value = measure(real, fake, "fid", protocol="ttur")["fid"].value
+    assert value == pytest.approx(answers["exact.fid_ddof1"], rel=1e-9)
+    assert measure(real, fake, "fid")["fid"].details["plain"] == pytest.approx(value, rel=1e-9)
+
+
+def test_torch_fidelity_fid(case):
+    real, fake, answers = case
+    value = measure(real, fake, "fid", protocol="torch-fidelity")["fid"].value
+    assert value == pytest.approx(answers["torch_fidelity.fid"], rel=1e-6)
+
+
+def test_torch_fidelity_kid(case):
+    """torch-fidelity sums in float32, which errs by 1e-7; the tolerance is absolute."""
+    real, fake, answers = case
+    settings = {"kid": {"subset_size": answers["torch_fidelity.kid_subset_size"]}}
+    found = measure(real, fake, "kid", protocol="torch-fidelity", settings=settings)["kid"]
+    theirs = answers["torch_fidelity.kid"]
+    assert found.value == pytest.approx(theirs["kernel_inception_distance_mean"], abs=1e-6)
+    spread = theirs["kernel_inception_distance_std"]
+    assert found.details["spread_over_subsets"] == pytest.approx(spread, abs=1e-6)
+    assert not found.has_interval
+
+
+def test_torch_fidelity_precision_and_recall(case):
+    real, fake, answers = case
+    found = measure(real, fake, ("precision", "recall"), protocol="torch-fidelity")
+    for name in found:
+        assert found[name].value == pytest.approx(answers["torch_fidelity.prc_k3"][name], abs=1e-6)
+
+
+def test_prdc(case):
+    real, fake, answers = case
+    names = ("precision", "recall", "density", "coverage")
+    found = measure(real, fake, names, protocol="prdc")
+    for name in names:
+        assert found[name].value == pytest.approx(answers["prdc_k5"][name], abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "splits", "key"),
+    [
+        ("ttur", 10, "inception_score_10_splits_unshuffled"),
+        ("ttur", 1, "inception_score_1_split"),
+        ("torch-fidelity", 10, "inception_score_10_splits_shuffled_2020"),
+    ],
+)
+def test_inception_score(arrays, expected, protocol, splits, key):
+    found = measure(
+        metrics="inception_score",
+        fake_logits=arrays["logits"],
+        protocol=protocol,
+        settings={"inception_score": {"splits": splits}},
+    )["inception_score"]
+    assert found.value == pytest.approx(expected[key]["inception_score_mean"], rel=1e-9)
+    spread = expected[key]["inception_score_std"]
+    assert found.details["spread_over_splits"] == pytest.approx(spread, abs=1e-9)
+    assert not found.has_interval
+
+
+def test_default_inception_score_starts_from_one_split(arrays, expected):
+    found = measure(metrics="inception_score", fake_logits=arrays["logits"])["inception_score"]
+    plain = expected["inception_score_1_split"]["inception_score_mean"]
+    assert found.details["plain"] == pytest.approx(plain, rel=1e-9)
+    assert found.value > plain  # finite samples bias the score downwards

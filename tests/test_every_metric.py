@@ -1,0 +1,151 @@
+"""What every file in evaluation/metrics/ must do; they are found by file name."""
+
+import re
+
+import numpy as np
+import pytest
+
+from evaluation import InputError, measure, metrics
+
+ALL = metrics.names()
+CLASSES = 6
+
+
+def rows(kind, rng, n, classes=CLASSES):
+    """Rows around `classes` of six centres: features, or logits of a classifier of them."""
+    labels = np.arange(n) % classes
+    if kind == "logits":
+        return 4 * np.eye(CLASSES)[labels] + rng.standard_normal((n, CLASSES))
+    centres = 4 * np.random.default_rng(0).standard_normal((CLASSES, 8))
+    return centres[labels] + rng.standard_normal((n, 8))
+
+
+def ask(name, real, fake, **options):
+    """One metric of rows of the kind that it reads."""
+    kind = metrics.load(name).READS
+    return measure(metrics=name, **{f"real_{kind}": real, f"fake_{kind}": fake}, **options)[name]
+
+
+@pytest.fixture(params=ALL)
+def name(request):
+    return request.param
+
+
+@pytest.fixture
+def pair(name):
+    """A real and a generated sample of the kind that the metric reads, in float64."""
+    kind, rng = metrics.load(name).READS, np.random.default_rng(1)
+    return rows(kind, rng, 240), 0.9 * rows(kind, rng, 200) + 0.05
+
+
+def test_a_metric_declares_itself(name):
+    module = metrics.load(name)
+    assert module.READS in ("features", "logits")
+    assert module.BETTER in ("lower", "higher")
+    assert module.COLLAPSE in ("lower", "higher")
+    assert isinstance(module.NEEDS_REAL, bool)
+
+
+def test_value_lies_in_its_interval_and_is_plain(name, pair):
+    found = ask(name, *pair)
+    assert found.low <= found.value <= found.high
+    assert np.isfinite([found.low, found.value, found.high]).all()
+    assert type(found.value) is type(found.low) is type(found.high) is float
+    assert (found.metric, found.protocol, found.level) == (name, "default", 0.95)
+    assert found.n_fake == 200
+    assert found.n_real == (240 if metrics.load(name).NEEDS_REAL else 0)
+    assert found.better == metrics.load(name).BETTER
+    assert found.method
+    assert found.target
+
+
+def test_a_higher_level_is_wider(name, pair):
+    narrow, wide = (ask(name, *pair, level=level) for level in (0.5, 0.999))
+    assert wide.low <= narrow.low
+    assert narrow.high <= wide.high
+    assert narrow.value == wide.value
+    if name != "modes":  # whole numbers need not move
+        assert wide.high - wide.low > narrow.high - narrow.low
+
+
+def test_row_order_does_not_matter(name, pair):
+    rng = np.random.default_rng(2)
+    found, again = ask(name, *pair), ask(name, *(rng.permutation(x) for x in pair))
+    scale = max(abs(found.value), found.high - found.low)
+    assert again.value == pytest.approx(found.value, abs=1e-9 * scale)
+    assert again.low == pytest.approx(found.low, abs=1e-6 * scale)
+    assert again.high == pytest.approx(found.high, abs=1e-6 * scale)
+
+
+def test_float32_equals_float64(name, pair):
+    found, single = ask(name, *pair), ask(name, *(x.astype(np.float32) for x in pair))
+    assert single.value == pytest.approx(found.value, rel=1e-4, abs=1e-4)
+
+
+def test_any_layout_and_dtype(name, pair):
+    real, fake = (np.round(8 * x) for x in pair)
+    found = ask(name, real, fake)
+    strided = [np.repeat(np.asfortranarray(x), 2, axis=0)[::2] for x in (real, fake)]
+    for other in (strided, (real.tolist(), fake.tolist()), (real.astype(int), fake.astype(int))):
+        assert ask(name, *other).value == pytest.approx(found.value, rel=1e-12)
+    half = ask(name, real.astype(np.float16), fake.astype(np.float16))
+    assert half.value == pytest.approx(found.value, rel=1e-12)
+
+
+def test_inputs_are_not_changed(name, pair):
+    copies = [x.copy() for x in pair]
+    ask(name, *pair)
+    assert all((x == y).all() for x, y in zip(pair, copies, strict=True))
+
+
+def test_mode_collapse_moves_it_the_declared_way(name):
+    """All six modes against one; sizes, noise and real rows are the same."""
+    module = metrics.load(name)
+    rng = np.random.default_rng(3)
+    real = rows(module.READS, rng, 240)
+    whole = ask(name, real, rows(module.READS, rng, 200)).value
+    collapsed = ask(name, real, 0.7 * _around_one(rows(module.READS, rng, 200, classes=1))).value
+    if module.COLLAPSE == "higher":
+        assert collapsed > whole
+    else:
+        assert collapsed < whole
+
+
+def _around_one(values):
+    """The rows with their mean scaled so that a later factor of 0.7 leaves it in place."""
+    mean = values.mean(axis=0)
+    return (values - mean) + mean / 0.7
+
+
+def test_too_few_rows_says_how_many(name, pair):
+    """Two rows on one side are too few, on the side that the metric needs more of."""
+    lines = []
+    for fewer in ((pair[0][:2], pair[1]), (pair[0], pair[1][:2])):
+        try:
+            ask(name, *fewer)
+        except InputError as error:
+            lines.append(str(error))
+    assert lines
+    for line in lines:
+        assert re.search(rf"has 2 rows; {name} needs at least \d+", line)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_not_finite_is_refused(name, pair, bad):
+    broken = pair[1].copy()
+    broken[17, 3] = bad
+    with pytest.raises(
+        InputError, match=r"fake_\w+ holds NaN or infinite .*first: row 17"
+    ) as error:
+        ask(name, pair[0], broken)
+    assert "\n" not in str(error.value)
+
+
+def test_settings_are_recorded_and_unknown_ones_refused(name, pair):
+    with pytest.raises(InputError, match=f"unknown setting of {name} 'nonsense'"):
+        ask(name, *pair, settings={name: {"nonsense": 1}})
+    assert isinstance(ask(name, *pair).settings, dict)
+
+
+def test_the_same_seed_gives_the_same_estimate(name, pair):
+    assert ask(name, *pair, seed=5) == ask(name, *pair, seed=5)
