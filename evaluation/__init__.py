@@ -5,15 +5,13 @@ TensorFlow.
 """
 
 import importlib
-import sys
-import types
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from evaluation.api import evaluate
     from evaluation.errors import InputError
     from evaluation.features import default_features, extract
-    from evaluation.measure import measure
+    from evaluation.measurement import measure
     from evaluation.quiet import import_tensorflow
     from evaluation.report import write_report
     from evaluation.result import Result
@@ -31,7 +29,7 @@ _HOMES = {
     "extract": "evaluation.features",
     "import_tensorflow": "evaluation.quiet",
     "load_images": "evaluation.sources",
-    "measure": "evaluation.measure",
+    "measure": "evaluation.measurement",
     "open_source": "evaluation.sources",
     "write_report": "evaluation.report",
 }
@@ -50,19 +48,6 @@ __all__ = [
     "open_source",
     "write_report",
 ]
-
-
-class _Package(types.ModuleType):
-    """Keeps `evaluation.measure` the function when Python binds the submodule of that name."""
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        """Binds the public name of a submodule's own name instead of the submodule."""
-        if isinstance(value, types.ModuleType) and _HOMES.get(name) == value.__name__:
-            value = getattr(value, name)
-        super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package
 
 
 def __getattr__(name: str) -> Any:

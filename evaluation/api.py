@@ -17,7 +17,7 @@ from evaluation import protocols
 from evaluation.comparison import Comparison, gather
 from evaluation.errors import InputError
 from evaluation.features import Features, extract
-from evaluation.measure import DEFAULT_METRICS, measure, versions
+from evaluation.measurement import DEFAULT_METRICS, measure, versions
 from evaluation.result import Result
 from evaluation.sources import Source
 from evaluation.sources.images import Images

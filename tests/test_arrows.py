@@ -14,7 +14,7 @@ import gantf
 ROOT = Path(evaluation.__file__).parent
 LIGHT = [
     f"evaluation.{name}"
-    for name in ("errors", "measure", "moments", "neighbours", "protocols", "result")
+    for name in ("errors", "frechet", "measurement", "moments", "neighbours", "protocols", "result")
 ]
 LIGHT += [
     f"evaluation.{package}.{module.name}"

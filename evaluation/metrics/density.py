@@ -48,7 +48,7 @@ def estimate(pair: Pair, *, level: float, seed: int, k: int = 5, closed: bool = 
         low=min(low, value),
         high=max(high, value),
         level=level,
-        method="Student's t of a mean",
+        method="Student's t, skewness-widened",
         target="fixed reference",
         better=BETTER,
         protocol="default",

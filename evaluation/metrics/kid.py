@@ -48,7 +48,8 @@ def estimate(
 
     Returns:
       The estimate, negative for about half of all samples when the laws are equal. Where the two
-      sides share most of their rows the interval reaches up to the biased statistic. Details:
+      sides share most of their rows the interval reaches up to the biased statistic; it always
+      reaches 0, also for samples that are more alike than independent ones. Details:
       "standard_error"; for "subsets" instead "spread_over_subsets", which is not a standard error.
 
     Raises:
@@ -82,7 +83,7 @@ def estimate(
         metric="kid",
         value=value,
         low=value - half,
-        high=high,
+        high=max(high, 0.0),  # no distance is negative, see Returns
         level=level,
         method=method,
         target="both populations",

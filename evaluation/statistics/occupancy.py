@@ -11,8 +11,10 @@ def occupancy_variance(per_ball: np.ndarray, members: np.ndarray, points: int) -
     differences of the share over all sets of s points: for s points that is the share of balls that
     hold exactly those points. J1, centred, is the delete-one jackknife, which is too large (Efron
     and Stein). The series need not converge term by term, so Euler's transformation sums its first
-    three terms, 7/8 J1 - 1/2 J2 + 1/8 J3, and never less than a third of J1. One ball's worth is
-    added, so that a sample without rare hits is not taken for certainty.
+    three terms, 7/8 J1 - 1/2 J2 + 1/8 J3. Where a few points lie in many balls (hubs, in high
+    dimensions) J1 dominates and J1 - 1/2 J2 is nearer; the larger of the two is taken, and never
+    less than a third of J1. One ball's worth is added, so that a sample without rare hits is not
+    taken for certainty.
 
     Args:
       per_ball: points in each ball, int, shape (balls,).
@@ -32,8 +34,8 @@ def occupancy_variance(per_ball: np.ndarray, members: np.ndarray, points: int) -
         _, repeats = np.unique(members[per_ball == size][:, :size], axis=0, return_counts=True)
         terms.append(float(np.square(repeats / balls).sum()))
     jackknife = terms[0] - float(np.mean(per_ball == 1)) ** 2 / points
-    summed = 0.875 * jackknife - 0.5 * terms[1] + 0.125 * terms[2]
-    return max(summed, jackknife / 3.0) + 1.0 / balls**2
+    euler = 0.875 * jackknife - 0.5 * terms[1] + 0.125 * terms[2]
+    return max(euler, jackknife - 0.5 * terms[1], jackknife / 3.0) + 1.0 / balls**2
 
 
 def effective_trials(share: float, variance: float, balls: int) -> float:

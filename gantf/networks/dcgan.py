@@ -1,7 +1,7 @@
 """DCGAN's generator and discriminator, for any image from 8 to 256 pixels a side.
 
 Source: Radford et al. 2015, arXiv:1511.06434, section 3. Two changes fit small images: an extra
-3 x 3 convolution at full resolution in each network, and as few stages as the size allows.
+3 x 3 convolution at full resolution in each network, and stages down to 2 x 2 for 8 x 8 images.
 """
 
 import zlib
@@ -13,7 +13,8 @@ from keras import layers
 from gantf.layers.spectral import SpectralConv2D, SpectralDense
 
 SMALLEST_PX, LARGEST_PX = 8, 256
-COARSEST_PX = 7  # the resolution at which convolutions give way to a dense layer
+COARSEST_PX = 4  # where convolutions give way to a dense layer, as in the paper
+LEAST_STAGES = 3  # so that the networks of the smallest images are deep enough
 Norm = Literal["none", "batch", "layer"]
 
 
@@ -102,7 +103,7 @@ def discriminator(
 
 
 def resolutions(image_shape: tuple[int, int, int]) -> list[tuple[int, int]]:
-    """(H, W) at each stage, finest first: halved, rounding up, until a side of 7 at the most.
+    """(H, W) at each stage, finest first: halved, rounding up, at least twice and to 4 at the most.
 
     Raises:
       ValueError: a side is not from 8 to 256.
@@ -114,7 +115,7 @@ def resolutions(image_shape: tuple[int, int, int]) -> list[tuple[int, int]]:
             "choose another with --size"
         )
     sides = [(height, width)]
-    while max(sides[-1]) > COARSEST_PX:
+    while max(sides[-1]) > COARSEST_PX or len(sides) < LEAST_STAGES:
         sides.append(((sides[-1][0] + 1) // 2, (sides[-1][1] + 1) // 2))
     return sides
 

@@ -16,11 +16,12 @@ def test_networks_fit_the_images(tf, shape):
     assert discriminator(images).shape == (2, 1)
 
 
-def test_resolutions_are_halved_rounding_up_until_seven():
+def test_resolutions_are_halved_rounding_up_to_four_and_at_least_twice():
     from gantf.networks import dcgan
 
-    assert dcgan.resolutions((37, 37, 1)) == [(37, 37), (19, 19), (10, 10), (5, 5)]
-    assert dcgan.resolutions((28, 28, 1)) == [(28, 28), (14, 14), (7, 7)]
+    assert dcgan.resolutions((37, 37, 1)) == [(37, 37), (19, 19), (10, 10), (5, 5), (3, 3)]
+    assert dcgan.resolutions((32, 16, 1)) == [(32, 16), (16, 8), (8, 4), (4, 2)]
+    assert dcgan.resolutions((8, 8, 1)) == [(8, 8), (4, 4), (2, 2)]
     assert len(dcgan.resolutions((256, 256, 3))) == 7
 
 
