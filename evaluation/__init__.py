@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from evaluation.errors import InputError
     from evaluation.features import default_features, extract
     from evaluation.measurement import measure
+    from evaluation.oneline import OneLineErrors
     from evaluation.quiet import import_tensorflow
     from evaluation.report import write_report
     from evaluation.result import Result
@@ -23,6 +24,7 @@ _HOMES = {
     "Estimate": "evaluation.statistics.estimate",
     "Images": "evaluation.sources.images",
     "InputError": "evaluation.errors",
+    "OneLineErrors": "evaluation.oneline",
     "Result": "evaluation.result",
     "default_features": "evaluation.features",
     "evaluate": "evaluation.api",
@@ -38,6 +40,7 @@ __all__ = [
     "Estimate",
     "Images",
     "InputError",
+    "OneLineErrors",
     "Result",
     "default_features",
     "evaluate",

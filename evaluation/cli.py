@@ -8,25 +8,14 @@ from pathlib import Path
 
 import click
 
-
-class _OneLine(click.Command):
-    """A command whose mistakes of usage are one line too, with exit code 2."""
-
-    def main(self, args=None, prog_name=None, complete_var=None, standalone_mode=True, **extra):
-        """Runs the command; see `click.Command.main`."""
-        try:
-            return super().main(args, prog_name, complete_var, standalone_mode=False, **extra)
-        except click.ClickException as error:
-            if not standalone_mode:
-                raise
-            click.echo(f"Error: {' '.join(error.format_message().split())}", err=True)
-            sys.exit(2)
-        except click.Abort:
-            click.echo("Stopped.", err=True)
-            sys.exit(130)
+from evaluation.oneline import OneLineErrors
 
 
-@click.command(cls=_OneLine, context_settings={"help_option_names": ["-h", "--help"]})
+class _Command(OneLineErrors, click.Command):
+    pass
+
+
+@click.command(cls=_Command, context_settings={"help_option_names": ["-h", "--help"]})
 @click.argument("source")
 @click.option(
     "--reference",

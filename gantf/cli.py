@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from evaluation import InputError, import_tensorflow
+from evaluation import InputError, OneLineErrors, import_tensorflow
 from gantf import config as configs
 from gantf import models
 
@@ -29,7 +29,11 @@ def _user_errors() -> Iterator[None]:
         raise UserError(str(error)) from None
 
 
-@click.group()
+class _Group(OneLineErrors, click.Group):
+    pass
+
+
+@click.group(cls=_Group)
 @click.version_option(package_name="gantf")
 def main() -> None:
     """Train generative adversarial networks on any tf.distribute strategy."""
