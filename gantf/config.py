@@ -45,7 +45,7 @@ class RunConfig(pydantic.BaseModel):
     skip_corrupt: bool = False
     settings: dict[str, Any] = Field(default_factory=dict)
     # How: these may change when a run is resumed.
-    steps: int = Field(2000, ge=1)
+    steps: int = Field(3000, ge=1)
     strategy: Literal["auto", "one-device", "mirrored", "multi-worker", "tpu"] = "auto"
     logical_cpus: int = Field(1, ge=1)
     log_every_steps: int = Field(100, ge=1)
