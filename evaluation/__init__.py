@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from evaluation.api import evaluate
-    from evaluation.errors import InputError
+    from evaluation.errors import InputError, ReportError
     from evaluation.features import default_features, extract
     from evaluation.measurement import measure
     from evaluation.oneline import OneLineErrors
@@ -25,6 +25,7 @@ _HOMES = {
     "Images": "evaluation.sources.images",
     "InputError": "evaluation.errors",
     "OneLineErrors": "evaluation.oneline",
+    "ReportError": "evaluation.errors",
     "Result": "evaluation.result",
     "default_features": "evaluation.features",
     "evaluate": "evaluation.api",
@@ -41,6 +42,7 @@ __all__ = [
     "Images",
     "InputError",
     "OneLineErrors",
+    "ReportError",
     "Result",
     "default_features",
     "evaluate",

@@ -1,26 +1,21 @@
 """`evaluate`: from sources of images to scores with intervals, beside the floor of real data."""
 
 import dataclasses
-import datetime
-import importlib.metadata
-import math
 import os
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from evaluation import arguments, protocols
 from evaluation import features as feature_kinds
 from evaluation import metrics as metric_files
-from evaluation import protocols
 from evaluation.comparison import Comparison, gather
-from evaluation.errors import InputError
+from evaluation.context import describe, plain_fid
+from evaluation.errors import InputError, ReportError, TooFewRows
 from evaluation.features import Features, extract
-from evaluation.measurement import DEFAULT_METRICS, measure, versions
+from evaluation.measurement import DEFAULT_METRICS, measure
 from evaluation.result import Result
 from evaluation.sources import Source
-from evaluation.sources.images import Images
 from evaluation.sources.sampler import Progress, Sampler
 
 
@@ -48,15 +43,17 @@ def evaluate(
       generator: what is judged: any source that `evaluation.open_source` takes.
       reference: the real images, likewise; if None, the data that generator.json names.
       metrics: names from `evaluation.metrics.names()`; all that the features serve if None.
-      features: "pixels", "digits", or a Keras classifier's path; if None, the shipped classifier
-        for the reference data where there is one, or else pixels.
+      features: "pixels" (larger images reduced to 8 x 8), "digits", or a Keras classifier's
+        path; if None, the shipped classifier for the reference data where there is one, or else
+        pixels.
       n: how many images to draw, or to choose at random of a set; if None, all of a set, and of a
         generator as many as the floor holds (2000 where that is fewer than 300).
       seed: of the latents and of every random choice.
       protocol: the metrics' settings by name.
       level: confidence level of the intervals, in (0, 1).
       size_px: side of the square that all images are cropped and resized to.
-      skip_corrupt: leave out files that cannot be decoded.
+      skip_corrupt: leave out files that cannot be decoded; where generator.json names the data, it
+        may say so too.
       batch_size: images per pass through a classifier; it does not change the scores.
       report: where to write an HTML report, if anywhere.
       progress: called with (stage, done, total) as the work goes on.
@@ -66,9 +63,16 @@ def evaluate(
 
     Raises:
       InputError: a mistake in what was given; one line says which and what to do.
+      ReportError: the report cannot be written; its `result` holds what would have been returned.
     """
-    metrics = (metrics,) if isinstance(metrics, str) else metrics
-    _check(metrics, features, protocol, level, report)
+    if metrics is not None:
+        metrics = arguments.check_metrics(metrics, protocol)
+    _check(metrics, features, protocol, report)
+    arguments.check_level(level)
+    for name, value, least in (("n", n, 1), ("seed", seed, 0), ("size_px", size_px, 1)):
+        if value is not None or name == "seed":
+            arguments.check_whole(name, value, least)
+    arguments.check_whole("batch_size", batch_size, 1)
     clock = _Clock(progress)
     clock.start("reading images")
     sets = gather(generator, reference, n, seed, size_px, skip_corrupt, progress)
@@ -77,41 +81,54 @@ def evaluate(
     real, fake = (extract(x, kind, batch_size, progress) for x in (sets.real, sets.fake))
     floor_pair = _floor_features(sets, real, kind, batch_size)
     clock.start("measuring")
-    chosen = tuple(metrics) if metrics is not None else _served(protocol, real)
+    chosen = metrics if metrics is not None else _served(protocol, real)
+    if real.logits is None:
+        _check_served(chosen, real.name)
     settings = {"protocol": protocol, "level": level, "seed": seed}
-    result = _measure(real, fake, chosen, settings)
-    floor, notes = None, list(sets.notes)
-    if floor_pair is not None:
-        try:
-            floor = _measure(*floor_pair, chosen, settings)
-        except InputError as error:
-            notes.append(f"There is no floor: {error}")
+    try:
+        result = _measure(real, fake, chosen, settings)
+    except TooFewRows as error:
+        if n is None or error.side != "fake":
+            raise
+        raise InputError(f"n={n} is too few images: {error.need}; give a larger --n.") from None
+    floor, floor_notes = _measure_floor(floor_pair, chosen, settings)
+    notes = [*sets.notes, *floor_notes]
     clock.stop()
-    context = _context(sets, real, notes, clock.seconds) | _plain_fid(result, floor)
+    context = describe(sets, real, notes, clock.seconds) | plain_fid(result, floor)
     context["size_px"] = size_px
     result = dataclasses.replace(result, floor=floor, context={**result.context, **context})
     if report is not None:
         from evaluation.report import write_report
 
         run_dir = sets.source.run_dir if isinstance(sets.source, Sampler) else None
-        write_report(result, report, sets.real, sets.fake, run_dir)
+        try:
+            write_report(result, report, sets.real, sets.fake, run_dir)
+        except InputError as error:
+            raise ReportError(str(error), result) from None
     return result
 
 
-def _check(metrics, features, protocol: str, level: float, report) -> None:
+def _check(metrics: tuple[str, ...] | None, features, protocol: str, report) -> None:
     """Refuses what can be refused before any image is read."""
-    defined = protocols.defined(protocol)
-    if metrics is not None and not metrics:
-        raise InputError(f"metrics is empty; choose from {', '.join(defined)}.")
-    for name in metrics or ():
-        metric_files.load(name)
-        protocols.settings(protocol, name)
-    if features is not None:
-        feature_kinds.classifier_path(features)
-    if not 0 < level < 1:
-        raise InputError(f"level = {level}: give a confidence level between 0 and 1, as 0.95.")
-    if report is not None and not Path(report).absolute().parent.is_dir():
+    protocols.defined(protocol)
+    if features is not None and feature_kinds.classifier_path(features) is None:
+        _check_served(metrics or (), features)
+    if report is None:
+        return
+    if not isinstance(report, str | os.PathLike):
+        raise InputError(f"report={report!r}; it must be the path of a file to write.")
+    if not Path(report).absolute().parent.is_dir():
         raise InputError(f"{report}: its directory does not exist; create it first.")
+
+
+def _check_served(metrics: Sequence[str], features: str) -> None:
+    """Refuses metrics that read logits, for features without a classifier."""
+    for name in metrics:
+        if metric_files.load(name).READS == "logits":
+            raise InputError(
+                f"{name} reads a classifier's logits, and features {features!r} have none; use "
+                "--features digits or a classifier."
+            )
 
 
 def _served(protocol: str, real: Features) -> tuple[str, ...]:
@@ -135,6 +152,29 @@ def _floor_features(
     return real if same else extract(first, kind, batch_size), extract(second, kind, batch_size)
 
 
+def _measure_floor(
+    pair: tuple[Features, Features] | None, metrics: tuple[str, ...], settings: dict
+) -> tuple[Result | None, list[str]]:
+    """The floor's metrics, as many as can be measured; why the others cannot, in sentences."""
+    if pair is None:
+        return None, []
+    try:
+        return _measure(*pair, metrics, settings), []
+    except InputError as error:
+        reason = f"There is no floor: {error}."
+    measured, notes = {}, []
+    for name in metrics:
+        try:
+            measured[name] = _measure(*pair, (name,), settings)
+        except InputError as error:
+            notes.append(f"There is no floor of {name}: {error}.")
+    if not measured:
+        return None, [reason]
+    whole = next(iter(measured.values()))
+    estimates = {name: found[name] for name, found in measured.items()}
+    return dataclasses.replace(whole, estimates=estimates), notes
+
+
 def _measure(real: Features, fake: Features, metrics: tuple[str, ...], settings: dict) -> Result:
     return measure(
         real.features,
@@ -144,85 +184,6 @@ def _measure(real: Features, fake: Features, metrics: tuple[str, ...], settings:
         fake_logits=fake.logits,
         **settings,
     )
-
-
-def _plain_fid(result: Result, floor: Result | None) -> dict[str, float | None]:
-    """The uncorrected FID against the floor's, where both have as many images.
-
-    Also what sampling alone gives an ideal generator: the floor's bias. It is more than the floor
-    where the held-out split is stratified, since a generator draws its classes at random.
-    """
-    nothing: dict[str, float | None] = {"fid_plain_over_floor": None, "fid_plain_ideal": None}
-    if floor is None or "fid" not in result or "fid" not in floor:
-        return nothing
-    ours, theirs = result["fid"], floor["fid"]
-    same_n = (ours.n_real, ours.n_fake) == (theirs.n_real, theirs.n_fake)
-    base = theirs.details.get("plain", math.nan)
-    if not same_n or not base > 0:
-        return nothing
-    certain = theirs.details.get("regime") == "two orders"
-    return {
-        "fid_plain_over_floor": float(ours.details["plain"] / base),
-        "fid_plain_ideal": theirs.details["bias"] if certain else None,
-    }
-
-
-def _context(
-    sets: Comparison, real: Features, notes: list[str], seconds: dict[str, float]
-) -> dict[str, Any]:
-    """What was compared and by what, as plain JSON types."""
-    contract = dict(sets.source.contract) if isinstance(sets.source, Sampler) else {}
-    inferred = list(sets.source.inferred) if isinstance(sets.source, Sampler) else []
-    if inferred:
-        notes.append(f"Without a generator.json, these were assumed: {', '.join(inferred)}.")
-    classes: tuple[str, ...] = ()
-    path = feature_kinds.classifier_path(real.name)
-    if path is not None:
-        from evaluation.features import classifier
-
-        classes = classifier.read_record(path).classes
-    return {
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "generator": sets.fake.name,
-        "reference": sets.real.name,
-        "floor": [x.name for x in sets.floor] if sets.floor else None,
-        "n": len(sets.fake),
-        "features": {
-            "name": real.name,
-            "dim": int(real.features.shape[1]),
-            "sha256": real.sha256,
-            "classes": list(classes),
-        },
-        "images": {"real": _described(sets.real), "fake": _described(sets.fake)},
-        "contract": contract,
-        "inferred": inferred,
-        "data": contract.get("data"),
-        "step": contract.get("step"),
-        "notes": notes,
-        "seconds": seconds,
-        "versions": _versions(),
-    }
-
-
-def _described(images: Images) -> dict[str, Any]:
-    count, height, width, channels = images.images.shape
-    return {
-        "count": count,
-        "height": height,
-        "width": width,
-        "channels": channels,
-        "sha256": images.sha256,
-        "skipped": list(images.skipped),
-    }
-
-
-def _versions() -> dict[str, str]:
-    """Versions of all that decides the numbers."""
-    found = versions()
-    for package in ("tensorflow", "keras"):
-        if package in sys.modules:
-            found[package] = importlib.metadata.version(package)
-    return found
 
 
 class _Clock:

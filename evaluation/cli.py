@@ -27,8 +27,8 @@ class _Command(OneLineErrors, click.Command):
 @click.option(
     "--features",
     metavar="NAME",
-    help="pixels, digits, or the path of a Keras classifier. Default: the classifier shipped for "
-    "the reference data, or else pixels.",
+    help="pixels (larger images reduced to 8 x 8), digits, or the path of a Keras classifier. "
+    "Default: the classifier shipped for the reference data, or else pixels.",
 )
 @click.option(
     "--protocol",
@@ -86,8 +86,9 @@ def main(
     gantf-eval samples/ --reference folder:photos --size 64 --metrics fid,kid
     gantf-eval digits:test --reference digits --json
     """
-    from evaluation.errors import InputError
+    from evaluation.errors import InputError, ReportError
 
+    failures = []
     try:
         if out and Path(out).suffix.lower() not in (".json", ".csv"):
             raise InputError(f"--out {out}: end it in .json or .csv.")
@@ -110,11 +111,22 @@ def main(
                 report=report,
                 progress=progress,
             )
-        if out:
-            result.save(out)
+    except ReportError as error:
+        result = error.result
+        failures.append(str(error))
     except InputError as error:
         raise click.UsageError(str(error)) from None
-    _show(result, as_json, [path for path in (report, out) if path])
+    _show(result, as_json)
+    if report and not failures:
+        click.echo(f"Wrote {report}", err=True)
+    try:
+        if out:
+            result.save(out)
+            click.echo(f"Wrote {out}", err=True)
+    except InputError as error:
+        failures.append(str(error))
+    if failures:
+        raise click.UsageError("; ".join(failures))
 
 
 def _names(metrics: str | None) -> list[str] | None:
@@ -123,8 +135,8 @@ def _names(metrics: str | None) -> list[str] | None:
     return [name.strip() for name in metrics.split(",") if name.strip()]
 
 
-def _show(result, as_json: bool, written: list[str]) -> None:
-    """Scores to stdout; what was done and where it lies to stderr."""
+def _show(result, as_json: bool) -> None:
+    """Scores to stdout; what was done to stderr."""
     from evaluation.report import wording
 
     if as_json:
@@ -136,8 +148,6 @@ def _show(result, as_json: bool, written: list[str]) -> None:
             click.echo(f"\n{sentence}")
     for note in result.context["notes"]:
         click.echo(f"Note: {note}", err=True)
-    for path in written:
-        click.echo(f"Wrote {path}", err=True)
 
 
 @contextlib.contextmanager

@@ -53,7 +53,8 @@ def gather(
       n: how many images to judge; None for as many as there are, or as the floor holds.
       seed: of the latents, and of every random choice of images.
       size_px: side of the square that all are cropped and resized to; None keeps their size.
-      skip_corrupt: leave out files that cannot be decoded.
+      skip_corrupt: leave out files that cannot be decoded; of the generator's own data also where
+        its generator.json says so.
       progress: called with (stage, done, total).
 
     Raises:
@@ -86,6 +87,7 @@ def _read_reference(
                 "data set's name, or a directory of images)."
             )
         size_px = size_px or data["size_px"]
+        skip_corrupt = skip_corrupt or data["skip_corrupt"]
         real = load_images(data["name"], data["split"], size_px, skip_corrupt)
         return real, _read_held_out(data["name"], real, size_px)
     if isinstance(reference, str | os.PathLike):
@@ -121,8 +123,6 @@ def _take(
     source: Images | Sampler, n: int | None, floor_n: int, seed: int, progress: Progress | None
 ) -> Images:
     """As many images as asked for; if n is None, all of a set, of a generator as of the floor."""
-    if n is not None and n < 1:
-        raise InputError(f"n = {n}: give a number of images of at least 1.")
     if isinstance(source, Sampler):
         default = floor_n if floor_n >= LEAST_FLOOR else DEFAULT_N
         return source.sample(n or default, seed, progress)
@@ -151,8 +151,6 @@ def _one_form(sets: list[Images], size_px: int | None) -> tuple[list[Images], li
     """All sets at one size, gray ones as RGB where any is; what was done, in sentences."""
     notes = []
     if size_px:
-        if size_px < 1:
-            raise InputError(f"size_px = {size_px}: give a side of at least 1 pixel.")
         notes += [
             f"{x.name} was resized from {_size(x)} to {size_px} x {size_px}."
             for x in sets[:2]

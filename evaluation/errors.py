@@ -1,4 +1,6 @@
-"""The one exception that says: the input is wrong, and here is what to do."""
+"""The exception that says: the input is wrong, and here is what to do; and two special cases."""
+
+from typing import Any
 
 
 class InputError(ValueError):
@@ -6,3 +8,19 @@ class InputError(ValueError):
 
     The commands print it without a traceback and exit with 2; in Python it is a ValueError.
     """
+
+
+class TooFewRows(InputError):
+    """Fewer rows on one side ("real" or "fake") than a metric needs; `need` says how many."""
+
+    def __init__(self, message: str, side: str, need: str) -> None:
+        super().__init__(message)
+        self.side, self.need = side, need
+
+
+class ReportError(InputError):
+    """The report could not be written; `result` holds the scores, which are none the worse."""
+
+    def __init__(self, message: str, result: Any) -> None:
+        super().__init__(message)
+        self.result = result

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import scipy
 
+from evaluation import arguments, protocols
 from evaluation import metrics as all_metrics
-from evaluation import protocols
 from evaluation.errors import InputError
 from evaluation.result import Result
 from evaluation.rows import Pair, as_rows
@@ -24,7 +24,7 @@ DEFAULT_METRICS = ("fid", "kid", "precision", "recall", "density", "coverage")
 def measure(
     real_features: Any = None,
     fake_features: Any = None,
-    metrics: Sequence[str] = DEFAULT_METRICS,
+    metrics: Sequence[str] | None = None,
     protocol: str = "default",
     level: float = 0.95,
     seed: int = 0,
@@ -37,7 +37,8 @@ def measure(
     Args:
       real_features: array-like, shape (n, d), any real dtype, finite.
       fake_features: array-like, shape (m, d).
-      metrics: names of metrics, each a file in evaluation/metrics/; one name alone is allowed.
+      metrics: names of metrics, each a file in evaluation/metrics/; one name alone is allowed. If
+        None, those of `DEFAULT_METRICS` that the protocol defines.
       protocol: "default", or the name of a published program's settings.
       level: confidence level of the intervals, in (0, 1).
       seed: of what is random in an estimator, >= 0; the same seed gives the same numbers.
@@ -52,12 +53,13 @@ def measure(
       InputError: anything wrong with what was given, in one line.
     """
     start = time.perf_counter()
-    chosen = _checked_names(metrics)
+    if metrics is None:
+        defined = protocols.defined(protocol)
+        metrics = [name for name in DEFAULT_METRICS if name in defined]
+    chosen = arguments.check_metrics(metrics, protocol)
     settings = _checked_settings(settings, chosen)
-    if not isinstance(level, float | np.floating) or not 0.0 < level < 1.0:
-        raise InputError(f"level={level!r}; it must lie strictly between 0 and 1, such as 0.95")
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise InputError(f"seed={seed!r}; it must be a whole number, 0 or more")
+    arguments.check_level(level)
+    arguments.check_whole("seed", seed, 0)
     prepared = [
         (name, _bound(name, protocols.settings(protocol, name) | dict(settings.get(name, {}))))
         for name in chosen
@@ -104,22 +106,14 @@ def versions() -> dict[str, str]:
     }
 
 
-def _checked_names(metrics: Sequence[str]) -> tuple[str, ...]:
-    """The metrics' names, each known and named once."""
-    chosen = (metrics,) if isinstance(metrics, str) else tuple(metrics)
-    if not chosen:
-        raise InputError(f"metrics is empty: choose from {', '.join(all_metrics.names())}")
-    for name in chosen:
-        all_metrics.load(name)
-    return tuple(dict.fromkeys(chosen))
-
-
 def _checked_settings(
     settings: Mapping[str, Mapping[str, Any]] | None, chosen: Sequence[str]
 ) -> Mapping[str, Mapping[str, Any]]:
     """The settings, which may name only metrics that are measured."""
     if settings is None:
         return {}
+    if not isinstance(settings, Mapping):
+        raise InputError(f"settings={settings!r}; it must map metrics to their settings")
     for name in settings:
         if name not in chosen:
             raise InputError(all_metrics.unknown("metric in settings", name, chosen))

@@ -51,7 +51,7 @@ def defined(protocol: str) -> tuple[str, ...]:
     Raises:
       InputError: no such protocol; the line names the nearest.
     """
-    if protocol not in PROTOCOLS:
+    if not isinstance(protocol, str) or protocol not in PROTOCOLS:
         raise InputError(metrics.unknown("protocol", protocol, PROTOCOLS))
     chosen = PROTOCOLS[protocol]
     return metrics.names() if chosen is None else tuple(chosen)

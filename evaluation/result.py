@@ -154,7 +154,7 @@ class Result(Mapping[str, Estimate]):
           The path.
 
         Raises:
-          InputError: another suffix, or the folder does not exist.
+          InputError: another suffix, no metrics to write as .csv, or no place to write to.
         """
         path = Path(path)
         suffix = path.suffix.lower()
@@ -169,11 +169,18 @@ class Result(Mapping[str, Estimate]):
         else:
             stream = io.StringIO(newline="")
             records = self._records()
+            if not records:
+                raise InputError(f"path {str(path)!r}: there are no metrics to save as .csv")
             writer = csv.DictWriter(stream, fieldnames=list(records[0]), lineterminator="\n")
             writer.writeheader()
             writer.writerows(records)
             text = stream.getvalue()
-        _write(path, text)
+        try:
+            _write(path, text)
+        except OSError as error:
+            raise InputError(
+                f"path {str(path)!r} cannot be written ({error.strerror}): give another path"
+            ) from None
         return path
 
     @classmethod
@@ -186,6 +193,8 @@ class Result(Mapping[str, Estimate]):
         try:
             saved = json.loads(Path(path).read_text(encoding="utf-8"))
             floor = saved["floor"]
+            if not saved["metrics"]:
+                raise ValueError("it holds no metrics")
             return cls(
                 {name: _estimate(fields) for name, fields in saved["metrics"].items()},
                 None if floor is None else {n: _estimate(fields) for n, fields in floor.items()},
@@ -231,7 +240,7 @@ def _plain(value: Any) -> Any:
 
 def _estimate(fields: Mapping[str, Any]) -> Estimate:
     """An estimate from its saved fields."""
-    restored = {key: math.nan if fields[key] is None else fields[key] for key in NUMBERS}
+    restored = {key: math.nan if fields[key] is None else float(fields[key]) for key in NUMBERS}
     return Estimate(**(dict(fields) | restored))
 
 

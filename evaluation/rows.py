@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from evaluation.errors import InputError
+from evaluation.errors import InputError, TooFewRows
 from evaluation.neighbours import Neighbours
 
 LARGEST = 1e20  # a cubic kernel's square reaches its 12th power
@@ -25,6 +25,11 @@ def as_rows(values: Any, name: str) -> np.ndarray:
     Raises:
       InputError: not numeric, not two-dimensional, empty, not finite, or so large as to overflow.
     """
+    if isinstance(values, np.ma.MaskedArray):
+        raise InputError(
+            f"{name} is a masked array; its masked entries would count as numbers: drop those rows"
+            " and give a plain array"
+        )
     try:
         rows = np.asarray(values)
     except ValueError as error:
@@ -118,11 +123,9 @@ class Pair:
         """
         for side, have, need in (("real", self.n_real, real), ("fake", self.n_fake, fake)):
             if have < need:
-                reason = f" ({why})" if why else ""
-                raise InputError(
-                    f"{side}_{self.kind} has {have} rows; {metric} needs at least {need}{reason}:"
-                    " give more samples"
-                )
+                needs = f"{metric} needs at least {need}" + (f" ({why})" if why else "")
+                line = f"{side}_{self.kind} has {have} rows; {needs}: give more samples"
+                raise TooFewRows(line, side, needs)
 
     def require_neighbours(self, metric: str, side: str, k: int, *, closed: bool) -> None:
         """Refuses what balls around `side`'s rows, out to the k-th neighbour, cannot be built on.

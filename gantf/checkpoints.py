@@ -52,7 +52,9 @@ def save(run_dir: Path, checkpoint: Checkpoint) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"step-{checkpoint.step:08d}.npz"
     temporary = folder / f".{path.name}.tmp"
-    meta = json.dumps({"step": checkpoint.step, **checkpoint.meta})
+    meta = json.dumps(
+        {"step": checkpoint.step, "arrays": len(checkpoint.values), **checkpoint.meta}
+    )
     with open(temporary, "wb") as file:
         np.savez(file, allow_pickle=False, **{META: np.array(meta), **checkpoint.values})
         file.flush()
@@ -83,9 +85,13 @@ def read(path: Path) -> Checkpoint:
         with np.load(path, allow_pickle=False) as arrays:
             meta = json.loads(str(arrays[META]))
             values = {name: arrays[name] for name in arrays.files if name != META}
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
-        raise DamagedError(str(error)) from error
-    return Checkpoint(meta.pop("step"), values, meta)
+        if meta.pop("arrays") != len(values):
+            raise DamagedError("arrays are missing")
+        return Checkpoint(meta.pop("step"), values, meta)
+    except DamagedError:
+        raise
+    except Exception as error:  # a damaged archive fails in any of a dozen ways
+        raise DamagedError(str(error) or type(error).__name__) from error
 
 
 def newest(run_dir: Path) -> tuple[Checkpoint | None, list[tuple[Path, str]]]:
@@ -117,7 +123,7 @@ def choose(run_dir: Path, which: str, best_by: str) -> Checkpoint:
         step = best(run_dir, best_by)
         if step is None:
             raise InputError(f"--checkpoint best: no checkpoint of {run_dir} tells its {best_by}.")
-    elif which.isdigit() and int(which) in found:
+    elif which.isascii() and which.isdigit() and int(which) in found:
         step = int(which)
     else:
         steps = ", ".join(map(str, found))
@@ -135,7 +141,7 @@ def best(run_dir: Path, metric: str) -> int | None:
         try:
             with np.load(path, allow_pickle=False) as arrays:
                 score = json.loads(str(arrays[META])).get("metrics", {}).get(metric)
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError):
+        except Exception:  # damaged, see `read`
             continue
         if score is not None:
             scores[step] = score

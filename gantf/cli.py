@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
@@ -27,6 +27,10 @@ def _user_errors() -> Iterator[None]:
         yield
     except InputError as error:
         raise UserError(str(error)) from None
+    except OSError as error:  # a full disk, a directory that cannot be written, a file in the way
+        if error.filename is None:
+            raise
+        raise UserError(f"{error.filename}: {error.strerror}; choose another place.") from None
 
 
 class _Group(OneLineErrors, click.Group):
@@ -56,7 +60,7 @@ def _option(name: str, field: str, text: str, **more: Any) -> Callable:
     "--strategy",
     "strategy",
     "Where to train.",
-    type=click.Choice(["auto", "one-device", "mirrored", "multi-worker", "tpu"]),
+    type=click.Choice(get_args(configs.StrategyName)),
 )
 @_option("--logical-cpus", "logical_cpus", "Split the CPU into so many devices.", type=int)
 @click.option("--run-dir", type=click.Path(path_type=Path), help="[default: runs/MODEL-DATA]")
@@ -72,7 +76,7 @@ def _option(name: str, field: str, text: str, **more: Any) -> Callable:
     "--best-by",
     "best_by",
     "The score whose best checkpoint is kept.",
-    type=click.Choice(["fid", "kid"]),
+    type=click.Choice(get_args(configs.ScoreName)),
 )
 @_option("--keep", "keep", "Newest checkpoints kept, besides the best.", type=int)
 def train(run_dir: Path | None, pairs: tuple[str, ...], **options: Any) -> None:
@@ -84,7 +88,7 @@ def train(run_dir: Path | None, pairs: tuple[str, ...], **options: Any) -> None:
     with _user_errors():
         given = configs.parse_settings(pairs)
         models.check(options["model"])
-        run = configs.make_run_config(**options)
+        run = configs.make_run_config(**{**options, "data": _absolute(options["data"])})
         import_tensorflow()
         model = models.load(run.model)
         settings = configs.make_model_config(model.Config, given, run.model)
@@ -136,7 +140,7 @@ def export(run_dir: Path, checkpoint: str) -> None:
         from gantf import restoring
 
         restored = restoring.load(run_dir, checkpoint)
-        target = exporting.save(restored.game, restored.run, restored.step, run_dir)
+        target = exporting.save(restored.game, restored.run, restored.step, run_dir, checkpoint)
     click.echo(f"{target} (step {restored.step})")
 
 
@@ -172,8 +176,17 @@ def list_datasets() -> None:
     )
 
 
+def _absolute(data: str) -> str:
+    """A folder by its whole path, so that the run means the same from anywhere."""
+    if data.startswith("folder:") and data != "folder:":
+        return f"folder:{Path(data.removeprefix('folder:')).absolute()}"
+    return data
+
+
 def _as_file_name(data: str) -> str:
-    return "".join(letter if letter.isalnum() else "-" for letter in data).strip("-")
+    """What a run directory is called after its data: "digits", or a folder's own name."""
+    last = Path(data.removeprefix("folder:")).name if data.startswith("folder:") else data
+    return "".join(letter if letter.isalnum() else "-" for letter in last).strip("-")
 
 
 def _make_deterministic() -> None:

@@ -31,6 +31,10 @@ class ModelConfig(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+StrategyName = Literal["auto", "one-device", "mirrored", "multi-worker", "tpu"]
+ScoreName = Literal["fid", "kid"]
+
+
 class RunConfig(pydantic.BaseModel):
     """Everything that says what a run computes, and how it is carried out."""
 
@@ -39,20 +43,21 @@ class RunConfig(pydantic.BaseModel):
     # What is computed: a run directory belongs to one choice of these.
     model: str = "gan"
     data: str = "digits"
+    data_sha256: str = ""
     size_px: int | None = Field(None, ge=8, le=256)
     batch_size: int = Field(64, ge=2)
     seed: int = Field(0, ge=0, lt=2**31)
     skip_corrupt: bool = False
     settings: dict[str, Any] = Field(default_factory=dict)
     # How: these may change when a run is resumed.
-    steps: int = Field(3000, ge=1)
-    strategy: Literal["auto", "one-device", "mirrored", "multi-worker", "tpu"] = "auto"
+    steps: int = Field(4000, ge=1)
+    strategy: StrategyName = "auto"
     logical_cpus: int = Field(1, ge=1)
     log_every_steps: int = Field(100, ge=1)
     checkpoint_every_steps: int = Field(500, ge=1)
     sample_every_steps: int = Field(500, ge=1)
     evaluate_every_steps: int = Field(500, ge=0)
-    best_by: Literal["fid", "kid"] = "fid"
+    best_by: ScoreName = "fid"
     keep: int = Field(3, ge=1)
 
 
@@ -148,7 +153,7 @@ def load(run_dir: Path) -> RunConfig:
         raise InputError(f"{run_dir} is no run directory: it has no config.yaml; train one first.")
     try:
         return RunConfig(**yaml.safe_load(path.read_text()))
-    except (yaml.YAMLError, TypeError, pydantic.ValidationError) as error:
+    except (yaml.YAMLError, UnicodeError, TypeError, pydantic.ValidationError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{path} is damaged ({reason}); restore it or start a new run.") from None
 

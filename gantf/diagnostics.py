@@ -9,6 +9,7 @@ COLLAPSED_DIVERSITY = 0.1
 WON_RANKING = 0.995
 WON_MARGIN = 4.0  # logits between real and fake: D is sure to 98 % on each side
 PATIENCE_WINDOWS = 3  # an alarm needs so many log windows in a row
+QUIET_STEPS = 200  # of the start, when an untrained generator looks like a collapsed one
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,11 +29,12 @@ def alarms(windows: Sequence[Mapping[str, float]]) -> list[Alarm]:
     """The alarms at the end of a training's log, judged on its last windows.
 
     Args:
-      windows: means of the logged values over each log window so far, oldest first.
+      windows: "step" and means of the logged values over each log window so far, oldest first.
 
     Returns:
-      The alarms that hold in each of the last `PATIENCE_WINDOWS` windows.
+      The alarms that hold in each of the last `PATIENCE_WINDOWS` windows, after `QUIET_STEPS`.
     """
+    windows = [window for window in windows if window["step"] > QUIET_STEPS]
     if len(windows) < PATIENCE_WINDOWS:
         return []
     recent = windows[-PATIENCE_WINDOWS:]
@@ -45,7 +47,7 @@ def alarms(windows: Sequence[Mapping[str, float]]) -> list[Alarm]:
             Alarm(
                 "vanishing_gradient",
                 f"vanishing gradient: the generator's gradient norm is {norm:.1e}, so it no longer "
-                "learns; try --set loss=non_saturating or loss=hinge, or a larger r1_weight",
+                "learns; in a new run, try a larger r1_weight, or loss=non_saturating or hinge",
             )
         )
     if all(window.get("diversity", 1.0) < COLLAPSED_DIVERSITY for window in recent):
@@ -54,7 +56,8 @@ def alarms(windows: Sequence[Mapping[str, float]]) -> list[Alarm]:
             Alarm(
                 "mode_collapse",
                 f"mode collapse: fakes differ from each other {share:.0%} as much as real images "
-                "do; try a lower generator_learning_rate, a larger r1_weight or diffaugment",
+                "do; in a new run, try a lower generator_learning_rate, a larger r1_weight or "
+                "diffaugment",
             )
         )
     if all(
@@ -67,8 +70,8 @@ def alarms(windows: Sequence[Mapping[str, float]]) -> list[Alarm]:
             Alarm(
                 "discriminator_won",
                 f"the discriminator has won: it ranks {ranking:.1%} of real images above fakes; "
-                "try a lower discriminator_learning_rate, a larger r1_weight, diffaugment or "
-                "instance_noise",
+                "in a new run, try a lower discriminator_learning_rate, a larger r1_weight, "
+                "diffaugment or instance_noise",
             )
         )
     return found

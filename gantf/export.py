@@ -17,16 +17,18 @@ from gantf.config import RunConfig
 from gantf.game import Game
 
 SIGNATURE = "serving_default"
+CONTRACT_FILE = "generator.json"
 
 
-def save(game: Game, config: RunConfig, step: int, run_dir: Path) -> Path:
-    """Writes `run_dir/generator`, replacing an older one in one move.
+def save(game: Game, config: RunConfig, step: int, run_dir: Path, checkpoint: str = "last") -> Path:
+    """Writes `run_dir/generator`; an older one is moved aside first, and removed at the end.
 
     Args:
       game: its `generator` is what is written.
       config: of the run.
       step: steps done.
       run_dir: where.
+      checkpoint: what the user called it: "last", "best" or a step.
 
     Returns:
       The directory of the SavedModel.
@@ -35,15 +37,31 @@ def save(game: Game, config: RunConfig, step: int, run_dir: Path) -> Path:
     temporary = run_dir / ".generator.tmp"
     shutil.rmtree(temporary, ignore_errors=True)
     _write_saved_model(game.generator, temporary)
-    (temporary / "generator.json").write_text(json.dumps(describe(game, config, step), indent=1))
-    shutil.rmtree(target, ignore_errors=True)
+    contract = describe(game, config, step) | {"checkpoint": checkpoint}
+    (temporary / CONTRACT_FILE).write_text(json.dumps(contract, indent=1))
+    old = run_dir / ".generator.old"
+    shutil.rmtree(old, ignore_errors=True)
+    if target.exists():
+        os.replace(target, old)
     os.replace(temporary, target)
+    shutil.rmtree(old, ignore_errors=True)
     return target
+
+
+def is_current(run_dir: Path, step: int) -> bool:
+    """Whether a generator is there, and is of this step if it was to follow the training."""
+    try:
+        contract = json.loads((run_dir / "generator" / CONTRACT_FILE).read_text())
+    except (OSError, ValueError):
+        return False
+    return contract.get("checkpoint") != "last" or contract.get("step") == step
 
 
 def describe(game: Game, config: RunConfig, step: int) -> dict:
     """The content of `generator.json`."""
     height, width, channels = game.generator.output_shape[1:]
+    is_folder = config.data.startswith("folder:")
+    name, _, split = config.data.partition(":")
     return {
         "format": 1,
         "model": config.model,
@@ -57,7 +75,12 @@ def describe(game: Game, config: RunConfig, step: int) -> dict:
             "range": [-1.0, 1.0],
             "layout": "NHWC",
         },
-        "data": {"name": config.data, "size_px": config.size_px, "split": "train"},
+        "data": {
+            "name": config.data if is_folder else name,
+            "size_px": config.size_px,
+            "split": "train" if is_folder else split or "train",
+            "skip_corrupt": config.skip_corrupt,
+        },
         "step": step,
         "seed": config.seed,
         "averaged": any(average.average is game.generator for average in game.averages),

@@ -52,7 +52,7 @@ class Average:
       source: the network that is trained.
       average: a network of the same shape; it holds the average.
       half_life_images: after so many real images a weight counts half. Early on the half-life is
-        a twentieth of the images seen, so that the average leaves its start quickly.
+        a tenth of the images seen, so that the average leaves its start quickly.
 
     Source: Karras et al. 2018, arXiv:1710.10196, section 6.1; the ramp as in StyleGAN2's code.
     """

@@ -14,7 +14,7 @@ SMALLEST_SIDE_PX = (
 
 def to_uint8(images: np.ndarray) -> np.ndarray:
     """Images in [-1, 1] -> uint8 0..255, rounded; tanh cannot leave the range."""
-    return np.rint((np.asarray(images, np.float64) + 1.0) * 127.5).astype(np.uint8)
+    return np.rint((np.asarray(images) + 1.0) * 127.5).astype(np.uint8)
 
 
 def save(images: np.ndarray, path: Path) -> None:
@@ -37,5 +37,8 @@ def save(images: np.ndarray, path: Path) -> None:
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp")
-    picture.save(temporary, format="PNG")
-    os.replace(temporary, path)
+    try:
+        picture.save(temporary, format="PNG")
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

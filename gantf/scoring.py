@@ -12,7 +12,9 @@ SAMPLES = 1000
 METRICS = ("fid", "kid")
 
 
-def make_scorer(game: Game, images: evaluation.Images, data: str, seed: int):
+def make_scorer(
+    game: Game, images: evaluation.Images, data: str, seed: int
+) -> Callable[[], dict[str, float]]:
     """Prepares the scoring of a game against its training data.
 
     Args:
@@ -23,6 +25,9 @@ def make_scorer(game: Game, images: evaluation.Images, data: str, seed: int):
 
     Returns:
       A function without arguments: the metrics' values by name, e.g. {"fid": 3.1, "kid": 0.02}.
+
+    Raises:
+      InputError: too few images, or such as the metrics cannot judge; the function raises it too.
     """
     rng = np.random.default_rng([seed, 0x5C0E])
     features = evaluation.default_features(data, images.images.shape[1:])
@@ -31,7 +36,7 @@ def make_scorer(game: Game, images: evaluation.Images, data: str, seed: int):
     latents = draw_latents(game, SAMPLES, rng)
 
     def score() -> dict[str, float]:
-        fake = evaluation.extract(grids.to_uint8(sample(game, latents)), features).features
+        fake = evaluation.extract(sample(game, latents, grids.to_uint8), features).features
         result = evaluation.measure(real, fake, metrics=METRICS, seed=seed)
         return {name: float(result[name].value) for name in METRICS}
 
@@ -45,13 +50,15 @@ def draw_latents(game: Game, count: int, rng: np.random.Generator) -> np.ndarray
     return rng.uniform(-1.0, 1.0, (count, game.latents.dim)).astype(np.float32)
 
 
-def sample(game: Game, latents: np.ndarray, batch_size: int = 250) -> np.ndarray:
-    """Images (n, H, W, C) in [-1, 1] of the sampled generator."""
+def sample(
+    game: Game,
+    latents: np.ndarray,
+    convert: Callable[[np.ndarray], np.ndarray] = np.asarray,
+    batch_size: int = 250,
+) -> np.ndarray:
+    """Images (n, H, W, C) of the sampled generator, in [-1, 1] before `convert` sees each batch."""
     batches = [
-        np.asarray(game.generator(latents[start : start + batch_size], training=False))
+        convert(np.asarray(game.generator(latents[start : start + batch_size], training=False)))
         for start in range(0, len(latents), batch_size)
     ]
     return np.concatenate(batches)
-
-
-Scorer = Callable[[], dict[str, float]]

@@ -13,6 +13,7 @@ from gantf.game import Average, Batch, Game, Player
 
 LOG_WIDTH = 32  # room for the logged values: their number is only known once the step is traced
 ALL_FINITE = -1
+AVERAGE_RAMP = 0.1  # an average's half-life is at most this share of the images seen
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,7 +128,7 @@ def _reduce_once(optimizer) -> None:
 
 def _update_average(average: Average, step: tf.Tensor, global_batch_size: int) -> None:
     images_seen = tf.cast((step + 1) * global_batch_size, tf.float32)
-    half_life = tf.minimum(float(average.half_life_images), images_seen / 20.0)
+    half_life = tf.minimum(float(average.half_life_images), images_seen * AVERAGE_RAMP)
     keep = tf.pow(0.5, global_batch_size / half_life)
 
     def move(target: tf.Variable, source: tf.Tensor, keep: tf.Tensor) -> None:

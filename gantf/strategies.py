@@ -3,15 +3,14 @@
 import tensorflow as tf
 
 from evaluation import InputError
+from gantf.config import StrategyName
 
-NAMES = ("auto", "one-device", "mirrored", "multi-worker", "tpu")
 
-
-def make(name: str, logical_cpus: int = 1) -> tf.distribute.Strategy:
+def make(name: StrategyName, logical_cpus: int = 1) -> tf.distribute.Strategy:
     """Builds the strategy; to be called before TensorFlow has used a device.
 
     Args:
-      name: one of `NAMES`; "auto" is mirrored where there are several devices, else one-device.
+      name: "auto" is mirrored where there are several devices, else one-device.
       logical_cpus: split the CPU into so many devices, to mirror on a machine without GPUs.
 
     Raises:

@@ -1,6 +1,5 @@
 """The loop of a training: data, steps, log, samples, checkpoints, resume."""
 
-import dataclasses
 import signal
 import time
 from collections.abc import Iterator
@@ -20,12 +19,14 @@ from gantf import (
     diagnostics,
     export,
     grids,
+    rundir,
     scoring,
     strategies,
 )
 from gantf import step as steps_of
 from gantf.game import DataSpec, Game
 from gantf.logs import RunLog, Terminal
+from gantf.rundir import Progress
 
 VISIT_SECONDS = 5.0  # how long the compiled loop may run before the host looks in
 GRID_IMAGES = 64
@@ -33,16 +34,6 @@ GRID_IMAGES = 64
 
 class DivergedError(Exception):
     """A loss or gradient is no longer finite; the message names the step and the player."""
-
-
-@dataclasses.dataclass
-class Progress:
-    """Where a run is: what changes from visit to visit and is not a variable of the game."""
-
-    step: int
-    window_steps: int
-    window_sums: np.ndarray
-    metrics: dict[str, float]
 
 
 class Stop:
@@ -70,36 +61,44 @@ def train(run: config.RunConfig, run_dir: Path, model: ModuleType, settings, ter
     """
     strategy = strategies.make(run.strategy, run.logical_cpus)
     _check_batch(run.batch_size, strategy.num_replicas_in_sync)
-    images = evaluation.load_images(run.data, "train", run.size_px, run.skip_corrupt)
+    images = evaluation.load_images(run.data, None, run.size_px, run.skip_corrupt)
     for skipped in images.skipped:
         terminal.say(f"skipped corrupt file {skipped}")
     data = DataSpec(images.images.shape[1:], images.class_names)
-    _claim(run, run_dir)
+    run = run.model_copy(update={"data_sha256": images.sha256})
     with strategy.scope():
         game = build(model, settings, data, run.seed)
-    progress = _resume(run_dir, game, terminal)
-    if progress.step >= run.steps:
-        terminal.say(f"{run_dir} is at step {progress.step} already; a larger --steps goes on.")
-        return True
-    terminal.say(
-        f"training {run.model} on {images.name} ({len(images)} images of "
-        f"{' x '.join(map(str, data.image_shape))}) in batches of {run.batch_size}, "
-        f"{run.batch_size // strategy.num_replicas_in_sync} on each of "
-        f"{strategy.num_replicas_in_sync}; run directory {run_dir}"
-    )
+    with rundir.claimed(run, run_dir):
+        progress = rundir.resume(run_dir, game, terminal)
+        if progress.step < run.steps:
+            config.save(run, run_dir)
+            terminal.say(
+                f"training {run.model} on {images.name} ({len(images)} images of "
+                f"{' x '.join(map(str, data.image_shape))}) in batches of {run.batch_size}, "
+                f"{run.batch_size // strategy.num_replicas_in_sync} on each of "
+                f"{strategy.num_replicas_in_sync}; run directory {run_dir}"
+            )
+            _go_on(run, run_dir, strategy, game, data, images, progress, terminal)
+        else:
+            terminal.say(f"{run_dir} is at step {progress.step} already; a larger --steps goes on")
+        if progress.step < run.steps:
+            terminal.say(
+                f"stopped and saved at step {progress.step}; the same command goes on from there"
+            )
+            return False
+        if not export.is_current(run_dir, progress.step):
+            export.save(game, run, progress.step, run_dir)
+    return True
+
+
+def _go_on(run, run_dir, strategy, game, data, images, progress, terminal) -> None:
+    """Trains until all steps are done or Ctrl-C; `progress` tells how far it came."""
     log = RunLog(run_dir, progress.step)
     try:
         with _interruptible(terminal) as stop, terminal.progress(progress.step, run.steps):
             _loop(run, run_dir, strategy, game, data, images, progress, log, terminal, stop)
     finally:
         log.close()
-    if stop.requested:
-        terminal.say(
-            f"stopped and saved at step {progress.step}; the same command goes on from there"
-        )
-        return False
-    export.save(game, run, progress.step, run_dir)
-    return True
 
 
 def build(model: ModuleType, settings, data: DataSpec, seed: int) -> Game:
@@ -124,30 +123,28 @@ def _loop(run, run_dir, strategy, game, data, images, progress, log, terminal, s
             )
         )
     )
-    score = None
+    score = _scorer(run, game, images, log, progress.step, terminal)
     latents = scoring.draw_latents(game, GRID_IMAGES, np.random.default_rng([run.seed, 0x641D]))
     if progress.step == 0:
         grids.save(scoring.sample(game, latents), _grid_path(run_dir, 0))
-    seconds_per_step, window_seconds = VISIT_SECONDS, 0.0
+    seconds_per_step = VISIT_SECONDS
     while progress.step < run.steps and not stop.requested:
         count = min(_until_next_event(run, progress.step), int(VISIT_SECONDS / seconds_per_step))
         count = max(count, 1)
         started = time.perf_counter()
         _visit(compiled, game, iterator, progress, count)
         elapsed = time.perf_counter() - started
-        seconds_per_step, window_seconds = elapsed / count, window_seconds + elapsed
+        seconds_per_step = elapsed / count
+        progress.window_seconds += elapsed
         done = progress.step
         terminal.advance(done, run.steps, run.batch_size / seconds_per_step, run.batch_size)
         if done % run.log_every_steps == 0:
-            _log_window(compiled.names, progress, run, log, terminal, window_seconds)
-            window_seconds = 0.0
+            _log_window(compiled.names, progress, run, log, terminal)
         if _due(done, run.sample_every_steps, run.steps):
             grids.save(scoring.sample(game, latents), _grid_path(run_dir, done))
         progress.metrics = {}
-        if run.evaluate_every_steps and _due(done, run.evaluate_every_steps, run.steps):
-            score = score or scoring.make_scorer(game, images, run.data, run.seed)
-            progress.metrics = score()
-            log.write(done, progress.metrics)
+        if score and _due(done, run.evaluate_every_steps, run.steps):
+            progress.metrics = _score(score, done, log, terminal)
         if _due(done, run.checkpoint_every_steps, run.steps) or stop.requested:
             _save(run, run_dir, game, data, progress, log)
 
@@ -164,63 +161,60 @@ def _visit(compiled, game: Game, iterator, progress: Progress, count: int) -> No
     if int(fault) != steps_of.ALL_FINITE:
         step, player = steps_of.where(int(fault), game)
         raise DivergedError(
-            f"the loss or gradient of the {player} was not finite at step {step + 1}; the last "
-            "good checkpoint is kept; try a lower learning rate or a larger penalty weight"
+            f"the loss or gradient of the {player} was not finite at step {step + 1}; "
+            "checkpoints from before it are kept; try a lower learning rate or a larger penalty "
+            "weight in a new --run-dir"
         )
     progress.step += count
     progress.window_steps += count
     progress.window_sums = sums.numpy()
 
 
-def _log_window(names, progress: Progress, run, log: RunLog, terminal, seconds: float) -> None:
+def _scorer(run, game: Game, images, log: RunLog, step: int, terminal):
+    """What scores the generator, None if that is not wanted or the data do not allow it."""
+    if not run.evaluate_every_steps:
+        return None
+    try:
+        score = scoring.make_scorer(game, images, run.data, run.seed)
+        first = score()
+    except InputError as error:
+        terminal.say(f"no scores while training ({error}); --eval-every 0 asks for none")
+        return None
+    if step == 0:
+        log.write(0, first)
+    return score
+
+
+def _score(score, step: int, log: RunLog, terminal: Terminal) -> dict[str, float]:
+    try:
+        metrics = score()
+    except InputError as error:  # of a generator that has collapsed to one image, say
+        terminal.say(f"no score at step {step}: {error}")
+        return {}
+    log.write(step, metrics)
+    return metrics
+
+
+def _log_window(names, progress: Progress, run, log: RunLog, terminal) -> None:
     means = progress.window_sums[: len(names)] / progress.window_steps
     values = {name: float(mean) for name, mean in zip(names, means, strict=True)}
-    values["images_per_second"] = progress.window_steps * run.batch_size / max(seconds, 1e-9)
+    images_seen = progress.window_steps * run.batch_size
+    values["images_per_second"] = images_seen / max(progress.window_seconds, 1e-9)
     log.write_window(progress.step, values)
     for alarm in diagnostics.alarms(log.windows):
         log.write(progress.step, {"warning": alarm.message})
         terminal.say(f"warning at step {progress.step}: {alarm.message}")
-    progress.window_steps = 0
+    progress.window_steps, progress.window_seconds = 0, 0.0
     progress.window_sums = np.zeros_like(progress.window_sums)
 
 
 def _save(run, run_dir: Path, game: Game, data: DataSpec, progress, log: RunLog) -> None:
     log.flush()
-    meta = {
-        "window_steps": progress.window_steps,
-        "window_sums": [float(value) for value in progress.window_sums],
-        "metrics": progress.metrics,
-        "data": dataclasses.asdict(data),
-    }
-    values = checkpoints.values_of(game.variables())
     try:
-        checkpoints.save(run_dir, checkpoints.Checkpoint(progress.step, values, meta))
+        rundir.save(run_dir, game, data, progress)
     except FloatingPointError as error:
-        raise DivergedError(f"{error}; the last good checkpoint is kept") from None
+        raise DivergedError(f"{error}; checkpoints from before it are kept") from None
     checkpoints.prune(run_dir, run.keep, run.best_by)
-
-
-def _resume(run_dir: Path, game: Game, terminal: Terminal) -> Progress:
-    checkpoint, damaged = checkpoints.newest(run_dir)
-    for path, reason in damaged:
-        terminal.say(f"{path} is damaged ({reason}); falling back to the checkpoint before it")
-        path.rename(path.with_suffix(".npz.damaged"))
-    if checkpoint is None:
-        return Progress(0, 0, np.zeros(steps_of.LOG_WIDTH, np.float32), {})
-    checkpoints.restore(checkpoint, game.variables())
-    terminal.say(f"going on from step {checkpoint.step} of {run_dir}")
-    sums = np.array(checkpoint.meta["window_sums"], np.float32)
-    return Progress(checkpoint.step, checkpoint.meta["window_steps"], sums, {})
-
-
-def _claim(run: config.RunConfig, run_dir: Path) -> None:
-    """Makes the directory this run's, or checks that it is."""
-    if (run_dir / "config.yaml").exists():
-        config.check_same_run(config.load(run_dir), run, run_dir)
-    elif run_dir.exists() and (not run_dir.is_dir() or any(run_dir.iterdir())):
-        raise InputError(f"--run-dir {run_dir} holds other things; give a new or empty directory.")
-    run_dir.mkdir(parents=True, exist_ok=True)
-    config.save(run, run_dir)
 
 
 def _check_batch(batch_size: int, replicas: int) -> None:

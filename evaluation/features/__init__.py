@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from evaluation import arguments
 from evaluation.errors import InputError
 from evaluation.sources.images import Images
 from evaluation.sources.sampler import Progress
@@ -24,7 +25,8 @@ class Features:
     Attributes:
       features: float32, shape (n, d).
       logits: float32, shape (n, classes), unbounded; None where there is no classifier.
-      name: "pixels", a shipped classifier's name, or the path of a classifier.
+      name: "pixels", "pixels-8x8" (of larger images), a shipped classifier's name, or the path of
+        a classifier.
       sha256: hash of the classifier's file, or of the definition.
     """
 
@@ -49,9 +51,10 @@ def extract(
 
     Args:
       images: `Images`, or a uint8 array (n, H, W[, C]), 0..255.
-      features: "pixels", a shipped classifier's name ("digits"), or the path of a Keras classifier
-        whose layer "features" is (n, d) and whose output is the logits; beside NAME.keras a
-        NAME.json says which images it takes.
+      features: "pixels" (of images of more than 256 numbers reduced to 8 x 8, see
+        evaluation/features/pixels.py), a shipped classifier's name ("digits"), or the path of a
+        Keras classifier whose layer "features" is (n, d) and whose output is the logits; beside
+        NAME.keras a NAME.json says which images it takes.
       batch_size: images per pass through a classifier.
       progress: called with (stage, done, total).
 
@@ -62,8 +65,7 @@ def extract(
         from evaluation.sources import arrays
 
         images = arrays.from_array(images)
-    if batch_size < 1:
-        raise InputError(f"batch_size = {batch_size}: give at least 1.")
+    arguments.check_whole("batch_size", batch_size, 1)
     path = classifier_path(features)
     if path is None:
         from evaluation.features import pixels
@@ -80,6 +82,8 @@ def classifier_path(features: str | os.PathLike) -> Path | None:
     Raises:
       InputError: there are no features of that name.
     """
+    if not isinstance(features, str | os.PathLike):
+        raise InputError(f"features={features!r}; it must be {_choice()}, or a path.")
     name = os.fspath(features)
     if name == "pixels":
         return None

@@ -26,14 +26,21 @@ def load_images(
     Args:
       source: "folder:PATH", or the name of a built-in or any other TFDS data set, with an optional
         split behind a colon ("digits:test").
-      split: the TFDS split; "train" if neither this nor the name says.
+      split: the TFDS split; if None, the one in the name, or else "train". Both may be given only
+        if they agree. A folder is all "train".
       size_px: side of the square to crop and resize to; None keeps the size.
       skip_corrupt: leave out files that cannot be decoded.
 
     Raises:
       InputError: it is unknown, empty, corrupt, or of differing sizes without `size_px`.
     """
+    if not isinstance(source, str):
+        raise InputError(f"source={source!r}; it must be a data set's name or folder:PATH.")
+    if split is not None and not isinstance(split, str):
+        raise InputError(f"split={split!r}; it must be a split's name, such as 'train'.")
     if source.startswith("folder:"):
+        if split not in (None, "train"):
+            raise InputError(f"split={split!r}: {source} has no splits; leave it out.")
         from evaluation.sources import folder
 
         return folder.read(source.removeprefix("folder:"), size_px, skip_corrupt)
@@ -42,8 +49,12 @@ def load_images(
     import_tensorflow()
     from evaluation.sources import tfds
 
-    name, _, named_split = source.partition(":")
-    return tfds.read(name, split or named_split or "train", size_px)
+    name, colon, named = source.partition(":")
+    if colon and not named:
+        raise InputError(f"{source!r} names no split after its colon; give one, as {name}:test.")
+    if named and split and named != split:
+        raise InputError(f"split={split!r}: {source!r} names another; give one of the two.")
+    return tfds.read(name, split or named or "train", size_px)
 
 
 def open_source(
@@ -86,7 +97,7 @@ def _open_name(name: str, size_px: int | None, skip_corrupt: bool) -> Images | S
     from evaluation.sources import arrays, generator
 
     path = Path(name)
-    if path.suffix in arrays.SUFFIXES:
+    if path.suffix.lower() in arrays.SUFFIXES:
         return arrays.read(name)
     if path.is_dir():
         if generator.find(path):

@@ -1,6 +1,7 @@
 """Images in a NumPy array, or in a .npy or .npz file."""
 
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -20,13 +21,15 @@ def read(path: str) -> Images:
     """
     if not Path(path).is_file():
         raise InputError(f"{path} does not exist; give a .npy or .npz file of uint8 images.")
+    if path.lower().endswith(".npz") and not zipfile.is_zipfile(path):
+        raise InputError(f"{path} is not a valid npz file; save it anew with numpy.savez.")
     try:
         loaded = np.load(path, mmap_mode="r", allow_pickle=False)
         if isinstance(loaded, np.ndarray):
             return from_array(loaded, path)
         with loaded:
             return from_array(loaded[_key(loaded.files, path)], path)
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(

@@ -43,7 +43,7 @@ class ImageForm(_Part):
     height: pydantic.PositiveInt
     width: pydantic.PositiveInt
     channels: Literal[1, 3]
-    range: tuple[float, float]
+    range: tuple[pydantic.FiniteFloat, pydantic.FiniteFloat]
     layout: Literal["NHWC"] = "NHWC"
 
     @pydantic.model_validator(mode="after")
@@ -54,11 +54,12 @@ class ImageForm(_Part):
 
 
 class Data(_Part):
-    """What the generator was trained on."""
+    """What the generator was trained on: the arguments of `load_images`."""
 
     name: str
     size_px: pydantic.PositiveInt | None = None
-    split: str = "train"
+    split: str | None = None
+    skip_corrupt: bool = False
 
 
 class Contract(_Part):
@@ -77,6 +78,10 @@ class Contract(_Part):
     versions: dict[str, str] = {}
 
 
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON number")
+
+
 def read(directory: Path) -> Contract:
     """Reads and checks a generator.json.
 
@@ -85,7 +90,7 @@ def read(directory: Path) -> Contract:
     """
     path = directory / FILE_NAME
     try:
-        content: Any = json.loads(path.read_text(encoding="utf-8"))
+        content: Any = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
     except (OSError, ValueError) as error:
         raise InputError(f"{path} is damaged ({error}); {REMEDY}.") from None
     try:

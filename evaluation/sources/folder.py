@@ -1,6 +1,7 @@
 """A folder of images on disk; its sub-folders, where there are any, are the labels."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,8 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 def read(path: str, size_px: int | None = None, skip_corrupt: bool = False) -> Images:
     """Reads every image below `path`, in natural order.
 
-    Gray stays gray if all are; otherwise all become RGB. Alpha is laid on white.
+    Gray stays gray if all are; otherwise all become RGB. Alpha is laid on white. Links are
+    followed.
 
     Args:
       path: a directory.
@@ -34,23 +36,30 @@ def read(path: str, size_px: int | None = None, skip_corrupt: bool = False) -> I
       The images; labels from the first level of sub-folders, None if images lie at the top.
 
     Raises:
-      InputError: no such directory, no images, an undecodable file, or differing sizes and no
-        size_px.
+      InputError: no such directory, no images, an undecodable file, one of floats or more than 16
+        bits, or differing sizes and no size_px.
     """
+    if not path:
+        raise InputError("folder: names no directory; give its path, as in folder:photos.")
     root = Path(path)
     if not root.is_dir():
         raise InputError(f"folder:{path} is not a directory; give one that holds images.")
-    files = sorted((f for f in root.rglob("*") if f.suffix.lower() in SUFFIXES), key=_natural)
+    try:
+        files = sorted(_find(root), key=_natural)
+    except OSError as error:
+        raise InputError(f"{error.filename} cannot be read ({error.strerror}); mend it.") from None
     check_not_empty(
         len(files), f"folder:{path}", f"it may hold {', '.join(SUFFIXES)}, also in sub-folders"
     )
     files, skipped, shapes, any_color = _inspect(files, size_px, skip_corrupt)
     check_not_empty(len(files), f"folder:{path}", "every file in it is corrupt")
     if len(shapes) > 1:
-        (first, first_file), (second, second_file) = list(shapes.items())[:2]
+        first, second = (
+            f"{file.relative_to(root)} is {width} x {height}"
+            for (width, height), file in list(shapes.items())[:2]
+        )
         raise InputError(
-            f"folder:{path} mixes sizes ({first_file.name} is {first[0]} x {first[1]}, "
-            f"{second_file.name} is {second[0]} x {second[1]}); give --size to resize them."
+            f"folder:{path} mixes sizes ({first}, {second}); give --size to resize them."
         )
     width, height = (size_px, size_px) if size_px else next(iter(shapes))
     images = allocate((len(files), height, width, 3 if any_color else 1))
@@ -64,12 +73,25 @@ def read(path: str, size_px: int | None = None, skip_corrupt: bool = False) -> I
 
 def _natural(path: Path) -> list:
     """Sorts img2 before img10."""
-    return [(0, int(p), "") if p.isdigit() else (1, 0, p) for p in re.split(r"(\d+)", str(path))]
+    parts = re.split(r"(\d+)", str(path))
+    return [(0, int(p), "") if p.isdecimal() else (1, 0, p) for p in parts]
+
+
+def _find(directory: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
+    """The files with an image's suffix; a link to a directory that it lies in is not followed."""
+    real = directory.resolve()
+    if real in above:
+        return
+    for entry in directory.iterdir():
+        if entry.is_dir():
+            yield from _find(entry, (*above, real))
+        elif entry.suffix.lower() in SUFFIXES and (entry.is_file() or entry.is_symlink()):
+            yield entry
 
 
 def _decode(file: Path) -> Image.Image:
     with Image.open(file) as image:
-        return to_eight_bits(image)
+        return to_eight_bits(image, str(file))
 
 
 def _inspect(files, size_px, skip_corrupt):
@@ -81,6 +103,8 @@ def _inspect(files, size_px, skip_corrupt):
     for file in files:
         try:
             image = _decode(file)
+        except InputError:
+            raise
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             if not skip_corrupt:
                 raise InputError(

@@ -79,9 +79,8 @@ def _load_model(directory: Path):
     try:
         return tf.saved_model.load(str(directory))
     except Exception as error:  # TensorFlow raises many kinds for damaged files
-        reason = (str(error).strip().splitlines() or ["no reason given"])[0]
         raise InputError(
-            f"{directory} cannot be loaded as a SavedModel ({reason[:200]}); it is damaged or of "
+            f"{directory} cannot be loaded as a SavedModel ({_cause(error)}); it is damaged or of "
             "another program: export the generator again."
         ) from None
 
@@ -92,15 +91,31 @@ def _declared_signature(model, contract: Contract, directory: Path) -> _Signatur
     width = contract.latents.dim
     if function is not None:
         takes, gives = function.structured_input_signature[1], function.structured_outputs
-        wanted = {"latents"} | ({"labels"} if contract.labels else set())
-        if set(takes) == wanted and "images" in gives and takes["latents"].shape[-1] == width:
-            labels = "labels" if contract.labels else None
+        labels = "labels" if contract.labels else None
+        fits = set(takes) == {"latents", *([labels] if labels else [])} and "images" in gives
+        fits = fits and _is_latents(takes["latents"], width)
+        if fits and (labels is None or _is_labels(takes[labels])):
             return _Signature(function, "latents", labels, "images")
-    needed = f"latents (n, {width})" + (" and labels (n,)" if contract.labels else "")
-    raise InputError(
-        f"{directory} has no signature {contract.signature!r} that takes {needed} and gives "
-        f"images, as its {contracts.FILE_NAME} says; it has {_listing(model)}. Export it again."
+    needed = f"latents (n, {width}) of floats" + (
+        " and labels (n,) of integers" if contract.labels else ""
     )
+    raise InputError(
+        f"{directory} has no signature {contract.signature!r} that takes {needed}, any n, "
+        f"and gives images, as its {contracts.FILE_NAME} says; it has {_listing(model)}. "
+        "Export it again."
+    )
+
+
+def _is_latents(spec, width: int | None = None) -> bool:
+    """Whether an input is (n, width) floats for any n; without a width, for some fixed one."""
+    if spec.shape.rank != 2 or not spec.dtype.is_floating or spec.shape[0] is not None:
+        return False
+    return spec.shape[1] == width if width else bool(spec.shape[1])
+
+
+def _is_labels(spec) -> bool:
+    """Whether an input is (n,) integers for any n."""
+    return spec.shape.rank == 1 and spec.shape[0] is None and spec.dtype.is_integer
 
 
 def _infer(model, directory: Path) -> tuple[Contract, _Signature]:
@@ -112,14 +127,13 @@ def _infer(model, directory: Path) -> tuple[Contract, _Signature]:
             continue
         source, latents = next(iter(takes.items()))
         target, images = next(iter(gives.items()))
-        flat = latents.shape.rank == 2 and latents.shape[1] and latents.dtype.is_floating
-        if flat and images.shape.rank == 4 and None not in images.shape[1:]:
+        if _is_latents(latents) and images.shape.rank == 4 and None not in images.shape[1:]:
             found.append((name, latents.shape[1], images.shape[1:], function, source, target))
     if len(found) != 1:
         raise InputError(
             f"{directory} has no {contracts.FILE_NAME}, and its signatures do not tell which takes "
-            f"latents (n, d) and gives images (n, H, W, C): it has {_listing(model)}. Write "
-            f"{contracts.FILE_NAME} into that directory (see the README)."
+            f"latents (n, d), any n, and gives images (n, H, W, C): it has {_listing(model)}. "
+            f"Write {contracts.FILE_NAME} into that directory (see the README)."
         )
     name, dim, (height, width, channels), function, source, target = found[0]
     if channels not in (1, 3):
@@ -160,8 +174,10 @@ def _draw(signature: _Signature, inputs: dict, contract: Contract, name: str, de
     try:
         images = signature.function(**tensors)[signature.images].numpy()
     except tf.errors.OpError as error:
-        reason = str(error).strip().splitlines()[0]
-        raise InputError(f"{name} failed on {BATCH_IMAGES} latents ({reason[:200]}).") from None
+        raise InputError(
+            f"{name} failed on {BATCH_IMAGES} latents ({_cause(error)}); export it so that it "
+            "takes any number of them."
+        ) from None
     form = contract.images
     check_form(images, name)
     if images.shape[1:] != (form.height, form.width, form.channels):
@@ -178,12 +194,20 @@ def _draw(signature: _Signature, inputs: dict, contract: Contract, name: str, de
     return quantised
 
 
+def _cause(error: Exception) -> str:
+    """The line of TensorFlow's long messages that says what went wrong: the last in plain words."""
+    lines = [line.strip().partition(" [Op:")[0] for line in str(error).splitlines()]
+    told = [line for line in lines if line and not line.startswith(("[[", "Function call stack"))]
+    return told[-1][:200] if told else type(error).__name__
+
+
 def _listing(model) -> str:
     """The signatures in one line: name(inputs) -> outputs."""
     lines = []
     for name, function in model.signatures.items():
         takes = ", ".join(
-            f"{key} {_shape(spec)}" for key, spec in function.structured_input_signature[1].items()
+            f"{key} {_shape(spec)} {spec.dtype.name}"
+            for key, spec in function.structured_input_signature[1].items()
         )
         gives = ", ".join(f"{k} {_shape(spec)}" for k, spec in function.structured_outputs.items())
         lines.append(f"{name}({takes}) -> {gives}")

@@ -9,6 +9,7 @@ from PIL import Image, ImageOps
 
 from evaluation.errors import InputError
 
+WHITE_16_BITS = 65535
 IN_MEMORY_BYTES = 2 << 30  # larger sets lie in an unnamed temporary file, mapped into memory
 
 
@@ -49,11 +50,24 @@ def allocate(shape: tuple[int, ...]) -> np.ndarray:
     return np.memmap(tempfile.TemporaryFile(), np.uint8, "w+", shape=shape)
 
 
-def to_eight_bits(image: Image.Image) -> Image.Image:
-    """Any Pillow image as "L" or "RGB": upright, no palette, 16 bits scaled, alpha on white."""
+def to_eight_bits(image: Image.Image, name: str) -> Image.Image:
+    """Any Pillow image as "L" or "RGB": upright, no palette, 16 bits scaled, alpha on white.
+
+    Raises:
+      InputError: `name` holds floats, or integers past 16 bits: nothing says which are black and
+        white.
+    """
     image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I;16") or image.mode == "I":
-        return Image.fromarray((np.asarray(image, np.int64) // 257).clip(0, 255).astype(np.uint8))
+    if image.mode == "F":
+        raise InputError(f"{name} holds floats, of no known range; save it with 8 or 16 bits.")
+    if image.mode.startswith("I"):
+        values = np.asarray(image, np.int64)  # mode "I" is also what some 16-bit files open as
+        if values.min() < 0 or values.max() > WHITE_16_BITS:
+            raise InputError(
+                f"{name} holds values from {values.min()} to {values.max()}; those of 16 bits are "
+                f"0..{WHITE_16_BITS}: save it with 8 or 16 bits."
+            )
+        return Image.fromarray(np.rint(values * (255 / WHITE_16_BITS)).astype(np.uint8))
     if image.mode in ("1", "L"):
         return image.convert("L")
     if image.mode in ("LA", "PA", "RGBA", "La", "RGBa", "P") or "transparency" in image.info:

@@ -1,12 +1,14 @@
 """Images that are drawn on demand: what a generator, or a Python function, becomes."""
 
 import dataclasses
+import inspect
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from evaluation import arguments
 from evaluation.errors import InputError
 from evaluation.sources.images import Images, allocate
 
@@ -40,8 +42,8 @@ class Sampler:
         Raises:
           InputError: n < 1; images of another shape or range than declared, or not finite.
         """
-        if n < 1:
-            raise InputError(f"n = {n}: give the number of images to draw, at least 1.")
+        arguments.check_whole("n", n, 1)
+        arguments.check_whole("seed", seed, 0)
         images, done = None, 0
         for batch in self.batches(seed):
             if images is None:
@@ -67,8 +69,20 @@ def from_function(function: Callable[[int, np.random.Generator], Any], name: str
     Args:
       function: f(n, rng) -> n images, shape (n, H, W, C) or (n, H, W): uint8, or float in [-1, 1].
       name: shown in tables; the function's own name if empty.
+
+    Raises:
+      InputError: it does not take two arguments.
     """
     name = name or getattr(function, "__name__", type(function).__name__)
+    try:
+        inspect.signature(function).bind(BATCH_IMAGES, None)
+    except TypeError:
+        raise InputError(
+            f"{name} does not take two arguments; a source is a function f(n, rng) that returns n "
+            "images, rng a numpy.random.Generator."
+        ) from None
+    except ValueError:
+        pass  # written in C, without a signature: the call will tell
 
     def batches(seed: int) -> Iterator[np.ndarray]:
         rng = np.random.default_rng(seed)

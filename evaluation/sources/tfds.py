@@ -14,6 +14,8 @@ from evaluation import datasets
 from evaluation.errors import InputError
 from evaluation.sources.images import Images, allocate, as_array, check_not_empty, resize
 
+CLOSE = 0.8  # how like a TFDS name must be to be suggested, of 1
+
 
 def read(name: str, split: str = "train", size_px: int | None = None) -> Images:
     """Reads one split of a TFDS data set into an array, downloading and preparing it if need be.
@@ -28,14 +30,10 @@ def read(name: str, split: str = "train", size_px: int | None = None) -> Images:
       InputError: unknown name or split, no images, a failed download, differing sizes.
     """
     builder = prepare(name)
-    if split.split("[")[0] not in builder.info.splits:
-        raise InputError(
-            f"{name} has no split {split!r}; it has {', '.join(sorted(builder.info.splits))}."
-        )
+    count = _count(builder, name, split)
     features = builder.info.features
     if features is None or "image" not in features:
         raise InputError(f"{name} has no feature named 'image'; choose a data set of images.")
-    count = builder.info.splits[split].num_examples
     check_not_empty(count, f"{name}:{split}", "choose another split")
     height, width, channels = features["image"].shape
     if size_px is None and (height is None or width is None):
@@ -56,6 +54,17 @@ def read(name: str, split: str = "train", size_px: int | None = None) -> Images:
     return Images(images, labels, names, f"{name}:{split}")
 
 
+def _count(builder, name: str, split: str) -> int:
+    """The number of images in a split, or in a part of one."""
+    try:
+        return builder.info.splits[split].num_examples
+    except Exception as error:  # TFDS has its own kinds for unknown, malformed and misplaced ones
+        raise InputError(
+            f"{name} has no split {split!r}; it has {', '.join(sorted(builder.info.splits))}, or a "
+            "part of one, such as train[:100]."
+        ) from error
+
+
 def splits(name: str) -> list[str]:
     """The splits of a data set, prepared if need be."""
     return sorted(prepare(name).info.splits)
@@ -65,17 +74,23 @@ def prepare(name: str):
     """The TFDS builder of that name, its data on disk."""
     import tensorflow_datasets as tfds
 
-    base = name.split("/")[0].split(":")[0]
+    base, _, config = name.split(":")[0].partition("/")
     if base in datasets.names():
         importlib.import_module(f"evaluation.datasets.{base}")
     elif base not in tfds.list_builders(with_community_datasets=False):
-        known = datasets.names() + tfds.list_builders(with_community_datasets=False)
-        near = difflib.get_close_matches(base, known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else "see `gantf datasets`"
+        others = tfds.list_builders(with_community_datasets=False)
+        near = difflib.get_close_matches(base, datasets.names(), n=1)
+        near = near or difflib.get_close_matches(base, others, n=1, cutoff=CLOSE)
+        hint = f" (did you mean {near[0]!r}?)" if near else ""
         raise InputError(
-            f"unknown data {name!r}: neither built in ({', '.join(datasets.names())}) nor a TFDS "
-            f"name nor folder:PATH; {hint}"
+            f"unknown data {name!r}{hint}; give built-in data ({', '.join(datasets.names())}), "
+            "another TFDS name, or folder:PATH."
         )
+    if base in datasets.names() and config:
+        known = [found.name for found in tfds.builder_cls(base).BUILDER_CONFIGS]
+        if config not in known:
+            have = f"give {base}/{f', {base}/'.join(known)}" if known else f"give {base}"
+            raise InputError(f"{base} has no configuration {config!r}; {have}.")
     for logger in ("absl", "urllib3"):
         logging.getLogger(logger).setLevel(logging.ERROR)
     built_in = base in datasets.names()

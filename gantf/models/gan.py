@@ -31,7 +31,9 @@ class Config(ModelConfig):
     )
     generator_channels: int = Field(32, ge=1, description="at full resolution")
     discriminator_channels: int = Field(32, ge=1, description="at full resolution")
-    max_channels: int = Field(512, ge=1, description="at any resolution")
+    max_channels: int = Field(
+        0, ge=0, description="at any resolution; 0 for 8 times the image's side, at most 512"
+    )
     generator_norm: dcgan.Norm = Field("batch", description="normalisation layers")
     discriminator_norm: dcgan.Norm = Field("none", description="normalisation layers")
     spectral_norm: bool = Field(False, description="divide D's kernels by their spectral norm")
@@ -41,7 +43,7 @@ class Config(ModelConfig):
     beta_1: float = Field(0.0, ge=0, lt=1, description="Adam's decay of the first moment")
     beta_2: float = Field(0.99, ge=0, lt=1, description="Adam's decay of the second moment")
     ema_half_life_images: int = Field(
-        10_000, ge=0, description="of the averaged generator that is sampled; 0 turns it off"
+        20_000, ge=0, description="of the averaged generator that is sampled; 0 turns it off"
     )
     r1_weight: float = Field(0.3, ge=0, description="gamma of the R1 penalty at real images")
     gradient_penalty_weight: float = Field(
@@ -76,13 +78,14 @@ class Config(ModelConfig):
 
 def build(config: Config, data: DataSpec, seed: int) -> Game:
     """Builds networks and players for images of one size; call it in the strategy's scope."""
+    max_channels = config.max_channels or min(8 * max(data.image_shape[:2]), 512)
 
     def new_generator(name: str) -> keras.Model:
         return dcgan.generator(
             data.image_shape,
             config.latent_dim,
             config.generator_channels,
-            config.max_channels,
+            max_channels,
             config.generator_norm,
             seed,
             name,
@@ -92,7 +95,7 @@ def build(config: Config, data: DataSpec, seed: int) -> Game:
     discriminator = dcgan.discriminator(
         data.image_shape,
         config.discriminator_channels,
-        config.max_channels,
+        max_channels,
         config.discriminator_norm,
         config.spectral_norm,
         seed,
@@ -144,7 +147,7 @@ def build(config: Config, data: DataSpec, seed: int) -> Game:
         if config.loss == "relativistic":
             real_logits = judge(seen(batch["image"], noise, "g/real"))
         loss = losses.generator_loss(config.loss, real_logits, fake_logits)
-        return loss, {"diversity": _diversity(batch["image"], batch["fake"])}
+        return loss, _diversity(batch["image"], batch["fake"])
 
     return Game(
         networks=networks,
@@ -193,10 +196,12 @@ def _observe(real_logits: tf.Tensor, fake_logits: tf.Tensor) -> dict[str, tf.Ten
     }
 
 
-def _diversity(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
+def _diversity(real: tf.Tensor, fake: tf.Tensor) -> dict[str, tf.Tensor]:
     """Mean squared distance of neighbours in the batch, fake over real: near 0 when collapsed."""
+    if real.shape[0] < 2:
+        return {}
 
     def spread(images: tf.Tensor) -> tf.Tensor:
         return tf.reduce_mean(tf.square(images - tf.roll(images, 1, axis=0)))
 
-    return tf.fill([real.shape[0]], spread(fake) / (spread(real) + 1e-12))
+    return {"diversity": tf.fill([real.shape[0]], spread(fake) / (spread(real) + 1e-12))}

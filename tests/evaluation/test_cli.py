@@ -29,9 +29,9 @@ def sets(tmp_path, noise_images):
 
 
 def test_table_names_metrics_sources_and_the_floor(tanh_generator):
-    result = run(tanh_generator, "--metrics", "fid,modes", "--n", 355)
+    result = run(tanh_generator, "--metrics", "fid,modes", "--n", 360)
     assert result.exit_code == 0
-    assert f"355 images of {tanh_generator} against 1442 of digits:train" in result.stdout
+    assert f"360 images of {tanh_generator} against 1437 of digits:train" in result.stdout
     lines = result.stdout.splitlines()
     assert [line.split()[0] for line in lines if line.startswith(("fid", "modes"))] == [
         "fid",
@@ -60,6 +60,30 @@ def test_out_and_report_are_written(sets, tmp_path):
     ] == ["kid"]
     assert "KID" in (tmp_path / "r.html").read_text()
     assert result.stderr.count("Wrote ") == 2
+
+
+def test_scores_come_before_what_cannot_be_written(sets, tmp_path):
+    long = tmp_path / ("a" * 300)
+    result = run(*sets, "--metrics", "kid", "--out", f"{long}.json", "--report", f"{long}.html")
+    assert result.exit_code == 2
+    assert "kid" in result.stdout
+    error = [line for line in result.stderr.splitlines() if line.startswith("Error: ")]
+    assert len(error) == 1 and ".json" in error[0] and ".html" in error[0]
+    result = run(
+        *sets,
+        "--json",
+        "--metrics",
+        "kid",
+        "--report",
+        f"{long}.html",
+        "--out",
+        tmp_path / "r.json",
+    )
+    assert result.exit_code == 2
+    assert (
+        json.loads(result.stdout)["metrics"]
+        == json.loads((tmp_path / "r.json").read_text())["metrics"]
+    )
 
 
 def test_options_reach_the_evaluation(sets):
@@ -92,7 +116,11 @@ def test_options_reach_the_evaluation(sets):
         (["--seed", "-1"], "-1 is not in the range"),
         (["--metrcs", "fid"], "--metrics"),
         (["--features", "digits", "--size", "16"], "features 'digits' take 8 x 8 x 1"),
-        (["--metrics", "fid,", "--n", "5"], "fid needs at least 20"),
+        (["--metrics", "fid,", "--n", "5"], "n=5 is too few images: fid needs at least 20"),
+        (
+            ["--features", "pixels", "--metrics", "inception_score"],
+            "use --features digits or a classifier",
+        ),
         (["--out", "result.txt"], "end it in .json or .csv"),
         (["--out", "no/such/r.json"], "directory does not exist"),
         (["--report", "no/such/r.html"], "directory does not exist"),

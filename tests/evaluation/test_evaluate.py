@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from evaluation import InputError, Result, evaluate, extract, measure
+from evaluation import InputError, ReportError, Result, evaluate, extract, measure
 
 pytestmark = pytest.mark.usefixtures("tf")
 QUICK = ("kid", "precision", "coverage")
@@ -54,7 +54,7 @@ def test_plain_fid_is_compared_with_the_floor_at_equal_n(judged, tanh_generator)
     fewer = evaluate(tanh_generator, metrics=["fid"], n=200)
     assert (fewer["fid"].n_fake, fewer.floor["fid"].n_fake) == (200, 200)
     more = evaluate(tanh_generator, metrics=["fid"], n=400)
-    assert (more["fid"].n_fake, more.floor["fid"].n_fake) == (400, 355)
+    assert (more["fid"].n_fake, more.floor["fid"].n_fake) == (400, 360)
     assert more.context["fid_plain_over_floor"] is None
 
 
@@ -105,8 +105,50 @@ def test_n_chooses_at_random_and_not_more_than_there_are(noise_images):
     assert first["kid"].n_fake == 40
     with pytest.raises(InputError, match=r"n = 61: array has only 60 images"):
         evaluate(fake, real, ["kid"], n=61)
-    with pytest.raises(InputError, match=r"n = 0"):
+    with pytest.raises(InputError, match=r"n=0; it must be a whole number, 1 or more"):
         evaluate(fake, real, ["kid"], n=0)
+
+
+def test_a_metric_without_a_floor_does_not_take_the_others_theirs(noise_images):
+    result = evaluate(noise_images(40, seed=2), noise_images(30, seed=1), ["fid", "precision"])
+    assert list(result) == ["fid", "precision"]
+    assert list(result.floor) == ["precision"]
+    assert any("no floor of fid: " in note for note in result.context["notes"])
+
+
+def test_a_function_of_one_argument_is_refused(digits):
+    with pytest.raises(InputError, match=r"f\(n, rng\)"):
+        evaluate(lambda n: digits["test"].images[:n], "digits")
+
+
+def test_report_that_cannot_be_written_does_not_lose_the_scores(tmp_path, noise_images):
+    long = tmp_path / f"{'a' * 300}.html"
+    with pytest.raises(ReportError, match="cannot be written") as caught:
+        evaluate(noise_images(30, seed=1), noise_images(30, seed=2), ["kid"], report=long)
+    assert list(caught.value.result) == ["kid"]
+
+
+def test_large_images_are_judged_on_few_numbers(noise_images):
+    real, fake = noise_images(600, 64, 64, 3, seed=1), noise_images(500, 64, 64, 3, seed=2)
+    result = evaluate(fake, real, ["fid"])
+    assert result["fid"].details["regime"] == "two orders"
+    assert result.context["features"]["name"] == "pixels-8x8"
+    assert result.context["features"]["dim"] == 192
+
+
+def test_the_generators_own_data_may_skip_corrupt_files(make_generator, tmp_path, noise_images):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for place, image in enumerate(noise_images(40)):
+        Image.fromarray(image[..., 0]).save(folder / f"{place}.png")
+    (folder / "7.png").write_bytes(b"broken")
+    data = {"name": f"folder:{folder}", "split": "train", "skip_corrupt": True}
+    generator = make_generator(tmp_path / "g", contract={"data": data})
+    result = evaluate(generator, metrics=["kid"], n=40)
+    assert result["kid"].n_real == 39
+    careful = make_generator(tmp_path / "h", contract={"data": {"name": f"folder:{folder}"}})
+    with pytest.raises(InputError, match=r"7\.png cannot be decoded"):
+        evaluate(careful, metrics=["kid"], n=40)
 
 
 def test_gray_against_rgb_is_repeated_and_said(noise_images):
@@ -165,7 +207,7 @@ def test_result_is_saved_whole(judged, tmp_path):
 def test_progress_is_told(tanh_generator):
     seen = []
     evaluate(tanh_generator, metrics=["kid"], progress=lambda *event: seen.append(event))
-    assert ("drawing images", 355, 355) in seen
+    assert ("drawing images", 360, 360) in seen
     assert [stage for stage, done, _ in seen if done == 0] == [
         "reading images",
         "computing features",
@@ -181,7 +223,23 @@ def test_progress_is_told(tanh_generator):
         ({"features": "digit"}, r"unknown features 'digit'; did you mean 'digits'"),
         ({"protocol": "prcd"}, r"unknown protocol 'prcd': did you mean 'prdc'"),
         ({"protocol": "prdc", "metrics": ["fid"]}, "'prdc' does not define metric 'fid'"),
-        ({"level": 1.0}, r"level = 1\.0"),
+        ({"level": 1.0}, r"level=1\.0"),
+        ({"level": "high"}, "level='high'"),
+        ({"n": 2.5}, r"n=2\.5; it must be a whole number, 1 or more"),
+        ({"n": True}, "n=True"),
+        ({"seed": -1}, "seed=-1; it must be a whole number, 0 or more"),
+        ({"seed": None}, "seed=None"),
+        ({"size_px": 0}, "size_px=0; it must be a whole number"),
+        ({"size_px": "64"}, "size_px='64'"),
+        ({"batch_size": 0}, "batch_size=0"),
+        ({"metrics": 3}, r"metrics=3; it must be names"),
+        ({"protocol": ["ttur"]}, r"unknown protocol \['ttur'\]"),
+        ({"features": 3}, "features=3; it must be"),
+        ({"report": 3}, "report=3; it must be the path"),
+        (
+            {"features": "pixels", "metrics": ["inception_score"]},
+            "inception_score reads a classifier's logits.*use --features digits or a classifier",
+        ),
         ({"report": "no/such/place.html"}, "its directory does not exist"),
     ],
 )
@@ -199,5 +257,7 @@ def test_sources_that_cannot_be_judged(tanh_generator, make_generator, tmp_path,
         evaluate(noise_images(30), tanh_generator)
     with pytest.raises(InputError, match="has 5 rows; kid needs at least"):
         evaluate(noise_images(5), noise_images(30), ["kid"])
-    with pytest.raises(InputError, match="real_logits is missing; modes reads logits"):
+    with pytest.raises(
+        InputError, match="modes reads a classifier's logits, and features 'pixels'"
+    ):
         evaluate(noise_images(30), noise_images(30), ["modes"])

@@ -23,6 +23,30 @@ def test_pixels_are_flat_and_in_zero_one(noise_images):
     assert found.logits is None
 
 
+def test_larger_images_are_reduced_to_equal_areas(noise_images):
+    images = noise_images(3, 32, 32, 3)
+    found = extract(images, "pixels")
+    blocks = images.reshape(3, 8, 4, 8, 4, 3).mean((2, 4)) / 255
+    np.testing.assert_allclose(found.features, blocks.reshape(3, 192), atol=1e-6)
+    assert found.name == "pixels-8x8"
+    assert found.sha256 != extract(noise_images(3), "pixels").sha256
+    assert extract(noise_images(1, 16, 16), "pixels").features.shape == (1, 256)
+    assert extract(noise_images(1, 4, 100), "pixels").features.shape == (1, 32)
+
+
+def test_areas_that_cut_pixels_are_exact(noise_images):
+    """Repeating each of 20 pixels twice makes 40 = 8 * 5: the same picture, whole blocks."""
+    images = noise_images(2, 20, 20)
+    twice = images.repeat(2, 1).repeat(2, 2).reshape(2, 8, 5, 8, 5).mean((2, 4)) / 255
+    np.testing.assert_allclose(extract(images).features, twice.reshape(2, 64), atol=1e-6)
+
+
+def test_many_images_are_reduced_in_parts(noise_images):
+    images = noise_images(1030, 20, 20)
+    found = extract(images).features
+    assert (found[[0, 1029]] == extract(images[[0, 1029]]).features).all()
+
+
 def test_shipped_classifier_is_as_accurate_as_recorded(digits):
     record = json.loads((SHIPPED / "digits.json").read_text())
     found = extract(digits["test"], "digits")
@@ -41,7 +65,7 @@ def test_shipped_classifier_is_the_recorded_file():
 
 def test_digits_features_have_the_recorded_scale(digits):
     found = extract(digits["train"], "digits")
-    assert found.features.shape == (1442, 64)
+    assert found.features.shape == (1437, 64)
     assert found.features.min() >= 0
     assert found.features.var(axis=0).mean() == pytest.approx(1, abs=1e-3)
     assert found.sha256 == json.loads((SHIPPED / "digits.json").read_text())["sha256"]
@@ -105,5 +129,7 @@ def test_wrong_names_shapes_and_sizes(noise_images):
         InputError, match=r"16 x 16 x 1, features 'digits' take 8 x 8 x 1.*--size 8"
     ):
         extract(noise_images(1, 16, 16), "digits")
-    with pytest.raises(InputError, match="batch_size = 0"):
+    with pytest.raises(InputError, match="batch_size=0; it must be a whole number"):
         evaluation.extract(noise_images(1), "pixels", batch_size=0)
+    with pytest.raises(InputError, match="features=3; it must be 'pixels' or 'digits'"):
+        extract(noise_images(1), 3)

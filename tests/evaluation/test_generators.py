@@ -77,8 +77,11 @@ def test_foreign_generator_in_zero_one_is_refused(tf, make_generator, tmp_path):
 
 def test_foreign_model_of_another_kind_lists_its_signatures(make_generator, tmp_path):
     path = make_generator(tmp_path / "g", lambda z: z * 2, contract=None)
-    with pytest.raises(InputError, match=r"serving_default\(latents \(n, 4\)\) -> images \(n, 4\)"):
+    with pytest.raises(InputError, match=r"serving_default\(latents \(n, 4\) float32\) -> images"):
         open_source(path)
+
+
+FORM = {"height": 8, "width": 8, "channels": 1, "range": [-1, 1]}
 
 
 @pytest.mark.parametrize(
@@ -87,6 +90,8 @@ def test_foreign_model_of_another_kind_lists_its_signatures(make_generator, tmp_
         ({"signature": "sample"}, r"no signature 'sample'.*it has serving_default\("),
         ({"latents": {"dim": 5, "law": "normal"}}, r"takes latents \(n, 5\)"),
         ({"latents": {"dim": 4, "law": "cauchy"}}, r"damaged \(latents\.law: "),
+        ({"images": FORM | {"range": [float("-inf"), 1]}}, "-Infinity is no JSON number"),
+        ({"step": float("nan")}, "NaN is no JSON number"),
         ({"images": {"height": 8}}, r"damaged \(images\.width: Field required"),
         ({"labels": {"classes": 2, "law": [0.5, 0.4]}}, "one share per class"),
         ({"format": 2}, "has format 2, this version reads 1"),
@@ -116,6 +121,74 @@ def test_damaged_contract_is_refused(tanh_generator, tmp_path, content):
     (path / "generator.json").write_text(content)
     with pytest.raises(InputError, match=r"generator\.json is damaged"):
         open_source(path)
+
+
+def test_range_past_all_floats_is_refused(tanh_generator, tmp_path):
+    path = shutil.copytree(tanh_generator, tmp_path / "g") / "generator.json"
+    path.write_text(path.read_text().replace("[-1.0, 1.0]", "[-1.0, 1e999]"))
+    with pytest.raises(InputError, match=r"images\.range\.1: Input should be a finite number"):
+        open_source(path.parent)
+
+
+SMALL = {"format": 1, "latents": {"dim": 4, "law": "normal"}, "images": FORM}
+
+
+def save_module(tf, directory, function, specs, contract=SMALL):
+    module = tf.Module()
+    module.serve = tf.function(function, input_signature=specs)
+    tf.saved_model.save(module, str(directory), signatures={"serving_default": module.serve})
+    (directory / "generator.json").write_text(json.dumps(contract))
+    return directory
+
+
+def gray(tf, latents):
+    return {"images": tf.zeros([tf.shape(latents)[0], 8, 8, 1])}
+
+
+@pytest.mark.parametrize(
+    ("shape", "kind", "shown"),
+    [
+        ([1, 4], "float32", r"latents \(1, 4\) float32"),
+        ([None, 2, 4], "float32", r"latents \(n, 2, 4\)"),
+        (None, "float32", r"latents \(\?\)"),
+        ([None, 4], "int32", r"latents \(n, 4\) int32"),
+    ],
+)
+def test_latents_of_another_form_are_refused_before_drawing(tf, tmp_path, shape, kind, shown):
+    specs = [tf.TensorSpec(shape, kind, name="latents")]
+    path = save_module(tf, tmp_path, lambda latents: gray(tf, latents), specs)
+    with pytest.raises(InputError, match=rf"latents \(n, 4\) of floats, any n.*{shown}"):
+        open_source(path)
+
+
+@pytest.mark.parametrize(
+    ("shape", "kind", "shown"),
+    [
+        ([None, 3], "int64", r"labels \(n, 3\) int64"),
+        ([None], "float32", r"labels \(n\) float32"),
+        ([64], "int64", r"labels \(64\) int64"),
+    ],
+)
+def test_labels_of_another_form_are_refused_before_drawing(tf, tmp_path, shape, kind, shown):
+    specs = [
+        tf.TensorSpec([None, 4], tf.float32, name="latents"),
+        tf.TensorSpec(shape, kind, name="labels"),
+    ]
+    contract = SMALL | {"labels": {"classes": 2, "law": [0.5, 0.5]}}
+    path = save_module(tf, tmp_path, lambda latents, labels: gray(tf, latents), specs, contract)
+    with pytest.raises(InputError, match=rf"labels \(n,\) of integers.*{shown}"):
+        open_source(path)
+
+
+def test_failure_in_the_model_tells_its_cause(tf, tmp_path):
+    def of_32(latents):
+        return {"images": tf.reshape(tf.tile(latents, [1, 16]), [32, 8, 8, 1])}
+
+    specs = [tf.TensorSpec([None, 4], tf.float32, name="latents")]
+    with pytest.raises(InputError, match="Input to reshape is a tensor with 4096") as caught:
+        open_source(save_module(tf, tmp_path, of_32, specs)).sample(3)
+    assert "\n" not in str(caught.value)
+    assert "Graph execution error" not in str(caught.value)
 
 
 def test_damaged_model_is_refused(tanh_generator, tmp_path):

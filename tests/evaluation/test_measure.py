@@ -18,6 +18,10 @@ REAL, FAKE = RNG.standard_normal((60, 4)), RNG.standard_normal((50, 4))
     [
         ({"metrics": "fidd"}, "unknown metric 'fidd': did you mean 'fid'?"),
         ({"metrics": ("fid", "inseption_score")}, "did you mean 'inception_score'?"),
+        ({"metrics": 3}, "metrics=3; it must be names"),
+        ({"protocol": ["prdc"]}, "unknown protocol ['prdc']"),
+        ({"settings": 3}, "settings=3; it must map"),
+        ({"fake_features": np.ma.masked_array(FAKE, FAKE > 2)}, "fake_features is a masked array"),
         ({"metrics": ()}, "metrics is empty: choose from coverage"),
         ({"protocol": "torch_fidelity"}, "did you mean 'torch-fidelity'?"),
         (
@@ -77,6 +81,14 @@ def test_defaults_are_the_six_feature_metrics():
     assert list(found) == ["fid", "kid", "precision", "recall", "density", "coverage"]
     assert found["precision"].settings == {"k": 3, "closed": True}
     assert found["coverage"].settings == {"k": 5, "closed": True}
+
+
+@pytest.mark.parametrize(
+    ("protocol", "expected"),
+    [("ttur", ["fid"]), ("prdc", ["precision", "recall", "density", "coverage"])],
+)
+def test_defaults_are_those_that_the_protocol_defines(protocol, expected):
+    assert list(measure(REAL, FAKE, protocol=protocol)) == expected
 
 
 def test_features_and_logits_together_and_what_is_recorded():

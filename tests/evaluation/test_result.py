@@ -149,3 +149,25 @@ def test_pickle_and_replace(found):
     again = pickle.loads(pickle.dumps(found))
     assert again.to_dict() == found.to_dict()
     assert dataclasses.replace(found, floor=None).floor is None
+
+
+def test_a_place_that_cannot_be_written_is_one_line(found, tmp_path):
+    with pytest.raises(InputError, match="cannot be written"):
+        found.save(tmp_path / f"{'a' * 300}.json")
+
+
+def test_no_metrics_are_no_table(tmp_path):
+    with pytest.raises(InputError, match="there are no metrics to save"):
+        Result({}).save(tmp_path / "r.csv")
+    Result({}).save(tmp_path / "r.json")
+    with pytest.raises(InputError, match="is not a saved result"):
+        Result.load(tmp_path / "r.json")
+
+
+def test_numbers_that_are_words_are_no_result(found, tmp_path):
+    path = found.save(tmp_path / "r.json")
+    content = json.loads(path.read_text())
+    content["metrics"]["fid"]["value"] = "high"
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError, match="is not a saved result"):
+        Result.load(path)

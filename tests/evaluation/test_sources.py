@@ -53,8 +53,23 @@ def test_alpha_is_laid_on_white(tmp_path, alpha, expected):
 
 
 def test_sixteen_bits_are_scaled_not_cut(tmp_path):
-    save(tmp_path, "d.png", np.array([[0, 257, 32896, 65535]], np.uint16))
-    assert open_source(tmp_path).images[0, 0, :, 0].tolist() == [0, 1, 128, 255]
+    save(tmp_path, "d.png", np.array([[0, 257, 400, 32896, 65278, 65535]], np.uint16))
+    assert open_source(tmp_path).images[0, 0, :, 0].tolist() == [0, 1, 2, 128, 254, 255]
+
+
+@pytest.mark.parametrize("skip_corrupt", [False, True])
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.full((2, 2), 0.5, np.float32), r"d\.tiff holds floats.*8 or 16 bits"),
+        (np.full((2, 2), 70_000, np.int32), r"d\.tiff holds values from 70000 to 70000"),
+        (np.full((2, 2), -1, np.int32), r"d\.tiff holds values from -1"),
+    ],
+)
+def test_floats_and_32_bits_are_refused_not_skipped(tmp_path, array, message, skip_corrupt):
+    save(tmp_path, "d.tiff", array)
+    with pytest.raises(InputError, match=message):
+        open_source(tmp_path, skip_corrupt=skip_corrupt)
 
 
 def test_gray_among_colours_becomes_rgb(tmp_path):
@@ -69,8 +84,8 @@ def test_mixed_sizes_are_refused_without_a_size_and_cropped_with_one(tmp_path):
     wide = np.zeros((4, 8), np.uint8)
     wide[:, 2:6] = 200  # the middle square
     save(tmp_path, "wide.png", wide)
-    save(tmp_path, "small.png", np.full((4, 4), 100, np.uint8))
-    with pytest.raises(InputError, match=r"mixes sizes \(small.png is 4 x 4, wide.png is 8 x 4\)"):
+    save(tmp_path / "b", "small.png", np.full((4, 4), 100, np.uint8))
+    with pytest.raises(InputError, match=r"mixes sizes \(b/small.png is 4 x 4, wide.png is 8 x"):
         open_source(tmp_path)
     images = open_source(tmp_path, size_px=4)
     assert np.unique(images.images[0]).tolist() == [100]
@@ -88,7 +103,33 @@ def test_corrupt_image_is_named_and_skipped_only_on_request(tmp_path):
     assert images.skipped == (str(tmp_path / "bad.png"),)
 
 
+def test_linked_folders_are_followed_and_loops_are_not(tmp_path):
+    save(tmp_path / "store", "0.png", np.full((2, 2), 3, np.uint8))
+    root = tmp_path / "set"
+    save(root / "ant", "0.png", np.full((2, 2), 7, np.uint8))
+    (root / "cat").symlink_to(tmp_path / "store")
+    (root / "ant" / "up").symlink_to(root)
+    images = load_images(f"folder:{root}")
+    assert images.class_names == ("ant", "cat")
+    assert images.images[:, 0, 0, 0].tolist() == [7, 3]
+
+
+def test_folders_named_like_images_and_odd_digits_are_no_trouble(tmp_path):
+    (tmp_path / "old.png").mkdir()
+    save(tmp_path, "img\u00b2.png", np.full((2, 2), 3, np.uint8))
+    save(tmp_path, "\u00b2.png", np.full((2, 2), 3, np.uint8))
+    assert len(open_source(tmp_path)) == 2
+
+
+def test_link_to_nothing_is_named(tmp_path):
+    (tmp_path / "gone.png").symlink_to(tmp_path / "nothing.png")
+    with pytest.raises(InputError, match=r"gone\.png cannot be decoded"):
+        open_source(tmp_path)
+
+
 def test_empty_folder_is_refused(tmp_path):
+    with pytest.raises(InputError, match="folder: names no directory"):
+        load_images("folder:")
     with pytest.raises(InputError, match="holds no images"):
         open_source(tmp_path)
 
@@ -133,6 +174,15 @@ def test_pickled_array_is_never_unpickled(tmp_path):
 def test_other_arrays_are_refused(array, message):
     with pytest.raises(InputError, match=message):
         open_source(array)
+
+
+def test_capitals_and_a_false_npz(tmp_path, noise_images):
+    np.save(tmp_path / "images.npy", noise_images(2))
+    (tmp_path / "images.npy").rename(tmp_path / "IMAGES.NPY")
+    assert len(open_source(tmp_path / "IMAGES.NPY")) == 2
+    (tmp_path / "false.npz").write_bytes(b"garbage")
+    with pytest.raises(InputError, match=r"false\.npz is not a valid npz file"):
+        open_source(tmp_path / "false.npz")
 
 
 def test_npz_of_several_arrays_must_name_the_images(tmp_path, noise_images):
@@ -197,6 +247,36 @@ def test_names_of_nothing(tf, tmp_path):
 
 def test_data_set_split_by_name(digits):
     assert open_source("digits:test").sha256 == digits["test"].sha256
-    assert {split: len(images) for split, images in digits.items()} == {"train": 1442, "test": 355}
+    assert {split: len(images) for split, images in digits.items()} == {"train": 1437, "test": 360}
     assert isinstance(digits["test"], Images)
     assert re.fullmatch("[0-9a-f]{64}", digits["test"].sha256)
+
+
+def test_part_of_a_split_by_name(digits):
+    part = load_images("digits:train[:10]")
+    assert (part.images == digits["train"].images[:10]).all()
+    assert part.name == load_images("digits", "train[:10]").name == "digits:train[:10]"
+    assert load_images("digits:test", "test").name == "digits:test"
+    assert load_images("digits").name == "digits:train"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("digits:test", "train"), r"split='train': 'digits:test' names another"),
+        (("digits", "valid"), r"digits has no split 'valid'; it has test, train"),
+        (("digits:train[a:5]",), r"digits has no split 'train\[a:5\]'; it has test, train"),
+        (("digits:",), "names no split after its colon"),
+        (("photo_patches/50",), r"no configuration '50'; give .*/32, .*/64, photo_patches/128\.$"),
+        (("photo_patche",), r"\(did you mean 'photo_patches'\?\); .*folder:PATH\.$"),
+        (("mnst",), "did you mean 'mnist'"),
+        (("my_photographs",), r"unknown data 'my_photographs'; give built-in data"),
+        (("folder:.", "test"), "has no splits"),
+        ((3,), "source=3; it must be"),
+        (("digits", 3), "split=3; it must be"),
+    ],
+)
+def test_wrong_data_and_splits_are_one_line(tf, arguments, message):
+    with pytest.raises(InputError, match=message) as caught:
+        load_images(*arguments)
+    assert "\n" not in str(caught.value)

@@ -21,6 +21,21 @@ def test_what_is_saved_is_read_back(tmp_path):
     np.testing.assert_array_equal(read.values["network/000/kernel"], np.full((3, 2), 7))
 
 
+def test_no_single_byte_of_damage_goes_unnoticed(tmp_path):
+    """Every byte of the file in turn: read as damaged, or as exactly what was saved."""
+    path = save(tmp_path, 1)
+    whole, content = checkpoints.read(path), path.read_bytes()
+    for place in range(len(content)):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 0x10]) + content[place + 1 :])
+        try:
+            read = checkpoints.read(path)
+        except checkpoints.DamagedError:
+            continue
+        assert read.step == whole.step
+        assert list(read.values) == list(whole.values)
+        np.testing.assert_array_equal(*[c.values["network/000/kernel"] for c in (read, whole)])
+
+
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "empty", "text"])
 def test_a_damaged_newest_falls_back_to_the_one_before(tmp_path, damage):
     save(tmp_path, 1)

@@ -1,5 +1,6 @@
 """Mistakes on the command line: one line that says what to do, exit code 2, nothing left behind."""
 
+import json
 import subprocess
 import sys
 
@@ -69,10 +70,61 @@ def test_a_folder_of_odd_images_trains_without_the_corrupt_one(tf, tmp_path, fol
     assert "2 images of 10 x 12 x 3" in result.output
 
 
+def train_on(folder, run_dir, *more):
+    small = ["--set", "generator_channels=4", "--set", "discriminator_channels=4"]
+    words = ["--data", f"folder:{folder}", "--steps", 2, "--batch-size", 4, *small]
+    return run("train", *words, "--run-dir", run_dir, *more)
+
+
+def test_too_few_images_to_score_train_all_the_same(tf, tmp_path, folder):
+    result = train_on(folder, tmp_path / "r", "--skip-corrupt")
+    assert result.exit_code == 0, result.output
+    assert "no scores while training" in result.output
+    assert (tmp_path / "r" / "generator" / "saved_model.pb").is_file()
+
+
+def test_a_refused_start_does_not_claim_the_directory(tf, tmp_path):
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    Image.fromarray(np.zeros((4, 4), np.uint8)).save(folder / "0.png")
+    assert train_on(folder, tmp_path / "r").exit_code == 2
+    result = train_on(folder, tmp_path / "r", "--size", 16, "--eval-every", 0)
+    assert result.exit_code == 0, result.output
+
+
+def test_changed_images_are_noticed(tf, tmp_path, folder):
+    (folder / "broken.png").unlink()
+    assert train_on(folder, tmp_path / "r", "--eval-every", 0).exit_code == 0
+    Image.fromarray(np.full((10, 12, 3), 7, np.uint8)).save(folder / "0.png")
+    result = train_on(folder, tmp_path / "r", "--eval-every", 0)
+    assert result.exit_code == 2
+    assert "data_sha256 was" in result.output
+
+
+def test_a_named_split_is_the_one_that_is_trained_on(tf, tmp_path):
+    words = ["--data", "digits:test", "--steps", 1, "--eval-every", 0, "--run-dir", tmp_path / "r"]
+    result = run("train", *words)
+    assert result.exit_code == 0, result.output
+    assert "digits:test (360 images" in result.output
+    contract = json.loads((tmp_path / "r" / "generator" / "generator.json").read_text())
+    assert contract["data"]["name"] == "digits"
+    assert contract["data"]["split"] == "test"
+
+
+@pytest.mark.parametrize("place", ["file/run", "file"])
+def test_a_run_directory_that_cannot_be(tf, tmp_path, place):
+    (tmp_path / "file").write_text("")
+    result = run("train", "--steps", 1, "--run-dir", tmp_path / place)
+    assert result.exit_code == 2
+    assert str(tmp_path / place) in result.output
+    assert len(result.output.strip().splitlines()) == 1
+
+
 def test_sample_and_export_use_a_checkpoint(tf, tmp_path):
     run_dir = tmp_path / "run"
     small = ["--set", "generator_channels=4", "--set", "discriminator_channels=4"]
     words = ["--steps", 4, "--checkpoint-every", 2, "--eval-every", 2, "--batch-size", 4]
+    words += ["--set", "generator_learning_rate=0.1"]
     assert run("train", *words, *small, "--run-dir", run_dir).exit_code == 0
     grids = []
     for checkpoint in ("2", "last", "last"):

@@ -5,6 +5,7 @@ import pytest
 from gantf import diagnostics
 
 HEALTHY = {
+    "step": 1000,
     "generator/gradient_norm": 0.5,
     "diversity": 0.9,
     "discriminator/ranking": 0.8,
@@ -31,6 +32,12 @@ def test_each_alarm_needs_patience_and_names_a_remedy(name):
     assert alarm.name == name
     assert "try" in alarm.message
     assert diagnostics.alarms([*few, sick, HEALTHY]) == []
+
+
+@pytest.mark.parametrize("name", sorted(SICK))
+def test_the_start_is_not_judged(name):
+    start = {**HEALTHY, **SICK[name], "step": diagnostics.QUIET_STEPS}
+    assert diagnostics.alarms([start] * 10) == []
 
 
 def test_a_gradient_a_thousandth_of_its_largest_has_vanished():

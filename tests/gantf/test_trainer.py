@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -71,7 +72,7 @@ def test_a_run_leaves_what_it_says(uninterrupted):
     windows = [line for line in lines if "generator/loss" in line]
     assert [line["step"] for line in windows] == list(range(5, 41, 5))
     assert all(0 < line["D(x)"] < 1 for line in windows)
-    assert [line["step"] for line in lines if "fid" in line] == [20, 40]
+    assert [line["step"] for line in lines if "fid" in line] == [0, 20, 40]
 
 
 def test_kill_9_and_the_same_command_end_in_the_same_bits(uninterrupted, tmp_path):
@@ -146,10 +147,38 @@ def test_another_configuration_is_refused(uninterrupted, options, message):
     assert sorted(p.name for p in uninterrupted.rglob("*")) == before
 
 
-def test_a_finished_run_says_so(uninterrupted):
-    done = train(uninterrupted)
+def test_a_finished_run_says_so_and_mends_a_missing_generator(uninterrupted):
+    before = (uninterrupted / "config.yaml").read_text()
+    contract = (uninterrupted / "generator" / "generator.json").read_text()
+    shutil.rmtree(uninterrupted / "generator")
+    done = train(uninterrupted, "--steps", "30")
     assert done.returncode == 0
     assert "is at step 40 already" in done.stderr
+    assert (uninterrupted / "generator" / "generator.json").read_text() == contract
+    assert (uninterrupted / "config.yaml").read_text() == before
+
+
+def test_damaged_checkpoints_without_a_whole_one_stop_and_lose_nothing(tmp_path):
+    run_dir = tmp_path / "damaged"
+    assert train(run_dir, "--steps", "20").returncode == 0
+    for path in (run_dir / "checkpoints").iterdir():
+        os.truncate(path, 100)
+    log = (run_dir / "metrics.jsonl").read_bytes()
+    done = train(run_dir)
+    assert done.returncode == 2
+    assert "all checkpoints of" in done.stderr
+    assert (run_dir / "metrics.jsonl").read_bytes() == log
+    assert len(list((run_dir / "checkpoints").glob("step-*.npz"))) == 2
+
+
+def test_a_directory_in_use_is_refused(uninterrupted):
+    import fcntl
+
+    with open(uninterrupted / ".lock", "a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = train(uninterrupted)
+    assert done.returncode == 2
+    assert "is in use by another training" in done.stderr
 
 
 def test_what_diverges_stops_and_keeps_the_last_good_checkpoint(tmp_path):

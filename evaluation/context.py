@@ -1,0 +1,94 @@
+"""What an evaluation records beside its scores: what was compared, by what, with which versions."""
+
+import datetime
+import importlib.metadata
+import math
+import sys
+from typing import Any
+
+from evaluation import features as feature_kinds
+from evaluation.comparison import Comparison
+from evaluation.features import Features
+from evaluation.measurement import versions
+from evaluation.result import Result
+from evaluation.sources.images import Images
+from evaluation.sources.sampler import Sampler
+
+
+def plain_fid(result: Result, floor: Result | None) -> dict[str, float | None]:
+    """The uncorrected FID against the floor's, where both have as many images.
+
+    Also what sampling alone gives an ideal generator: the floor's bias. It is more than the floor
+    where the held-out split is stratified, since a generator draws its classes at random.
+    """
+    nothing: dict[str, float | None] = {"fid_plain_over_floor": None, "fid_plain_ideal": None}
+    if floor is None or "fid" not in result or "fid" not in floor:
+        return nothing
+    ours, theirs = result["fid"], floor["fid"]
+    same_n = (ours.n_real, ours.n_fake) == (theirs.n_real, theirs.n_fake)
+    base = theirs.details.get("plain", math.nan)
+    if not same_n or not base > 0:
+        return nothing
+    certain = theirs.details.get("regime") == "two orders"
+    return {
+        "fid_plain_over_floor": float(ours.details["plain"] / base),
+        "fid_plain_ideal": theirs.details["bias"] if certain else None,
+    }
+
+
+def describe(
+    sets: Comparison, real: Features, notes: list[str], seconds: dict[str, float]
+) -> dict[str, Any]:
+    """What was compared and by what, as plain JSON types."""
+    contract = dict(sets.source.contract) if isinstance(sets.source, Sampler) else {}
+    inferred = list(sets.source.inferred) if isinstance(sets.source, Sampler) else []
+    if inferred:
+        notes.append(f"Without a generator.json, these were assumed: {', '.join(inferred)}.")
+    classes: tuple[str, ...] = ()
+    path = feature_kinds.classifier_path(real.name) if real.logits is not None else None
+    if path is not None:
+        from evaluation.features import classifier
+
+        classes = classifier.read_record(path).classes
+    return {
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "generator": sets.fake.name,
+        "reference": sets.real.name,
+        "floor": [x.name for x in sets.floor] if sets.floor else None,
+        "n": len(sets.fake),
+        "features": {
+            "name": real.name,
+            "dim": int(real.features.shape[1]),
+            "sha256": real.sha256,
+            "classes": list(classes),
+        },
+        "images": {"real": _described(sets.real), "fake": _described(sets.fake)},
+        "contract": contract,
+        "inferred": inferred,
+        "data": contract.get("data"),
+        "step": contract.get("step"),
+        "notes": notes,
+        "seconds": seconds,
+        "versions": _versions(),
+    }
+
+
+def _described(images: Images) -> dict[str, Any]:
+    count, height, width, channels = images.images.shape
+    return {
+        "count": count,
+        "height": height,
+        "width": width,
+        "channels": channels,
+        "sha256": images.sha256,
+        "skipped": list(images.skipped),
+    }
+
+
+def _versions() -> dict[str, str]:
+    """Versions of all that decides the numbers."""
+    found = versions()
+    for package in ("tensorflow", "keras"):
+        if package in sys.modules:
+            found[package] = importlib.metadata.version(package)
+    return found
