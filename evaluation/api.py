@@ -1,22 +1,28 @@
 """`evaluate`: from sources of images to scores with intervals, beside the floor of real data."""
 
 import dataclasses
+import math
 import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from evaluation import arguments, protocols
 from evaluation import features as feature_kinds
 from evaluation import metrics as metric_files
-from evaluation.comparison import Comparison, gather
-from evaluation.context import describe, plain_fid
+from evaluation.comparison import Comparison, draw_more, gather
+from evaluation.context import describe, has_equal_n, plain_fid
 from evaluation.errors import InputError, ReportError, TooFewRows
 from evaluation.features import Features, extract
+from evaluation.frechet import frechet_distance
 from evaluation.measurement import DEFAULT_METRICS, measure
 from evaluation.result import Result
 from evaluation.sources import Source
 from evaluation.sources.sampler import Progress, Sampler
+
+IMAGES_OF_DRAWS = 2000  # a floor of fewer images is compared with the mean of several draws
 
 
 def evaluate(
@@ -93,8 +99,11 @@ def evaluate(
         raise InputError(f"n={n} is too few images: {error.need}; give a larger --n.") from None
     floor, floor_notes = _measure_floor(floor_pair, chosen, settings)
     notes = [*sets.notes, *floor_notes]
+    of_draws: list[float] = []
+    if has_equal_n(result, floor) and isinstance(sets.source, Sampler):
+        of_draws = _plain_of_draws(sets, real, kind, batch_size, seed, size_px)
     clock.stop()
-    context = describe(sets, real, notes, clock.seconds) | plain_fid(result, floor)
+    context = describe(sets, real, notes, clock.seconds) | plain_fid(result, floor, of_draws)
     context["size_px"] = size_px
     result = dataclasses.replace(result, floor=floor, context={**result.context, **context})
     if report is not None:
@@ -150,6 +159,17 @@ def _floor_features(
     first, second = sets.floor
     same = first is sets.real
     return real if same else extract(first, kind, batch_size), extract(second, kind, batch_size)
+
+
+def _plain_of_draws(sets: Comparison, real: Features, kind, batch_size, seed, size_px):
+    """Plain FIDs of several draws as large as the floor's, for one of few images says little."""
+    draws = math.ceil(IMAGES_OF_DRAWS / len(sets.fake))
+    if draws == 1:
+        return []
+    more = extract(draw_more(sets, draws, seed, size_px), kind, batch_size).features
+    rows = real.features.astype(np.float64)
+    parts = np.split(more.astype(np.float64), draws)
+    return [frechet_distance(rows, part) for part in parts]
 
 
 def _measure_floor(

@@ -75,6 +75,13 @@ def gather(
     return Comparison(real, fake, floor, source, tuple(notes))
 
 
+def draw_more(sets: Comparison, draws: int, seed: int, size_px: int | None) -> Images:
+    """So many times as many images of the judged generator; those judged are the first of them."""
+    assert isinstance(sets.source, Sampler)
+    more = sets.source.sample(draws * len(sets.fake), seed)
+    return _one_form([sets.real, more], size_px)[0][1]
+
+
 def _read_reference(
     source: Images | Sampler, reference: Source | None, size_px: int | None, skip_corrupt: bool
 ) -> tuple[Images, Images | None]:

@@ -2,8 +2,8 @@
 
 import datetime
 import importlib.metadata
-import math
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from evaluation import features as feature_kinds
@@ -15,25 +15,33 @@ from evaluation.sources.images import Images
 from evaluation.sources.sampler import Sampler
 
 
-def plain_fid(result: Result, floor: Result | None) -> dict[str, float | None]:
-    """The uncorrected FID against the floor's, where both have as many images.
-
-    Also what sampling alone gives an ideal generator: the floor's bias. It is more than the floor
-    where the held-out split is stratified, since a generator draws its classes at random.
-    """
-    nothing: dict[str, float | None] = {"fid_plain_over_floor": None, "fid_plain_ideal": None}
+def has_equal_n(result: Result, floor: Result | None) -> bool:
+    """Whether the plain FID and its floor are there, of as many images."""
     if floor is None or "fid" not in result or "fid" not in floor:
-        return nothing
+        return False
     ours, theirs = result["fid"], floor["fid"]
     same_n = (ours.n_real, ours.n_fake) == (theirs.n_real, theirs.n_fake)
-    base = theirs.details.get("plain", math.nan)
-    if not same_n or not base > 0:
-        return nothing
-    certain = theirs.details.get("regime") == "two orders"
-    return {
-        "fid_plain_over_floor": float(ours.details["plain"] / base),
-        "fid_plain_ideal": theirs.details["bias"] if certain else None,
-    }
+    return same_n and theirs.details.get("plain", 0.0) > 0
+
+
+def plain_fid(
+    result: Result, floor: Result | None, of_draws: Sequence[float]
+) -> dict[str, float | None]:
+    """The uncorrected FID against the floor's, where both have as many images.
+
+    `of_draws` are the plain FIDs of several draws of that many images, whose mean is taken; where
+    there are none, that of the images judged. Also what sampling alone gives an ideal generator:
+    the floor's bias. It is more than the floor where the held-out split is stratified, since a
+    generator draws its classes at random.
+    """
+    names = ("fid_plain", "fid_plain_draws", "fid_plain_over_floor", "fid_plain_ideal")
+    if floor is None or not has_equal_n(result, floor):
+        return dict.fromkeys(names)
+    theirs = floor["fid"].details
+    plains = list(of_draws) or [result["fid"].details["plain"]]
+    mean = sum(plains) / len(plains)
+    ideal = theirs["bias"] if theirs.get("regime") == "two orders" else None
+    return dict(zip(names, (mean, len(plains), mean / theirs["plain"], ideal), strict=True))
 
 
 def describe(

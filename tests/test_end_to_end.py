@@ -36,9 +36,8 @@ def test_the_default_generator_is_as_good_as_the_readme_says(trained, tmp_path):
     assert metrics["modes"]["value"] == 10
     assert metrics["precision"]["value"] >= 0.6
     assert metrics["recall"]["value"] >= 0.5
-    plain, plain_floor = (m["fid"]["details"]["plain"] for m in (metrics, floor))
     assert metrics["fid"]["n_fake"] == floor["fid"]["n_fake"]
-    assert plain <= 6 * plain_floor
+    assert scores["context"]["fid_plain_over_floor"] <= 6
     for estimate in metrics.values():
         assert estimate["low"] <= estimate["value"] <= estimate["high"]
     page = report.read_text()

@@ -46,11 +46,13 @@ def plain_fid(result: Result) -> str | None:
     ratio = result.context.get("fid_plain_over_floor")
     if ratio is None or result.floor is None:
         return None
-    plain, base = (of["fid"].details["plain"] for of in (result, result.floor))
-    pair = result.context["floor"]
+    base = result.floor["fid"].details["plain"]
+    pair, draws = result.context["floor"], result.context["fid_plain_draws"]
     times = f"{ratio:.1f}" if ratio < 10 else f"{ratio:.0f}"
+    mean = f", the mean of {draws} draws," if draws > 1 else ""
+    plain = number(result.context["fid_plain"])
     text = (
-        f"Plain FID {number(plain)} is {times} times the floor {number(base)} "
+        f"Plain FID {plain}{mean} is {times} times the floor {number(base)} "
         f"({pair[0]} against {pair[1]}, as many images)"
     )
     ideal = result.context.get("fid_plain_ideal")
