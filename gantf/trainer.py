@@ -42,7 +42,9 @@ class Stop:
     requested = False
 
 
-def train(run: config.RunConfig, run_dir: Path, model: ModuleType, settings, terminal: Terminal):
+def train(
+    run: config.RunConfig, run_dir: Path, model: ModuleType, settings, terminal: Terminal
+) -> bool:
     """Trains, or goes on with, the run of a directory; exports the generator at the end.
 
     Args:
@@ -127,7 +129,7 @@ def _loop(run, run_dir, strategy, game, data, images, progress, log, terminal, s
     latents = scoring.draw_latents(game, GRID_IMAGES, np.random.default_rng([run.seed, 0x641D]))
     if progress.step == 0:
         grids.save(scoring.sample(game, latents), _grid_path(run_dir, 0))
-    seconds_per_step = VISIT_SECONDS
+    seconds_per_step, saved_step = VISIT_SECONDS, progress.step
     while progress.step < run.steps and not stop.requested:
         count = min(_until_next_event(run, progress.step), int(VISIT_SECONDS / seconds_per_step))
         count = max(count, 1)
@@ -145,8 +147,11 @@ def _loop(run, run_dir, strategy, game, data, images, progress, log, terminal, s
         progress.metrics = {}
         if score and _due(done, run.evaluate_every_steps, run.steps):
             progress.metrics = _score(score, done, log, terminal)
-        if _due(done, run.checkpoint_every_steps, run.steps) or stop.requested:
+        if _due(done, run.checkpoint_every_steps, run.steps):
             _save(run, run_dir, game, data, progress, log)
+            saved_step = done
+    if progress.step != saved_step:  # a stop was asked for
+        _save(run, run_dir, game, data, progress, log)
 
 
 def _visit(compiled, game: Game, iterator, progress: Progress, count: int) -> None:
