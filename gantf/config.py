@@ -55,8 +55,8 @@ class RunConfig(pydantic.BaseModel):
     logical_cpus: int = Field(1, ge=1)
     log_every_steps: int = Field(100, ge=1)
     checkpoint_every_steps: int = Field(500, ge=1)
-    sample_every_steps: int = Field(500, ge=1)
-    evaluate_every_steps: int = Field(500, ge=0)
+    sample_every_steps: int = Field(1000, ge=1)
+    evaluate_every_steps: int = Field(1000, ge=0)
     best_by: ScoreName = "fid"
     keep: int = Field(3, ge=1)
 
