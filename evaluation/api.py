@@ -22,6 +22,7 @@ from evaluation.result import Result
 from evaluation.sources import Source
 from evaluation.sources.sampler import Progress, Sampler
 
+LOGIT_METRICS = ("inception_score", "modes")
 IMAGES_OF_DRAWS = 2000  # a floor of fewer images is compared with the mean of several draws
 
 
@@ -48,7 +49,8 @@ def evaluate(
     Args:
       generator: what is judged: any source that `evaluation.open_source` takes.
       reference: the real images, likewise; if None, the data that generator.json names.
-      metrics: names from `evaluation.metrics.names()`; all that the features serve if None.
+      metrics: names from `evaluation.metrics.names()`; the usual ones that the features serve if
+        None.
       features: "pixels" (larger images reduced to 8 x 8), "digits", or a Keras classifier's
         path; if None, the shipped classifier for the reference data where there is one, or else
         pixels.
@@ -141,14 +143,10 @@ def _check_served(metrics: Sequence[str], features: str) -> None:
 
 
 def _served(protocol: str, real: Features) -> tuple[str, ...]:
-    """The metrics that the protocol defines and the features can serve."""
-    served = [
-        name
-        for name in protocols.defined(protocol)
-        if metric_files.load(name).READS == "features" or real.logits is not None
-    ]
-    usual = [name for name in DEFAULT_METRICS if name in served]
-    return (*usual, *(name for name in served if name not in usual))
+    """The usual metrics, of those that the protocol defines and the features can serve."""
+    usual = DEFAULT_METRICS if real.logits is None else DEFAULT_METRICS + LOGIT_METRICS
+    defined = protocols.defined(protocol)
+    return tuple(name for name in usual if name in defined)
 
 
 def _floor_features(

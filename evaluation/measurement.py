@@ -1,22 +1,26 @@
 """Metrics on plain arrays: the core that everything else in this package feeds."""
 
-import dataclasses
 import importlib.metadata
 import inspect
+import math
 import platform
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
 import scipy
+import threadpoolctl
 
 from evaluation import arguments, protocols
 from evaluation import metrics as all_metrics
 from evaluation.errors import InputError
 from evaluation.result import Result
 from evaluation.rows import Pair, as_rows
-from evaluation.statistics.estimate import Estimate
+from evaluation.statistics.estimate import Estimate, Finding
+
+ENTRIES_OF_ONE_THREAD = 1_000_000  # below that, threads of the linear algebra wait more than work
 
 DEFAULT_METRICS = ("fid", "kid", "precision", "recall", "density", "coverage")
 
@@ -31,11 +35,15 @@ def measure(
     real_logits: Any = None,
     fake_logits: Any = None,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
+    train_features: Any = None,
+    real_spatial: Any = None,
+    fake_spatial: Any = None,
 ) -> Result:
     """Measures how far generated data are from real data, each metric with its interval.
 
     Args:
-      real_features: array-like, shape (n, d), any real dtype, finite.
+      real_features: array-like, shape (n, d), any real dtype, finite; a memory-mapped array or an
+        iterator of blocks (rows, d) does not have to fit in memory.
       fake_features: array-like, shape (m, d).
       metrics: names of metrics, each a file in evaluation/metrics/; one name alone is allowed. If
         None, those of `DEFAULT_METRICS` that the protocol defines.
@@ -45,6 +53,10 @@ def measure(
       real_logits: array-like, shape (n, classes), for the metrics that read a classifier's logits.
       fake_logits: array-like, shape (m, classes).
       settings: per metric, settings that replace the protocol's: {"kid": {"subset_size": 125}}.
+      train_features: array-like, shape (t, d): what the generator was trained on, for the metrics
+        of memorisation; `real_features` are then held-out rows.
+      real_spatial: array-like, shape (n, d): an early layer that still knows places, for sFID.
+      fake_spatial: array-like, shape (m, d).
 
     Returns:
       A mapping from metric names to estimates, in the order asked for.
@@ -64,17 +76,18 @@ def measure(
         (name, _bound(name, protocols.settings(protocol, name) | dict(settings.get(name, {}))))
         for name in chosen
     ]
-    given = {"features": (real_features, fake_features), "logits": (real_logits, fake_logits)}
-    pairs: dict[str, Pair] = {}
+    given = {
+        "features": {"real": real_features, "fake": fake_features, "train": train_features},
+        "logits": {"real": real_logits, "fake": fake_logits},
+        "spatial": {"real": real_spatial, "fake": fake_spatial},
+    }
+    pairs = _pairs(chosen, given)
     estimates: dict[str, Estimate] = {}
-    for name, bound in prepared:
-        module = all_metrics.load(name)
-        kind = module.READS
-        _require_given(name, module.NEEDS_REAL, kind, given[kind])
-        if kind not in pairs:
-            pairs[kind] = _pair(kind, *given[kind])
-        found = module.estimate(pairs[kind], level=level, seed=int(seed), **bound)
-        estimates[name] = dataclasses.replace(found, protocol=protocol, settings=bound)
+    with _fitting_threads(pairs.values()):
+        for name, bound in prepared:
+            module = all_metrics.load(name)
+            found = module.estimate(pairs[module.READS], level=level, seed=int(seed), **bound)
+            estimates[name] = _estimate(name, found, pairs[module.READS], level, protocol, bound)
     context = {
         "protocol": protocol,
         "level": level,
@@ -90,6 +103,15 @@ def measure(
         "seconds": round(time.perf_counter() - start, 3),
     }
     return Result(estimates, context=context)
+
+
+def _fitting_threads(pairs: Iterable[Pair]) -> AbstractContextManager[Any]:
+    """One thread of linear algebra for small problems, where several only wait for each other."""
+    if max(p.fake.size + (0 if p.real is None else p.real.size) for p in pairs) > (
+        ENTRIES_OF_ONE_THREAD
+    ):
+        return nullcontext()
+    return threadpoolctl.threadpool_limits(1, user_api="blas")
 
 
 def versions() -> dict[str, str]:
@@ -146,26 +168,62 @@ def _check_kind(name: str, key: str, value: Any, default: Any) -> None:
         raise InputError(f"{name} setting {key}={value!r}; it must be of type {shown}")
 
 
-def _require_given(name: str, needs_real: bool, kind: str, given: tuple[Any, Any]) -> None:
-    """Refuses a metric whose rows were not given."""
-    sides = ("real", "fake") if needs_real else ("fake",)
-    for side, values in zip(("real", "fake"), given, strict=True):
-        if side in sides and values is None:
+def _pairs(chosen: Sequence[str], given: Mapping[str, Mapping[str, Any]]) -> dict[str, Pair]:
+    """Checked rows of each kind that the chosen metrics read, of those sides that they need."""
+    needs: dict[str, set[str]] = {}
+    for name in chosen:
+        module = all_metrics.load(name)
+        kind = module.READS
+        for side in module.NEEDS:
+            if given[kind].get(side) is None:
+                raise InputError(
+                    f"{side}_{kind} is missing; {name} reads {kind}: give"
+                    f" {' and '.join(f'{s}_{kind}=' for s in module.NEEDS)}"
+                )
+        needs.setdefault(kind, set()).update(module.NEEDS)
+    return {kind: _pair(kind, given[kind], sides) for kind, sides in needs.items()}
+
+
+def _pair(kind: str, given: Mapping[str, Any], sides: set[str]) -> Pair:
+    """Checked rows of one kind; all sides must have the same number of columns."""
+    rows = {
+        side: as_rows(given[side], f"{side}_{kind}", double=kind == "logits")
+        for side in ("fake", "real", "train")
+        if side in sides or (side == "real" and given[side] is not None)
+    }
+    for side, found in rows.items():
+        if found.shape[1] != rows["fake"].shape[1]:
             raise InputError(
-                f"{side}_{kind} is missing; {name} reads {kind}: give"
-                f" {' and '.join(f'{s}_{kind}=' for s in sides)}"
+                f"{side}_{kind} has {found.shape[1]} columns and fake_{kind}"
+                f" {rows['fake'].shape[1]}; they must agree: take both from the same network and"
+                " layer"
             )
+    return Pair(rows.get("real"), rows["fake"], kind, rows.get("train"))
 
 
-def _pair(kind: str, real: Any, fake: Any) -> Pair:
-    """Checked rows of one kind; both sides must have the same number of columns."""
-    fake_rows = as_rows(fake, f"fake_{kind}")
-    if real is None:
-        return Pair(None, fake_rows, kind)
-    real_rows = as_rows(real, f"real_{kind}")
-    if real_rows.shape[1] != fake_rows.shape[1]:
-        raise InputError(
-            f"real_{kind} has {real_rows.shape[1]} columns and fake_{kind} {fake_rows.shape[1]};"
-            " they must agree: take both from the same network and layer"
-        )
-    return Pair(real_rows, fake_rows, kind)
+def _estimate(
+    name: str,
+    found: Finding,
+    pair: Pair,
+    level: float,
+    protocol: str,
+    settings: Mapping[str, Any],
+) -> Estimate:
+    """What a metric found, with all that a comparison needs to know."""
+    module = all_metrics.load(name)
+    bounded = not (math.isnan(found.low) and math.isnan(found.high))
+    return Estimate(
+        metric=name,
+        value=found.value,
+        low=found.low,
+        high=found.high,
+        level=level if bounded else math.nan,
+        method=found.method,
+        target=found.target,
+        better=module.BETTER,
+        protocol=protocol,
+        n_real=pair.n_real if "real" in module.NEEDS else 0,
+        n_fake=pair.n_fake,
+        settings=settings,
+        details=found.details,
+    )

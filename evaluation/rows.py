@@ -2,6 +2,9 @@
 
 import dataclasses
 import functools
+import math
+import tempfile
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -9,22 +12,43 @@ import numpy as np
 from evaluation.errors import InputError, TooFewRows
 from evaluation.neighbours import Neighbours
 
+BLOCK_ENTRIES = 4_000_000  # numbers looked at at once
 LARGEST = 1e20  # a cubic kernel's square reaches its 12th power
 
 
-def as_rows(values: Any, name: str) -> np.ndarray:
-    """Checks that `values` is a finite (n, d) table and returns it in float64, C-contiguous.
+def as_rows(values: Any, name: str, *, double: bool = False) -> np.ndarray:
+    """Checks that `values` is a finite (n, d) table of real numbers.
 
     Args:
-      values: array-like, shape (n, d), any real dtype, n >= 1, d >= 1; finite.
+      values: array-like, shape (n, d), any real dtype, n >= 1, d >= 1, finite; a memory-mapped
+        array is read block by block and never copied. An iterator of such tables is written to
+        a temporary file first, which goes with the process.
       name: what the caller calls it, for the error.
+      double: whether to answer in float64 in any case.
 
     Returns:
-      float64 array of shape (n, d); a copy unless it already was one of that kind.
+      C-contiguous array of shape (n, d): float32 where the numbers came as float32 or float16,
+      otherwise float64; no copy where none is needed.
 
     Raises:
       InputError: not numeric, not two-dimensional, empty, not finite, or so large as to overflow.
     """
+    rows = _spooled(values, name, double) if isinstance(values, Iterator) else _table(values, name)
+    single = rows.dtype in (np.float16, np.float32) and not double
+    rows = np.ascontiguousarray(rows, dtype=np.float32 if single else np.float64)
+    _check_numbers(rows, name)
+    return rows
+
+
+def blocks(rows: np.ndarray, entries: int = BLOCK_ENTRIES) -> Iterator[np.ndarray]:
+    """Consecutive rows of (n, d) in float64, about `entries` numbers at a time."""
+    step = max(1, entries // rows.shape[1])
+    for start in range(0, len(rows), step):
+        yield rows[start : start + step].astype(np.float64)
+
+
+def _table(values: Any, name: str) -> np.ndarray:
+    """An array of real numbers of shape (n, d), of whatever dtype."""
     if isinstance(values, np.ma.MaskedArray):
         raise InputError(
             f"{name} is a masked array; its masked entries would count as numbers: drop those rows"
@@ -47,20 +71,54 @@ def as_rows(values: Any, name: str) -> np.ndarray:
         )
     if 0 in rows.shape:
         raise InputError(f"{name} has shape {rows.shape}; it must not be empty: give some rows")
-    rows = np.ascontiguousarray(rows, dtype=np.float64)
-    if not np.isfinite(rows).all():
-        bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
+    return rows
+
+
+def _spooled(parts: Iterator[Any], name: str, double: bool) -> np.ndarray:
+    """Tables one after another, in a temporary file that is mapped into memory."""
+    with tempfile.TemporaryFile() as file:  # mapped, it lives on until the array goes
+        columns = 0
+        dtype: np.dtype[Any] = np.dtype(np.float64)
+        for index, part in enumerate(parts):
+            table = _table(part, f"block {index} of {name}")
+            if not columns:
+                columns = table.shape[1]
+                single = table.dtype in (np.float16, np.float32) and not double
+                dtype = np.dtype(np.float32 if single else np.float64)
+            if table.shape[1] != columns:
+                raise InputError(
+                    f"block {index} of {name} has {table.shape[1]} columns, those before it"
+                    f" {columns}; all must agree: take them from one network and layer"
+                )
+            file.write(np.ascontiguousarray(table, dtype=dtype).data)
+        if not columns:
+            raise InputError(f"{name} is an iterator without a block: give some rows")
+        file.flush()
+        rows = np.memmap(file, dtype=dtype, mode="r")
+        return rows.reshape(-1, columns)
+
+
+def _check_numbers(rows: np.ndarray, name: str) -> None:
+    """Refuses numbers that are not finite, or whose sums would overflow."""
+    bad: list[int] = []
+    largest = 0.0
+    step = max(1, BLOCK_ENTRIES // rows.shape[1])
+    for start in range(0, len(rows), step):
+        block = rows[start : start + step]
+        block_largest = max(float(block.max()), -float(block.min()))
+        if not math.isfinite(block_largest):
+            bad += (start + np.flatnonzero(~np.isfinite(block).all(axis=1))).tolist()
+        largest = max(largest, block_largest)
+    if bad:
         raise InputError(
-            f"{name} holds NaN or infinite numbers in {bad.size} of {len(rows)} rows (first: row"
+            f"{name} holds NaN or infinite numbers in {len(bad)} of {len(rows)} rows (first: row"
             f" {bad[0]}); all must be finite: drop those rows or mend what made them"
         )
-    largest = float(np.abs(rows).max())
     if largest > LARGEST:
         raise InputError(
             f"{name} holds {largest:.3g}; magnitudes must stay within {LARGEST:.0e}, past which"
             " sums overflow: rescale the rows"
         )
-    return rows
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,14 +126,17 @@ class Pair:
     """Real and generated rows of one kind, as every metric gets them.
 
     Attributes:
-      real: float64, shape (n, d); None where the metric does without.
-      fake: float64, shape (m, d).
-      kind: "features" or "logits", for the errors.
+      real: float32 or float64 (see `as_rows`; logits are always float64), shape (n, d); None where
+        no metric asked for it. Sums belong in float64: take `both`, or `blocks` of many rows.
+      fake: likewise, shape (m, d).
+      kind: "features", "logits" or "spatial", for the errors.
+      train: the rows that the generator was trained on, shape (t, d); likewise None.
     """
 
     real: np.ndarray | None
     fake: np.ndarray
     kind: str = "features"
+    train: np.ndarray | None = None
 
     @property
     def n_real(self) -> int:
@@ -88,11 +149,16 @@ class Pair:
         return len(self.fake)
 
     @property
+    def n_train(self) -> int:
+        """Rows of training data."""
+        return 0 if self.train is None else len(self.train)
+
+    @functools.cached_property
     def both(self) -> tuple[np.ndarray, np.ndarray]:
-        """Real and fake rows, for a metric that cannot do without the real ones."""
+        """Real and fake rows in float64."""
         if self.real is None:
             raise InputError(f"real_{self.kind} is None; this metric compares with real data")
-        return self.real, self.fake
+        return self.real.astype(np.float64, copy=False), self.fake.astype(np.float64, copy=False)
 
     @functools.cached_property
     def neighbours(self) -> Neighbours:
@@ -109,7 +175,9 @@ class Pair:
         real, fake = ({hash((row + 0.0).tobytes()) for row in rows} for rows in self.both)
         return 2 * len(real & fake) > min(len(real), len(fake))
 
-    def require(self, metric: str, real: int = 0, fake: int = 0, why: str = "") -> None:
+    def require(
+        self, metric: str, real: int = 0, fake: int = 0, why: str = "", train: int = 0
+    ) -> None:
         """Refuses a pair with fewer rows than the metric needs.
 
         Args:
@@ -117,11 +185,16 @@ class Pair:
           real: least number of real rows.
           fake: least number of generated rows.
           why: a clause that gives the reason, after a colon.
+          train: least number of training rows.
 
         Raises:
           InputError: too few rows; the line says how many are needed.
         """
-        for side, have, need in (("real", self.n_real, real), ("fake", self.n_fake, fake)):
+        for side, have, need in (
+            ("real", self.n_real, real),
+            ("fake", self.n_fake, fake),
+            ("train", self.n_train, train),
+        ):
             if have < need:
                 needs = f"{metric} needs at least {need}" + (f" ({why})" if why else "")
                 line = f"{side}_{self.kind} has {have} rows; {needs}: give more samples"

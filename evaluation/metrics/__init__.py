@@ -2,13 +2,17 @@
 
 A metric's file holds
 
-    READS = "features" or "logits"     what its rows are
-    NEEDS_REAL = True or False         whether it compares with real rows
+    READS = "features", "logits" or "spatial"    what its rows are
+    NEEDS = ("real", "fake")                     the sides it reads, of real, fake and train
     BETTER = "lower" or "higher"
-    COLLAPSE = "lower" or "higher"     which way the value goes when the generator loses modes
-    def estimate(pair, *, level, seed, <settings with defaults>) -> Estimate
+    COLLAPSE = "lower" or "higher"               which way it goes when the generator loses modes
+    def estimate(pair, *, level, seed, <settings with defaults>) -> Finding
 
-where `pair` is an `evaluation.rows.Pair` and the settings' defaults are the protocol "default".
+where `pair` is an `evaluation.rows.Pair` and the settings' defaults are the protocol "default". A
+metric that knows something of every single row also has
+
+    def per_sample(pair, *, <settings with defaults>) -> array (rows of the first side of NEEDS
+                                                         that is judged, see its docstring)
 """
 
 import difflib

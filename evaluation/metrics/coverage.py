@@ -2,18 +2,18 @@
 
 from evaluation.rows import Pair
 from evaluation.statistics.binomial import wilson
-from evaluation.statistics.estimate import Estimate
+from evaluation.statistics.estimate import Finding
 from evaluation.statistics.occupancy import effective_trials, occupancy_variance
 
 READS = "features"
-NEEDS_REAL = True
+NEEDS = ("real", "fake")
 BETTER = "higher"
 COLLAPSE = "lower"
 
 LEAST_ROWS = 20
 
 
-def estimate(pair: Pair, *, level: float, seed: int, k: int = 5, closed: bool = True) -> Estimate:
+def estimate(pair: Pair, *, level: float, seed: int, k: int = 5, closed: bool = True) -> Finding:
     """Share of real rows whose ball, out to the k-th real neighbour, holds at least one fake row.
 
     It grows with the number of fake rows; the interval is about its mean over generated samples of
@@ -45,18 +45,12 @@ def estimate(pair: Pair, *, level: float, seed: int, k: int = 5, closed: bool = 
     variance = occupancy_variance(balls.per_ball, balls.members, pair.n_fake)
     trials = effective_trials(value, variance, pair.n_real)
     low, high = wilson(value * trials, trials, level)
-    return Estimate(
-        metric="coverage",
+    return Finding(
         value=value,
         low=min(low, value),
         high=max(high, value),
-        level=level,
         method="Wilson score, occupancy variance",
         target="fixed reference",
-        better=BETTER,
-        protocol="default",
-        n_real=pair.n_real,
-        n_fake=pair.n_fake,
         details={
             "covered": covered,
             "standard_error": variance**0.5,

@@ -3,18 +3,18 @@
 import math
 
 from evaluation.rows import Pair
-from evaluation.statistics.estimate import Estimate
+from evaluation.statistics.estimate import Finding
 from evaluation.statistics.mean import mean_interval
 
 READS = "features"
-NEEDS_REAL = True
+NEEDS = ("real", "fake")
 BETTER = "higher"
 COLLAPSE = "higher"
 
 LEAST_ROWS = 20
 
 
-def estimate(pair: Pair, *, level: float, seed: int, k: int = 5, closed: bool = True) -> Estimate:
+def estimate(pair: Pair, *, level: float, seed: int, k: int = 5, closed: bool = True) -> Finding:
     """Mean over fake rows of (real balls that hold it) / k; 1 on average when the laws are equal.
 
     Given the real rows it is a mean of independent numbers, for which Student's interval holds. It
@@ -42,17 +42,11 @@ def estimate(pair: Pair, *, level: float, seed: int, k: int = 5, closed: bool = 
     values = pair.neighbours.balls("real", k, closed).per_point / k
     low, high, error = mean_interval(values, level, floor=0.0, ceiling=pair.n_real / k)
     value = math.fsum(values) / len(values)
-    return Estimate(
-        metric="density",
+    return Finding(
         value=value,
         low=min(low, value),
         high=max(high, value),
-        level=level,
         method="Student's t, skewness-widened",
         target="fixed reference",
-        better=BETTER,
-        protocol="default",
-        n_real=pair.n_real,
-        n_fake=pair.n_fake,
         details={"standard_error": error},
     )

@@ -14,11 +14,11 @@ from evaluation.errors import InputError
 from evaluation.rows import Pair
 from evaluation.statistics.binomial import normal_quantile
 from evaluation.statistics.degenerate import total_standard_error
-from evaluation.statistics.estimate import Estimate
+from evaluation.statistics.estimate import Finding
 from evaluation.statistics.halves import canonical_order, halves
 
 READS = "features"
-NEEDS_REAL = True
+NEEDS = ("real", "fake")
 BETTER = "lower"
 COLLAPSE = "higher"
 
@@ -34,7 +34,7 @@ def estimate(
     estimator: str = "corrected",
     float32_mean: bool = False,
     splits: int = 2,
-) -> Estimate:
+) -> Finding:
     """|m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^1/2), without the bias that finite samples give it.
 
     Args:
@@ -86,18 +86,12 @@ def estimate(
     high, method = value + half, "debiased, delta method"
     if pair.dependent:
         high, method = max(high, coupling.plain), "debiased; rows shared, widened"
-    return Estimate(
-        metric="fid",
+    return Finding(
         value=value,
         low=value - half,
         high=max(high, 0.0),  # no distance is negative, see Returns
-        level=level,
         method=method,
         target="both populations",
-        better=BETTER,
-        protocol="default",
-        n_real=pair.n_real,
-        n_fake=pair.n_fake,
         details={
             "plain": coupling.plain,
             "bias": coupling.plain - value,
@@ -116,22 +110,14 @@ def _halved(real: np.ndarray, fake: np.ndarray, rng: np.random.Generator) -> flo
     return float(np.mean([c.plain - frechet.second_order_bias(c) for c in couplings]))
 
 
-def _plain(pair: Pair, *, float32_mean: bool) -> Estimate:
+def _plain(pair: Pair, *, float32_mean: bool) -> Finding:
     """The uncorrected distance, as published programs print it."""
     pair.require("fid", 2, 2)
     value = frechet.frechet_distance(*pair.both, float32_mean=float32_mean)
-    return Estimate(
-        metric="fid",
+    return Finding(
         value=value,
-        low=math.nan,
-        high=math.nan,
-        level=math.nan,
         method="plain, biased upwards; no interval",
         target="both populations",
-        better=BETTER,
-        protocol="default",
-        n_real=pair.n_real,
-        n_fake=pair.n_fake,
         details={"plain": value},
     )
 
@@ -143,7 +129,7 @@ def _bounds(
     first: float,
     z: float,
     level: float,
-) -> Estimate:
+) -> Finding:
     """The estimate where rows are too few for their dimension: two one-sided bounds.
 
     Above: the distance is jointly convex in means and covariances, so that the plain distance is
@@ -156,18 +142,12 @@ def _bounds(
     bound, bound_error = frechet.lower_bound(coupling)
     high = max(coupling.plain + z * math.sqrt(first), value)
     low = min(bound - z * bound_error, value)
-    return Estimate(
-        metric="fid",
+    return Finding(
         value=value,
         low=low,
         high=high,
-        level=level,
         method="bounds: too few rows for the dimension",
         target="both populations",
-        better=BETTER,
-        protocol="default",
-        n_real=pair.n_real,
-        n_fake=pair.n_fake,
         details={
             "plain": coupling.plain,
             "bias": coupling.plain - value,

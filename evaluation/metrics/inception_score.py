@@ -9,11 +9,11 @@ import scipy.special
 from evaluation.errors import InputError
 from evaluation.rows import Pair
 from evaluation.statistics.binomial import normal_quantile
-from evaluation.statistics.estimate import Estimate
+from evaluation.statistics.estimate import Finding
 from evaluation.statistics.jackknife import jackknife
 
 READS = "logits"
-NEEDS_REAL = False
+NEEDS = ("fake",)
 BETTER = "higher"
 COLLAPSE = "lower"
 
@@ -28,7 +28,7 @@ def estimate(
     estimator: str = "jackknife",
     splits: int = 10,
     shuffle_seed: int | None = None,
-) -> Estimate:
+) -> Finding:
     """exp(mean_i KL(p(c | x_i) || p(c))), p(c) the mean of the p(c | x_i).
 
     "jackknife" takes all rows at once, with the delete-one jackknife of the logarithm, which also
@@ -69,18 +69,12 @@ def estimate(
     plain, left_out = _log_scores(scipy.special.log_softmax(pair.fake, axis=1))
     value, error = jackknife(plain, left_out)
     half = normal_quantile(level) * error
-    return Estimate(
-        metric="inception_score",
+    return Finding(
         value=math.exp(value),
         low=math.exp(value - half),
         high=math.exp(value + half),
-        level=level,
         method="delete-one jackknife of the logarithm",
         target="generated population",
-        better=BETTER,
-        protocol="default",
-        n_real=0,
-        n_fake=pair.n_fake,
         details={"plain": math.exp(plain), "standard_error": error},
     )
 
@@ -98,25 +92,17 @@ def _log_scores(log_p: np.ndarray) -> tuple[float, np.ndarray]:
     return float(whole), left_out
 
 
-def _split(pair: Pair, splits: int, shuffle_seed: int | None) -> Estimate:
+def _split(pair: Pair, splits: int, shuffle_seed: int | None) -> Finding:
     """Mean of the scores of contiguous parts."""
     log_p = scipy.special.log_softmax(pair.fake, axis=1)
     if shuffle_seed is not None:
         log_p = log_p[np.random.RandomState(shuffle_seed).permutation(len(log_p))]
     edges = [index * len(log_p) // splits for index in range(splits + 1)]
     scores = np.array([math.exp(_mean_kl(log_p[a:b])) for a, b in itertools.pairwise(edges)])
-    return Estimate(
-        metric="inception_score",
+    return Finding(
         value=float(scores.mean()),
-        low=math.nan,
-        high=math.nan,
-        level=math.nan,
         method=f"mean over {splits} splits, biased downwards; no interval",
         target="generated population",
-        better=BETTER,
-        protocol="default",
-        n_real=0,
-        n_fake=pair.n_fake,
         details={"spread_over_splits": float(scores.std())},
     )
 

@@ -1,7 +1,6 @@
 """Kernel distance between real and generated features: squared MMD with a cubic kernel."""
 
 import dataclasses
-import math
 
 import numpy as np
 
@@ -9,10 +8,10 @@ from evaluation.errors import InputError
 from evaluation.rows import Pair
 from evaluation.statistics.binomial import normal_quantile
 from evaluation.statistics.degenerate import total_standard_error
-from evaluation.statistics.estimate import Estimate
+from evaluation.statistics.estimate import Finding
 
 READS = "features"
-NEEDS_REAL = True
+NEEDS = ("real", "fake")
 BETTER = "lower"
 COLLAPSE = "higher"
 
@@ -29,7 +28,7 @@ def estimate(
     subsets: int = 100,
     subset_size: int = 1000,
     rng_seed: int = 2020,
-) -> Estimate:
+) -> Finding:
     """E k(x, x') + E k(y, y') - 2 E k(x, y) with k(x, y) = (x.y / d + 1)^3, unbiased.
 
     "complete" uses every pair of rows once. Its standard error adds the part that is linear in the
@@ -79,18 +78,12 @@ def estimate(
         inner = [np.mean((np.square(x).sum(axis=1) / x.shape[1] + 1.0) ** 3) for x in pair.both]
         own = (inner[0] - xx.mean) / n + (inner[1] - yy.mean) / m
         high, method = max(high, value + float(own)), "U-statistic; rows shared, widened"
-    return Estimate(
-        metric="kid",
+    return Finding(
         value=value,
         low=value - half,
         high=max(high, 0.0),  # no distance is negative, see Returns
-        level=level,
         method=method,
         target="both populations",
-        better=BETTER,
-        protocol="default",
-        n_real=n,
-        n_fake=m,
         details={"standard_error": error},
     )
 
@@ -111,7 +104,12 @@ class _Sums:
 
 def _kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """(x.y / d + 1)^3 for all pairs of rows; shape (len(a), len(b)), dtype of the rows."""
-    return (a @ b.T / a.shape[1] + 1.0) ** 3
+    base = a @ b.T
+    base /= a.shape[1]
+    base += 1.0
+    kernel = base * base  # a product is many times faster than a power
+    kernel *= base
+    return kernel
 
 
 def _sums(a: np.ndarray, b: np.ndarray) -> _Sums:
@@ -141,7 +139,7 @@ def _sums(a: np.ndarray, b: np.ndarray) -> _Sums:
     return _Sums(mean + shift, rows + shift, columns + shift, max(residual, 0.0))
 
 
-def _subsets(pair: Pair, subsets: int, size: int, rng_seed: int) -> Estimate:
+def _subsets(pair: Pair, subsets: int, size: int, rng_seed: int) -> Finding:
     """Mean of the unbiased statistic over random subsets; no valid interval comes with it."""
     if subsets < 1 or size < 2:
         raise InputError(
@@ -158,17 +156,9 @@ def _subsets(pair: Pair, subsets: int, size: int, rng_seed: int) -> Estimate:
             (k.sum() - np.trace(k)) / (size * (size - 1)) for k in (_kernel(x, x), _kernel(y, y))
         ]
         values[index] = inner[0] + inner[1] - 2.0 * _kernel(x, y).mean()
-    return Estimate(
-        metric="kid",
+    return Finding(
         value=float(values.mean()),
-        low=math.nan,
-        high=math.nan,
-        level=math.nan,
         method="mean over random subsets; no interval",
         target="both populations",
-        better=BETTER,
-        protocol="default",
-        n_real=pair.n_real,
-        n_fake=pair.n_fake,
         details={"spread_over_subsets": float(values.std())},
     )

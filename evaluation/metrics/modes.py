@@ -8,15 +8,15 @@ import scipy.special
 from evaluation.errors import InputError
 from evaluation.rows import Pair
 from evaluation.statistics.binomial import clopper_pearson
-from evaluation.statistics.estimate import Estimate
+from evaluation.statistics.estimate import Finding
 
 READS = "logits"
-NEEDS_REAL = True
+NEEDS = ("real", "fake")
 BETTER = "higher"
 COLLAPSE = "lower"
 
 
-def estimate(pair: Pair, *, level: float, seed: int, share: float = 0.1) -> Estimate:
+def estimate(pair: Pair, *, level: float, seed: int, share: float = 0.1) -> Finding:
     """Classes whose share of the generated rows is at least `share` times their share of the real.
 
     A row's class is its largest logit. Only classes that occur among the real rows are modes. The
@@ -55,18 +55,12 @@ def estimate(pair: Pair, *, level: float, seed: int, share: float = 0.1) -> Esti
     shares_real, shares_fake = counts_real / len(real), counts_fake / len(fake)
     covered = shares_fake[modes] >= share * shares_real[modes]
     low, high = _sure(counts_real[modes], counts_fake[modes], pair, share, level)
-    return Estimate(
-        metric="modes",
+    return Finding(
         value=float(covered.sum()),
         low=float(min(low, covered.sum())),
         high=float(max(high, covered.sum())),
-        level=level,
         method="simultaneous Clopper-Pearson",
         target="both populations",
-        better=BETTER,
-        protocol="default",
-        n_real=len(real),
-        n_fake=len(fake),
         details={
             "total_modes": len(modes),
             "real_shares": shares_real.tolist(),

@@ -2,15 +2,15 @@
 
 from evaluation.rows import Pair
 from evaluation.statistics.binomial import wilson
-from evaluation.statistics.estimate import Estimate
+from evaluation.statistics.estimate import Finding
 
 READS = "features"
-NEEDS_REAL = True
+NEEDS = ("real", "fake")
 BETTER = "higher"
 COLLAPSE = "higher"
 
 
-def estimate(pair: Pair, *, level: float, seed: int, k: int = 3, closed: bool = True) -> Estimate:
+def estimate(pair: Pair, *, level: float, seed: int, k: int = 3, closed: bool = True) -> Finding:
     """Share of fake rows within a ball around a real row that reaches its k-th real neighbour.
 
     Given the real rows, each generated row is in or out independently of the others: a binomial
@@ -35,17 +35,11 @@ def estimate(pair: Pair, *, level: float, seed: int, k: int = 3, closed: bool = 
     pair.require_neighbours("precision", "real", k, closed=closed)
     inside = int((pair.neighbours.balls("real", k, closed).per_point > 0).sum())
     low, high = wilson(inside, pair.n_fake, level)
-    return Estimate(
-        metric="precision",
+    return Finding(
         value=inside / pair.n_fake,
         low=low,
         high=high,
-        level=level,
         method="Wilson score",
         target="fixed reference",
-        better=BETTER,
-        protocol="default",
-        n_real=pair.n_real,
-        n_fake=pair.n_fake,
         details={"inside": inside},
     )

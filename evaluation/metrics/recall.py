@@ -2,15 +2,15 @@
 
 from evaluation.rows import Pair
 from evaluation.statistics.binomial import wilson
-from evaluation.statistics.estimate import Estimate
+from evaluation.statistics.estimate import Finding
 
 READS = "features"
-NEEDS_REAL = True
+NEEDS = ("real", "fake")
 BETTER = "higher"
 COLLAPSE = "lower"
 
 
-def estimate(pair: Pair, *, level: float, seed: int, k: int = 3, closed: bool = True) -> Estimate:
+def estimate(pair: Pair, *, level: float, seed: int, k: int = 3, closed: bool = True) -> Finding:
     """Share of real rows within a ball around a fake row that reaches its k-th fake neighbour.
 
     Given the generated rows, each real row is in or out independently of the others: a binomial
@@ -35,17 +35,11 @@ def estimate(pair: Pair, *, level: float, seed: int, k: int = 3, closed: bool = 
     pair.require_neighbours("recall", "fake", k, closed=closed)
     inside = int((pair.neighbours.balls("fake", k, closed).per_point > 0).sum())
     low, high = wilson(inside, pair.n_real, level)
-    return Estimate(
-        metric="recall",
+    return Finding(
         value=inside / pair.n_real,
         low=low,
         high=high,
-        level=level,
         method="Wilson score",
         target="fixed generated set",
-        better=BETTER,
-        protocol="default",
-        n_real=pair.n_real,
-        n_fake=pair.n_fake,
         details={"inside": inside},
     )

@@ -7,6 +7,27 @@ from typing import Any
 
 
 @dataclasses.dataclass(frozen=True)
+class Finding:
+    """What a metric's own file finds; `measure` adds names, sizes and settings to an `Estimate`.
+
+    Attributes:
+      value: see `Estimate`, as all of these.
+      method: how the interval was made, or why there is none.
+      target: what the interval is about.
+      low: lower end; nan where there is no interval.
+      high: upper end, likewise.
+      details: what else the metric knows.
+    """
+
+    value: float
+    method: str
+    target: str
+    low: float = math.nan
+    high: float = math.nan
+    details: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
 class Estimate:
     """One metric's value, its confidence interval, and all that a comparison needs to know.
 
