@@ -5,14 +5,14 @@ A metric's file holds
     READS = "features", "logits" or "spatial"    what its rows are
     NEEDS = ("real", "fake")                     the sides it reads, of real, fake and train
     BETTER = "lower" or "higher"
-    COLLAPSE = "lower" or "higher"               which way it goes when the generator loses modes
+    COLLAPSE = "lower" or "higher"               which way it goes when the generator loses modes;
+                                                 None where that tells nothing
     def estimate(pair, *, level, seed, <settings with defaults>) -> Finding
 
 where `pair` is an `evaluation.rows.Pair` and the settings' defaults are the protocol "default". A
 metric that knows something of every single row also has
 
-    def per_sample(pair, *, <settings with defaults>) -> array (rows of the first side of NEEDS
-                                                         that is judged, see its docstring)
+    def per_sample(pair, *, <settings with defaults>) -> float64, shape (m,), one per fake row
 """
 
 import difflib
