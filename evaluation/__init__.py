@@ -9,16 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from evaluation.api import evaluate
+    from evaluation.classes import per_class
     from evaluation.errors import InputError, ReportError
     from evaluation.features import default_features, extract
     from evaluation.measurement import measure
+    from evaluation.neighbours import nearest
     from evaluation.oneline import OneLineErrors
+    from evaluation.planning import plan
     from evaluation.quiet import import_tensorflow
+    from evaluation.ranking import compare
     from evaluation.report import write_report
     from evaluation.result import Result
     from evaluation.sources import load_images, open_source
     from evaluation.sources.images import Images
     from evaluation.statistics.estimate import Estimate
+    from evaluation.training_runs import over_runs
+    from evaluation.two_sample import same_distribution
 
 _HOMES = {
     "Estimate": "evaluation.statistics.estimate",
@@ -27,13 +33,19 @@ _HOMES = {
     "OneLineErrors": "evaluation.oneline",
     "ReportError": "evaluation.errors",
     "Result": "evaluation.result",
+    "compare": "evaluation.ranking",
     "default_features": "evaluation.features",
     "evaluate": "evaluation.api",
     "extract": "evaluation.features",
     "import_tensorflow": "evaluation.quiet",
     "load_images": "evaluation.sources",
     "measure": "evaluation.measurement",
+    "nearest": "evaluation.neighbours",
     "open_source": "evaluation.sources",
+    "over_runs": "evaluation.training_runs",
+    "per_class": "evaluation.classes",
+    "plan": "evaluation.planning",
+    "same_distribution": "evaluation.two_sample",
     "write_report": "evaluation.report",
 }
 
@@ -44,13 +56,19 @@ __all__ = [
     "OneLineErrors",
     "ReportError",
     "Result",
+    "compare",
     "default_features",
     "evaluate",
     "extract",
     "import_tensorflow",
     "load_images",
     "measure",
+    "nearest",
     "open_source",
+    "over_runs",
+    "per_class",
+    "plan",
+    "same_distribution",
     "write_report",
 ]
 

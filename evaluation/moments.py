@@ -1,8 +1,11 @@
 """Mean and scatter of rows in float64, mergeable, so that shards and workers add up."""
 
 import dataclasses
+from collections.abc import Iterator
 
 import numpy as np
+
+BLOCK_ENTRIES = 8_000_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,12 +23,23 @@ class Moments:
     scatter: np.ndarray
 
     @classmethod
-    def of(cls, rows: np.ndarray) -> "Moments":
-        """The moments of `rows`, shape (n, d), any real dtype, summed in float64."""
-        rows = np.asarray(rows, dtype=np.float64)
-        mean = rows.mean(axis=0)
-        centred = rows - mean
-        return cls(len(rows), mean, centred.T @ centred)
+    def of(cls, rows: np.ndarray, indices: np.ndarray | None = None) -> "Moments":
+        """The moments of `rows`, shape (n, d), any real dtype, summed in float64 block by block.
+
+        Args:
+          rows: an array in memory or mapped from a file; it is read twice.
+          indices: the rows to take, int, shape (k,), k >= 1; None takes all.
+        """
+        n, d = (len(rows) if indices is None else len(indices)), rows.shape[1]
+        mean = np.zeros(d)
+        for block in _blocks(rows, indices):
+            mean += block.sum(axis=0)
+        mean /= n
+        scatter = np.zeros((d, d))
+        for block in _blocks(rows, indices):
+            block -= mean
+            scatter += block.T @ block
+        return cls(n, mean, scatter)
 
     def merge(self, other: "Moments") -> "Moments":
         """The moments of both sets of rows together.
@@ -43,3 +57,11 @@ class Moments:
     def covariance(self, ddof: int = 1) -> np.ndarray:
         """Scatter / (n - ddof), shape (d, d); n > ddof."""
         return self.scatter / (self.n - ddof)
+
+
+def _blocks(rows: np.ndarray, indices: np.ndarray | None) -> Iterator[np.ndarray]:
+    """The chosen rows, copied to float64 block by block."""
+    step = max(1, BLOCK_ENTRIES // rows.shape[1])
+    for start in range(0, len(rows) if indices is None else len(indices), step):
+        part = slice(start, start + step)
+        yield rows[part if indices is None else indices[part]].astype(np.float64)

@@ -1,154 +1,255 @@
-"""Nearest neighbours by streamed blocks, shared by precision, recall, density and coverage."""
+"""Nearest neighbours and balls, from one streamed pass that serves every metric of their kind."""
 
-import dataclasses
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 
-BLOCK_ENTRIES = 4_000_000  # distances held at once: 32 MB of float64
-KEPT = 8  # neighbours kept at the first request, so that a second k costs nothing
-ROUNDING = 1e-11  # relative error granted to |x|^2 + |y|^2 - 2 x.y before exact recomputation
+from evaluation import distances
+from evaluation.balls import Balls, Inside, Ratio
+from evaluation.closest import Closest, closest_of_same
+from evaluation.distances import Points, tiles
+from evaluation.softballs import soft_product
 
+KEPT = 9  # neighbours of the same side kept at the first request
+SAMPLE = 32  # rows on which the precision of the products is tried
+WIDE = 4  # candidates per neighbour above which products are made in float64
 
-@dataclasses.dataclass(frozen=True)
-class Balls:
-    """Which points lie in which balls.
-
-    Attributes:
-      per_point: for each point, the number of balls that hold it; int, shape (points,).
-      per_ball: for each ball, the number of points in it; int, shape (balls,).
-      members: for each ball with at most three points, which ones; int, shape (balls, 3), -1
-        where there is none.
-      radius2: squared radius of each ball; float, shape (balls,).
-    """
-
-    per_point: np.ndarray
-    per_ball: np.ndarray
-    members: np.ndarray
-    radius2: np.ndarray
-
-
-@dataclasses.dataclass(frozen=True)
-class _Rows:
-    """Rows as given, for exact differences, and centred, where products lose fewer digits."""
-
-    raw: np.ndarray
-    centred: np.ndarray
-
-    @property
-    def norms2(self) -> np.ndarray:
-        """Squared norms of the centred rows."""
-        return np.einsum("ij,ij->i", self.centred, self.centred)
+Request = tuple[Any, ...]  # what is asked of the pass over both sides, see `Neighbours`
+PLAN: tuple[Request, ...] = (  # the default settings of the metrics
+    ("balls", "real", 3, False),
+    ("balls", "real", 5, False),
+    ("balls", "real", 5, True),
+    ("balls", "fake", 3, False),
+    ("balls", "fake", 5, False),
+    ("across", "real", 8),
+    ("across", "fake", 6),
+    ("ratio", 3),
+)
 
 
 class Neighbours:
-    """Balls around real or fake rows that reach to the k-th neighbour of the same kind.
+    """Who is near whom, among the real rows, among the fake rows, and across.
 
-    Distances come block by block from one matrix product in float64, so memory does not grow with
-    n * m. Wherever the product's rounding could decide, the distance is computed again from the
-    differences: copies of a row have distance exactly 0, and a tie is a tie in any row order.
+    The first question about both sides answers all of `plan` in the same pass; a question outside
+    of it costs another. All answers are those of exact float64 distances (see `distances`).
+    Requests are ("balls", around, k, clipped), ("across", side, k) and ("ratio", k).
     """
 
-    def __init__(self, real: np.ndarray, fake: np.ndarray):
-        """Keeps `real` (n, d) and `fake` (m, d), and centred copies for the products."""
-        centre = real.mean(axis=0)
-        self._rows = {"real": _Rows(real, real - centre), "fake": _Rows(fake, fake - centre)}
-        self._nearest: dict[str, np.ndarray] = {}
-        self._balls: dict[tuple[str, int, bool], Balls] = {}
+    def __init__(self, real: np.ndarray, fake: np.ndarray, plan: Iterable[Request] = PLAN):
+        """Keeps `real` (n, d) and `fake` (m, d), float32 or float64, without looking at them."""
+        self._raw = (real, fake)
+        self._plan = tuple(plan)
+        self._nearest: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        self._answers: dict[Request, Any] = {}
 
-    def radii2(self, side: str, k: int) -> np.ndarray:
-        """Squared distance of each row to its k-th nearest other row of the same side.
+    @functools.cached_property
+    def _points(self) -> dict[str, Points]:
+        return dict(zip(("real", "fake"), prepared(*self._raw), strict=True))
+
+    def same(self, side: str, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Each row's k nearest other rows of its side.
 
         Args:
           side: "real" or "fake".
           k: 1 <= k < rows of that side.
 
         Returns:
-          float64, shape (rows,), >= 0; 0 where a row has k exact copies.
+          Indices and squared distances, ascending, ties by index; shape (rows, k) each.
         """
-        kept = self._nearest.get(side)
-        if kept is None or kept.shape[1] < k:
-            rows = self._rows[side]
-            self._nearest[side] = kept = _nearest2(rows, min(max(k, KEPT), len(rows.raw) - 1))
-        return kept[:, k - 1]
+        found = self._nearest.get(side)
+        if found is None or found[0].shape[1] < k:
+            points = self._points[side]
+            self._nearest[side] = found = closest_of_same(
+                points, min(max(k, KEPT), len(points) - 1)
+            )
+        return found[0][:, :k], found[1][:, :k] / self._points[side].scale
 
-    def balls(self, around: str, k: int, closed: bool) -> Balls:
-        """Counts the rows of the other side in the balls around one side's rows.
+    def radii2(self, side: str, k: int) -> np.ndarray:
+        """Squared distance of each row to its k-th nearest other row of the same side."""
+        return self.same(side, k)[1][:, k - 1]
+
+    def clipped_radii2(self, side: str, k: int) -> np.ndarray:
+        """`radii2`, but none above the square of the median radius."""
+        radii2 = self.radii2(side, k)
+        return np.minimum(radii2, np.median(np.sqrt(radii2)) ** 2)
+
+    def balls(self, around: str, k: int, closed: bool, clipped: bool = False) -> Balls:
+        """Counts, for each row of the other side, the balls around one side's rows that hold it.
 
         Args:
           around: the side whose rows are the centres, "real" or "fake"; the other side is counted.
           k: the ball reaches to the k-th nearest row of its own side.
           closed: whether a point on the sphere is inside (<=) or not (<).
+          clipped: whether no radius may exceed the median radius.
         """
-        key = (around, k, closed)
-        if key not in self._balls:
-            points = self._rows["fake" if around == "real" else "real"]
-            self._balls[key] = _count(
-                self._rows[around], self.radii2(around, k), points, closed=closed
-            )
-        return self._balls[key]
+        return self._answer(("balls", around, k, clipped))[closed]
+
+    def across(self, side: str, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Each row's k nearest rows of the other side: indices and squared distances."""
+        indices, distances2 = self._answer(("across", side, k))
+        return indices[:, :k], distances2[:, :k] / self._points[side].scale
+
+    def held(self, around: str, k: int, closed: bool, width: int) -> tuple[np.ndarray, np.ndarray]:
+        """What the balls around one side's rows hold of the other side.
+
+        Args:
+          around: as in `balls`, as k and closed.
+          k: likewise.
+          closed: likewise.
+          width: how far to count; at most the rows of the other side are.
+
+        Returns:
+          Counts, none above `width`, shape (rows,), and the nearest `width` rows of the other
+          side, shape (rows, width): the first count of them are those in the ball.
+        """
+        rows = len(self._raw[1 if around == "real" else 0])
+        indices, distances2 = self.across(around, min(width, rows))
+        radius2 = self.radii2(around, k)[:, None]
+        inside = distances2 <= radius2 if closed else distances2 < radius2
+        return inside.sum(axis=1), indices
+
+    def outside(self, around: str, k: int, factor: float) -> np.ndarray:
+        """Product over balls of one size of min(distance / radius, 1), for the other side's rows.
+
+        Args:
+          around: the side whose rows are the centres; the other side's rows are the points.
+          k: the radius is `factor` times the mean distance to the k-th nearest of the same side.
+          factor: > 0.
+
+        Returns:
+          float64, in [0, 1], shape (points,); 0 at a copy of a centre.
+        """
+        radius = factor * float(np.sqrt(self.radii2(around, k)).mean())
+        key = ("outside", around, radius)
+        if key not in self._answers:
+            centres, points = self._raw[:: 1 if around == "real" else -1]
+            self._answers[key] = soft_product(centres, points, radius)
+        return self._answers[key]
+
+    def largest_ratio(self, k: int) -> np.ndarray:
+        """For each fake row, the largest radius / distance over half of the real rows' balls.
+
+        The half is that of the smaller radii, out to the k-th neighbour; radii of 0 do not count.
+
+        Returns:
+          float64, shape (fake rows,), >= 0; inf at a copy of a real row.
+        """
+        return self._answer(("ratio", k))
+
+    def _answer(self, request: Request) -> Any:
+        if self._kept(request) is None:
+            self._pass({*self._feasible(), request} - self._answers.keys())
+        return self._kept(request)
+
+    def _kept(self, request: Request) -> Any:
+        """An answer that there is already; more neighbours across than asked for will do."""
+        if request[0] != "across":
+            return self._answers.get(request)
+        able = [r for r in self._answers if r[:2] == request[:2] and r[2] >= request[2]]
+        return self._answers[able[0]] if able else None
+
+    def _feasible(self) -> list[Request]:
+        """What of the plan there are enough rows for."""
+        rows = {"real": len(self._raw[0]), "fake": len(self._raw[1])}
+        able: dict[str, Callable[..., bool]] = {
+            "balls": lambda around, k, clipped: k < rows[around],
+            "across": lambda side, k: k <= rows["fake" if side == "real" else "real"],
+            "ratio": lambda k: k < rows["real"],
+        }
+        return [request for request in self._plan if able[request[0]](*request[1:])]
+
+    def _pass(self, requests: set[Request]) -> None:
+        """One pass over all distances across, for all requests at once."""
+        real, fake = self._points["real"], self._points["fake"]
+        inside, across = {}, {}
+        for axis, (side, own, others) in enumerate((("real", real, fake), ("fake", fake, real))):
+            asked = [r for r in requests if r[:2] == ("balls", side)]
+            radii2 = [
+                (self.clipped_radii2 if r[3] else self.radii2)(side, r[2]) * own.scale
+                for r in asked
+            ]
+            if asked:
+                inside[axis] = (asked, Inside(own, others, radii2))
+            depth = max((r[2] for r in requests if r[:2] == ("across", side)), default=0)
+            if depth:
+                across[axis] = (("across", side, depth), Closest(own, others, depth))
+        ratios = {r: Ratio(real, fake, self.radii2("real", r[1])) for r in requests if len(r) == 2}
+        for rows, columns, tile in tiles(real, fake):
+            for axis, (_, balls) in inside.items():
+                balls.offer(rows, columns, tile, axis)
+            for axis, (_, closest) in across.items():
+                sides = (rows, columns) if axis == 0 else (columns, rows)
+                closest.offer(*sides, tile, axis)
+            for ratio in ratios.values():
+                ratio.offer(rows, columns, tile)
+        for asked, balls in inside.values():
+            self._answers.update(zip(asked, balls.finish(), strict=True))
+        self._answers.update({request: found.finish() for request, found in across.values()})
+        self._answers.update({request: found.finish() for request, found in ratios.items()})
 
 
-def _blocks(rows: int, columns: int) -> Iterator[slice]:
-    """Slices of `rows` such that a block of distances stays within BLOCK_ENTRIES."""
-    step = max(1, BLOCK_ENTRIES // max(columns, 1))
-    for start in range(0, rows, step):
-        yield slice(start, min(start + step, rows))
+def prepared(*tables: np.ndarray) -> tuple[Points, ...]:
+    """`Points` in float32, or in float64 where float32's error would leave too much undecided.
+
+    That is seen on a sample of rows: far outliers or clusters make norms large beside distances.
+    """
+    points = distances.prepare(*tables)
+    for own in points:
+        chosen = np.unique(np.linspace(0, len(own) - 1, SAMPLE).astype(int))
+        k = min(KEPT, len(own))
+        found = Closest(distances.take(own, chosen), own, k)
+        for rows, columns, tile in tiles(distances.take(own, chosen), own):
+            found.offer(rows, columns, tile, 0)
+        if found.candidates() > WIDE * k * len(chosen):
+            return distances.prepare(*tables, dtype=np.float64)
+    return points
 
 
-def _exact2(a: np.ndarray, i: np.ndarray, b: np.ndarray, j: np.ndarray) -> np.ndarray:
-    """Squared distances of the pairs (a[i], b[j]) from their differences; shape (pairs,)."""
-    answer = np.empty(len(i))
-    step = max(1, BLOCK_ENTRIES // a.shape[1])
-    for start in range(0, len(i), step):
-        part = slice(start, start + step)
-        answer[part] = np.square(a[i[part]] - b[j[part]]).sum(axis=1)
-    return answer
+def nearest(reference: Any, rows: Any = None, k: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """The k nearest reference rows of each row, exactly, without a table of all distances.
 
+    Args:
+      reference: array-like, shape (t, d), any real dtype, finite; it may be memory-mapped.
+      rows: array-like, shape (m, d); None for the reference rows themselves, of which each then
+        leaves itself out.
+      k: how many, 1 <= k <= t (k < t without `rows`).
 
-def _product2(a: np.ndarray, norms_a: np.ndarray, b: np.ndarray, norms_b: np.ndarray) -> np.ndarray:
-    """Squared distances |x|^2 + |y|^2 - 2 x.y, rounded as they come; shape (len(a), len(b))."""
-    distances = a @ b.T
-    distances *= -2.0
-    distances += norms_a[:, None]
-    distances += norms_b
-    return distances
+    Returns:
+      Indices, int, and Euclidean distances, float64, ascending, shape (m, k) each. Ties go to the
+      lowest index; the distance to a copy is exactly 0.
 
+    Raises:
+      InputError: rows that are no table of finite numbers, of another width, or fewer than k.
 
-def _nearest2(rows: _Rows, k: int) -> np.ndarray:
-    """Ascending squared distances of each row to its k nearest other rows; shape (rows, k)."""
-    norms, count = rows.norms2, len(rows.raw)
-    answer = np.empty((count, k))
-    for part in _blocks(count, count):
-        distances = _product2(rows.centred[part], norms[part], rows.centred, norms)
-        own = np.arange(part.start, part.stop)
-        distances[own - part.start, own] = np.inf
-        found = np.argpartition(distances, k - 1, axis=1)[:, :k]
-        exact = _exact2(rows.raw, np.repeat(own, k), rows.raw, found.ravel())
-        answer[part] = np.sort(exact.reshape(-1, k), axis=1)
-    return answer
+    Example:
+      >>> from evaluation import nearest
+      >>> index, distance = nearest([[0.0, 0.0], [3.0, 4.0]], [[0.0, 1.0]], k=2)
+      >>> index.tolist(), distance.round(3).tolist()
+      ([[0, 1]], [[1.0, 4.243]])
+    """
+    from evaluation.arguments import check_whole
+    from evaluation.errors import InputError
+    from evaluation.rows import as_rows
 
-
-def _count(centres: _Rows, radius2: np.ndarray, points: _Rows, *, closed: bool) -> Balls:
-    """Which `points` lie in the balls of `radius2` around `centres`."""
-    norms_c, norms_p = centres.norms2, points.norms2
-    per_point = np.zeros(len(norms_p), dtype=np.int64)
-    per_ball = np.zeros(len(norms_c), dtype=np.int64)
-    members = np.full((len(norms_c), 3), -1, dtype=np.int64)
-    for part in _blocks(len(norms_c), len(norms_p)):
-        margin = _product2(centres.centred[part], norms_c[part], points.centred, norms_p)
-        margin -= radius2[part, None]
-        inside = margin <= 0.0 if closed else margin < 0.0
-        slack = ROUNDING * (norms_c[part].max() + norms_p.max())
-        i, j = np.nonzero(np.abs(margin) <= slack)
-        exact = _exact2(centres.raw[part], i, points.raw, j)
-        limit = radius2[part][i]
-        inside[i, j] = exact <= limit if closed else exact < limit
-        per_point += inside.sum(axis=0)
-        per_ball[part] = counts = inside.sum(axis=1)
-        for size in (1, 2, 3):
-            chosen = np.flatnonzero(counts == size)
-            if chosen.size:
-                where = np.nonzero(inside[chosen])[1].reshape(-1, size)
-                members[part.start + chosen, :size] = where
-    return Balls(per_point, per_ball, members, radius2)
+    table = as_rows(reference, "reference")
+    check_whole("k", k, 1)
+    least = k + (rows is None)
+    if len(table) < least:
+        raise InputError(f"reference has {len(table)} rows; k={k} needs at least {least}: lower k")
+    if rows is None:
+        points = prepared(table)[0]
+        indices, distances2 = closest_of_same(points, k)
+        return indices, np.sqrt(distances2 / points.scale)
+    asked = as_rows(rows, "rows")
+    if asked.shape[1] != table.shape[1]:
+        raise InputError(
+            f"rows has {asked.shape[1]} columns and reference {table.shape[1]}; they must agree"
+        )
+    others, own = prepared(table, asked)
+    found = Closest(own, others, k)
+    for part, columns, tile in tiles(own, others):
+        found.offer(part, columns, tile, 0)
+    indices, distances2 = found.finish()
+    return indices, np.sqrt(distances2 / own.scale)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from evaluation.distances import names_of
 from evaluation.errors import InputError, TooFewRows
 from evaluation.neighbours import Neighbours
 
@@ -163,7 +164,9 @@ class Pair:
     @functools.cached_property
     def neighbours(self) -> Neighbours:
         """Nearest-neighbour answers, computed once for all metrics that ask."""
-        return Neighbours(*self.both)
+        if self.real is None:
+            raise InputError(f"real_{self.kind} is None; this metric compares with real data")
+        return Neighbours(self.real, self.fake)
 
     @functools.cached_property
     def dependent(self) -> bool:
@@ -172,7 +175,12 @@ class Pair:
         Then the two are no independent samples, and a correction that takes them for such goes too
         far: the extreme is a sample measured against itself.
         """
-        real, fake = ({hash((row + 0.0).tobytes()) for row in rows} for rows in self.both)
+        if self.real is None:
+            return False
+        real, fake = (
+            {name for part in blocks(rows) for name in names_of(part)}
+            for rows in (self.real, self.fake)
+        )
         return 2 * len(real & fake) > min(len(real), len(fake))
 
     def require(

@@ -81,3 +81,9 @@ def test_help_loads_no_tensorflow(command):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "False False"
+
+
+def test_public_names_are_no_modules():
+    """A module of a public name's name would replace it as soon as anything imports the module."""
+    modules = {module.name for module in pkgutil.iter_modules([str(ROOT)])}
+    assert not modules & set(evaluation.__all__)

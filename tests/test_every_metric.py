@@ -52,7 +52,8 @@ def test_a_metric_declares_itself(name):
 def test_value_lies_in_its_interval_and_is_plain(name, pair):
     found = ask(name, *pair)
     assert found.low <= found.value <= found.high
-    assert np.isfinite([found.low, found.value, found.high]).all()
+    assert np.isfinite([found.low, found.value]).all()
+    assert np.isfinite(found.high) or name == "support"  # without duplicates nothing bounds it
     assert type(found.value) is type(found.low) is type(found.high) is float
     assert (found.metric, found.protocol, found.level) == (name, "default", 0.95)
     assert found.n_fake == 200
@@ -67,7 +68,7 @@ def test_a_higher_level_is_wider(name, pair):
     assert wide.low <= narrow.low
     assert narrow.high <= wide.high
     assert narrow.value == wide.value
-    if name != "modes":  # whole numbers need not move
+    if name not in ("modes", "support"):  # whole numbers need not move; inf does not
         assert wide.high - wide.low > narrow.high - narrow.low
 
 

@@ -53,6 +53,15 @@ def estimate(
 
     Source:
       Salimans et al. 2016, arXiv:1606.03498, section 4; Barratt & Sharma 2018, arXiv:1801.01973.
+
+    Example:
+      >>> import numpy as np
+      >>> from evaluation import measure
+      >>> rng = np.random.default_rng(0)
+      >>> logits = 4 * np.eye(5)[rng.integers(5, size=400)] + rng.normal(size=(400, 5))
+      >>> score = measure(metrics="inception_score", fake_logits=logits)["inception_score"]
+      >>> round(score.value, 1), bool(1 < score.low < score.high < 5)
+      (3.1, True)
     """
     if estimator not in ("jackknife", "splits"):
         raise InputError(

@@ -57,6 +57,14 @@ def estimate(
     Source:
       Binkowski et al. 2018, arXiv:1801.01401, section 4; variance as in Sutherland 2019,
       arXiv:1906.02104.
+
+    Example:
+      >>> import numpy as np
+      >>> from evaluation import measure
+      >>> real, fake = np.random.default_rng(0).normal(size=(2, 300, 8))
+      >>> kid = measure(real, fake, "kid")["kid"]
+      >>> bool(kid.low < 0.0 < kid.high)
+      True
     """
     if estimator not in ("complete", "subsets"):
         raise InputError(f"kid setting estimator={estimator!r}; use 'complete' or 'subsets'")

@@ -1,14 +1,21 @@
-"""Modes: how many of the classes that real data have the generator produces as well."""
+"""Modes: how many of the classes that real data have the generator produces as well.
 
-import math
+It counts what a classifier calls the generated rows, so that lost classes have names; the details
+also test each class for whether it comes too rarely or too often.
+
+It misleads when the classifier is wrong about generated rows (it must name one class even for
+noise), when modes are finer than its classes, and when few rows are given: a class that is rare in
+the data is then easily missed, or hit, by chance.
+"""
 
 import numpy as np
-import scipy.special
 
 from evaluation.errors import InputError
+from evaluation.metrics.mode_kl import kl_divergence
 from evaluation.rows import Pair
-from evaluation.statistics.binomial import clopper_pearson
+from evaluation.statistics.binomial import clopper_pearson, equal_share_p_values
 from evaluation.statistics.estimate import Finding
+from evaluation.statistics.multiplicity import holm
 
 READS = "logits"
 NEEDS = ("real", "fake")
@@ -33,14 +40,24 @@ def estimate(pair: Pair, *, level: float, seed: int, share: float = 0.1) -> Find
 
     Returns:
       The estimate, a whole number. Details: "total_modes", "real_shares" and "fake_shares" (one
-      number per class), "missing" (classes not covered), and "kl", KL(fake || real) of the class
-      shares without its bias of order 1/n; inf where a generated class never occurs in real data.
+      number per class), "missing" (classes not covered), "kl" as in the metric mode_kl, inf where a
+      generated class never occurs in real data, and "p_values" of equal shares (one per class,
+      two-sided, Holm's for all classes at once) with the classes that reject at 1 - level,
+      "too_few" and "too_many".
 
     Raises:
       InputError: one class only, too few generated rows to see every mode, or a wrong share.
 
     Source:
       Clopper & Pearson 1934; mode counting as in Metz et al. 2017, arXiv:1611.02163.
+
+    Example:
+      >>> import numpy as np
+      >>> from evaluation import measure
+      >>> logits = np.eye(4)[np.repeat([0, 1, 2, 3], 50)]
+      >>> found = measure(metrics="modes", real_logits=logits, fake_logits=logits[:110])["modes"]
+      >>> found.value, found.details["missing"], found.details["too_many"]
+      (3.0, [3], [0, 1])
     """
     real, fake = pair.both
     classes = fake.shape[1]
@@ -54,6 +71,8 @@ def estimate(pair: Pair, *, level: float, seed: int, share: float = 0.1) -> Find
     pair.require("modes", len(modes), len(modes), f"{len(modes)} modes, one row each")
     shares_real, shares_fake = counts_real / len(real), counts_fake / len(fake)
     covered = shares_fake[modes] >= share * shares_real[modes]
+    p_values = holm(equal_share_p_values(counts_fake, len(fake), counts_real, len(real)))
+    apart, fewer = p_values <= 1.0 - level, shares_fake < shares_real
     low, high = _sure(counts_real[modes], counts_fake[modes], pair, share, level)
     return Finding(
         value=float(covered.sum()),
@@ -67,6 +86,9 @@ def estimate(pair: Pair, *, level: float, seed: int, share: float = 0.1) -> Find
             "fake_shares": shares_fake.tolist(),
             "missing": modes[~covered].tolist(),
             "kl": kl_divergence(counts_fake, counts_real),
+            "p_values": p_values.tolist(),
+            "too_few": np.flatnonzero(apart & fewer).tolist(),
+            "too_many": np.flatnonzero(apart & ~fewer).tolist(),
         },
     )
 
@@ -83,25 +105,3 @@ def _sure(
         low += fake_low > share * real_high
         high += fake_high >= share * real_low
     return low, high
-
-
-def kl_divergence(counts: np.ndarray, reference: np.ndarray) -> float:
-    """KL(p || q) in nats from counts of p and q, without its bias of order 1/n.
-
-    The plug-in value exceeds the truth by (classes of p - 1) / 2n for p's counts, and by
-    sum p (1 - q) / 2nq for q's.
-
-    Args:
-      counts: of p, int, shape (K,).
-      reference: of q, int, shape (K,).
-
-    Returns:
-      The divergence, possibly below 0 when p = q; inf where q lacks a class that p has.
-    """
-    here = counts > 0
-    if (reference[here] == 0).any():
-        return math.inf
-    p, q = counts[here] / counts.sum(), reference[here] / reference.sum()
-    plain = scipy.special.rel_entr(p, q).sum()
-    bias = (here.sum() - 1) / (2 * counts.sum()) + (p * (1 - q) / q).sum() / (2 * reference.sum())
-    return float(plain - bias)

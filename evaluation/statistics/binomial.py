@@ -1,7 +1,8 @@
-"""Intervals for a share of independent successes."""
+"""Intervals for a share of independent successes and for a count; tests of equal shares."""
 
 import math
 
+import numpy as np
 from scipy import stats
 
 
@@ -51,3 +52,50 @@ def clopper_pearson(successes: int, trials: int, error: float) -> tuple[float, f
     low = float(stats.beta.ppf(error, successes, failures + 1)) if successes else 0.0
     high = float(stats.beta.ppf(1.0 - error, successes + 1, failures)) if failures else 1.0
     return low, high
+
+
+def garwood(count: float, level: float) -> tuple[float, float]:
+    """Exact interval for the mean of a Poisson count: gamma quantiles at count and count + 1.
+
+    Args:
+      count: >= 0; need not be whole (an effective count).
+      level: confidence level in (0, 1).
+
+    Returns:
+      (low, high) with 0 <= low <= count <= high.
+
+    Source:
+      Garwood 1936, Biometrika 28(3/4), 437-442.
+    """
+    error = (1.0 - level) / 2.0
+    low = float(stats.gamma.ppf(error, count)) if count else 0.0
+    return low, float(stats.gamma.ppf(1.0 - error, count + 1.0))
+
+
+def equal_share_p_values(a: np.ndarray, trials_a: int, b: np.ndarray, trials_b: int) -> np.ndarray:
+    """Two-sided p-values of "the share of a equals the share of b", one for each pair of counts.
+
+    The pooled z of two proportions; Fisher's exact test where one of the two expected counts
+    is below 5.
+
+    Args:
+      a: counts, int, shape (K,), each <= trials_a.
+      trials_a: > 0.
+      b: counts, int, shape (K,), each <= trials_b.
+      trials_b: > 0.
+
+    Returns:
+      float64, shape (K,), in [0, 1]; 1 where both counts are 0.
+
+    Source:
+      Richardson & Weiss 2018, arXiv:1805.12462, for z; Fisher 1935.
+    """
+    pooled = (a + b) / (trials_a + trials_b)
+    spread = np.sqrt(pooled * (1.0 - pooled) * (1.0 / trials_a + 1.0 / trials_b))
+    gap = np.abs(a / trials_a - b / trials_b)
+    p_values = 2.0 * stats.norm.sf(np.divide(gap, spread, out=np.zeros(len(a)), where=spread > 0.0))
+    least = min(trials_a, trials_b) * np.minimum(pooled, 1.0 - pooled)
+    for k in np.flatnonzero((least < 5.0) & (spread > 0.0)):
+        table = [[a[k], trials_a - a[k]], [b[k], trials_b - b[k]]]
+        p_values[k] = min(1.0, float(stats.fisher_exact(table).pvalue))
+    return p_values

@@ -104,7 +104,7 @@ def test_options_reach_the_evaluation(sets):
     ("arguments", "message"),
     [
         (["no/such/generator"], "no/such/generator does not exist"),
-        (["--metrics", "fud"], "did you mean 'fid'"),
+        (["--metrics", "fidd"], "did you mean 'fid'"),
         (["--features", "pixel"], "did you mean 'pixels'"),
         (["--protocol", "ttru"], "did you mean 'ttur'"),
         (["--reference", "digit"], "did you mean 'digits'"),

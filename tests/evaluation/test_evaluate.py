@@ -228,7 +228,7 @@ def test_progress_is_told(tanh_generator):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"metrics": ["fud"]}, r"unknown metric 'fud': did you mean 'fid'"),
+        ({"metrics": ["fidd"]}, r"unknown metric 'fidd': did you mean 'fid'"),
         ({"metrics": []}, "metrics is empty"),
         ({"features": "digit"}, r"unknown features 'digit'; did you mean 'digits'"),
         ({"protocol": "prcd"}, r"unknown protocol 'prcd': did you mean 'prdc'"),

@@ -4,16 +4,9 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from evaluation import measure
-from evaluation.frechet import (
-    couple,
-    first_order_variance,
-    frechet_distance,
-    lower_bound,
-    second_order_bias,
-    second_order_variance,
-    trace_of_root,
-)
+from evaluation import frechet_jackknife, measure
+from evaluation.frechet import frechet_distance, lower_bound, trace_of_root
+from evaluation.frechet_jackknife import couple, jackknife, leave_one_out, second_order_variance
 from evaluation.moments import Moments
 
 
@@ -91,8 +84,8 @@ def test_dead_features_change_nothing():
     assert frechet_distance(dead_a, dead_b) == pytest.approx(frechet_distance(a, b), rel=1e-9)
     assert couple(dead_a, dead_b).rank == 6
     assert couple(dead_a, dead_b).plain == pytest.approx(couple(a, b).plain, rel=1e-9)
-    assert second_order_bias(couple(dead_a, dead_b)) == pytest.approx(
-        second_order_bias(couple(a, b)), rel=1e-9
+    assert jackknife(couple(dead_a, dead_b)).value == pytest.approx(
+        jackknife(couple(a, b)).value, rel=1e-7
     )
 
 
@@ -101,21 +94,35 @@ def test_coupled_coordinates():
     rng = np.random.default_rng(6)
     a, b = rng.exponential(size=(300, 5)), rng.standard_normal((200, 5)) @ rng.random((5, 5))
     found = couple(a, b)
-    for white in found.white:
+    (first, white1), (second, white2) = (next(side.white()) for side in found.sides)
+    for white in (white1, white2):
         assert white.T @ white / (len(white) - 1) == pytest.approx(np.eye(5), abs=1e-9)
-    inner = found.centred[0] @ found.centred[1].T
-    assert (found.white[0] * found.s) @ found.white[1].T == pytest.approx(inner, abs=1e-9)
+    assert (white1 * found.s) @ white2.T == pytest.approx(first @ second.T, abs=1e-9)
 
 
-def test_influence_is_the_derivative_of_the_distance():
-    """One row weighted a little more moves the distance as the influence function says."""
+@pytest.mark.parametrize(
+    ("n", "m", "dim"), [(60, 50, 3), (40, 30, 20), (22, 24, 20), (12, 40, 20), (10, 12, 30)]
+)
+def test_leaving_one_row_out_is_leaving_it_out(n, m, dim):
+    """The closed form against the distance computed again without the row, at any rank."""
     rng = np.random.default_rng(7)
-    a, b = rng.exponential(size=(400, 3)), rng.standard_normal((300, 3)) * [1.0, 2.0, 0.5]
-    removed = np.array([frechet_distance(np.delete(a, i, axis=0), b) for i in range(len(a))])
-    spread = (len(a) - 1) ** 2 * removed.var(ddof=1) / len(a)
-    removed = np.array([frechet_distance(a, np.delete(b, i, axis=0)) for i in range(len(b))])
-    spread += (len(b) - 1) ** 2 * removed.var(ddof=1) / len(b)
-    assert first_order_variance(couple(a, b)) == pytest.approx(spread, rel=0.05)
+    a = rng.exponential(size=(n, dim))
+    b = rng.standard_normal((m, dim)) * rng.uniform(0.5, 2.0, dim)
+    found = leave_one_out(couple(a, b))
+    expected = [frechet_distance(np.delete(a, i, axis=0), b) for i in range(n)]
+    assert found[0] == pytest.approx(np.array(expected), rel=2e-6)
+    expected = [frechet_distance(a, np.delete(b, i, axis=0)) for i in range(m)]
+    assert found[1] == pytest.approx(np.array(expected), rel=2e-6)
+
+
+def test_float32_rows_have_the_same_jackknife(monkeypatch):
+    monkeypatch.setattr(frechet_jackknife, "LARGE", 0)
+    rng = np.random.default_rng(14)
+    a = rng.exponential(size=(900, 30)).astype(np.float32)
+    b = 1.2 * rng.standard_normal((800, 30)).astype(np.float32)
+    single, double = jackknife(couple(a, b)), jackknife(couple(a.astype(float), b.astype(float)))
+    assert single.value == pytest.approx(double.value, rel=1e-5)
+    assert single.variance == pytest.approx(double.variance, rel=1e-4)
 
 
 def test_bias_of_equal_gaussians():
@@ -126,7 +133,8 @@ def test_bias_of_equal_gaussians():
     pairs = np.outer(variances, variances) / np.add.outer(variances, variances)
     bracket = variances.sum() + 0.5 * (pairs.sum() + np.trace(pairs))
     expected = (1 / len(a) + 1 / len(b)) * bracket
-    assert second_order_bias(couple(a, b)) == pytest.approx(expected, rel=0.02)
+    found = couple(a, b)
+    assert found.plain - jackknife(found).value == pytest.approx(expected, rel=0.02)
 
 
 def test_second_order_variance_of_equal_gaussians_in_one_dimension():
@@ -145,9 +153,9 @@ def test_lower_bound_is_below_and_tight_for_multiples():
     rng = np.random.default_rng(10)
     base = rng.exponential(size=(20_000, 4)) @ rng.random((4, 4))
     other = 2.0 * (rng.exponential(size=(20_000, 4)) @ rng.random((4, 4))) + 1.0
-    assert lower_bound(couple(base, other))[0] < frechet_distance(base, other)
+    assert lower_bound(base, other)[0] < frechet_distance(base, other)
     scaled = 3.0 * base
-    value, error = lower_bound(couple(base, scaled))
+    value, error = lower_bound(base, scaled)
     assert value == pytest.approx(frechet_distance(base, scaled), abs=3 * error)
 
 
@@ -169,14 +177,40 @@ def test_too_few_rows_for_their_dimension_gives_bounds_that_hold():
     assert found.details["regime"] == "bounds"
     assert found.details["rows_for_an_interval"] > 60
     assert found.low < 0.0 < found.value < found.high
-    assert found.high > found.details["plain"]
 
 
-def test_splits_and_seed_have_an_effect_far_below_the_standard_error():
+def test_seed_has_an_effect_below_the_standard_error_where_tails_are_heavy():
     rng = np.random.default_rng(13)
-    a, b = rng.standard_normal((400, 16)), 1.1 * rng.standard_normal((400, 16))
-    found = [measure(a, b, "fid", seed=seed)["fid"] for seed in (0, 1)]
-    more = measure(a, b, "fid", settings={"fid": {"splits": 8}})["fid"]
-    assert found[0].value != found[1].value
-    assert abs(found[0].value - found[1].value) < 0.5 * found[0].details["standard_error"]
-    assert more.value != found[0].value
+    rows = rng.standard_normal((2, 400, 64)) / np.sqrt(rng.chisquare(5, (2, 400, 1)))
+    found = [measure(*rows, "fid", seed=seed)["fid"] for seed in (0, 1)]
+    assert found[0].details["second_order"] != found[1].details["second_order"]
+    assert abs(found[0].value - found[1].value) < found[0].details["standard_error"]
+
+
+def test_shards_merge_to_one_pass():
+    rng = np.random.default_rng(15)
+    rows = 5.0 + rng.exponential(size=(1000, 30))
+    whole, first, *parts = (Moments.of(x) for x in (rows, *np.array_split(rows, 8)))
+    for part in parts:
+        first = first.merge(part)
+    assert first.mean == pytest.approx(whole.mean, rel=1e-12)
+    assert np.abs(first.scatter - whole.scatter).max() < 1e-12 * np.abs(whole.scatter).max()
+
+
+def test_equal_n_and_ddof():
+    rng = np.random.default_rng(16)
+    a, b = rng.standard_normal((300, 4)), rng.standard_normal((200, 4))
+    plain = {"estimator": "plain"}
+
+    def fid(**settings):
+        return measure(a, b, "fid", settings={"fid": plain | settings})["fid"].value
+
+    assert fid(rows=50) > fid()  # the bias grows as rows get fewer
+    assert (
+        fid(rows=50)
+        == measure(a[::-1], b, "fid", settings={"fid": plain | {"rows": 50}})["fid"].value
+    )
+    s1, s2 = np.cov(a.T, ddof=0), np.cov(b.T, ddof=0)
+    gap = a.mean(0) - b.mean(0)
+    expected = gap @ gap + np.trace(s1 + s2) - 2 * np.trace(scipy.linalg.sqrtm(s1 @ s2)).real
+    assert fid(ddof=0) == pytest.approx(expected, rel=1e-9)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from evaluation import InputError, measure
-from evaluation.metrics.modes import kl_divergence
+from evaluation.metrics.mode_kl import kl_divergence
 
 SURE = 1000.0
 

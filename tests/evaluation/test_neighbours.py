@@ -1,109 +1,224 @@
-"""Precision, recall, density and coverage against a direct count, ties and copies included."""
+"""The pass over all distances against tables of differences: exact, whatever the tiles and ties."""
+
+import itertools
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evaluation import InputError, measure, neighbours
-from evaluation.metrics.coverage import expected_at_equal_laws
-from evaluation.neighbours import Neighbours
+from evaluation import InputError, closest, distances
+from evaluation.neighbours import Neighbours, nearest
+from evaluation.rows import Pair
+from evaluation.softballs import soft_product
 
-NAMES = ("precision", "recall", "density", "coverage")
-
-
-def direct(real, fake, k, closed):
-    """The four metrics as their papers define them, with all distances held at once."""
-
-    def inside(centres, points):
-        own = np.square(centres[:, None] - centres[None]).sum(axis=2).astype(float)
-        np.fill_diagonal(own, np.inf)
-        radius = np.sort(own, axis=1)[:, k - 1, None]
-        cross = np.square(centres[:, None] - points[None]).sum(axis=2)
-        return cross <= radius if closed else cross < radius
-
-    around_real, around_fake = inside(real, fake), inside(fake, real)
-    return {
-        "precision": around_real.any(axis=0).mean(),
-        "recall": around_fake.any(axis=0).mean(),
-        "density": around_real.sum() / (k * len(fake)),
-        "coverage": around_real.any(axis=1).mean(),
-    }
+NEIGHBOURS = 5
 
 
-@pytest.mark.parametrize("k", [1, 3, 10])
-@pytest.mark.parametrize("closed", [True, False])
-def test_against_direct_count(k, closed, monkeypatch):
+def table(x, y):
+    """All squared distances in float64, from differences."""
+    return np.stack([np.square(row - y.astype(float)).sum(axis=1) for row in x.astype(float)])
+
+
+def own_table(x):
+    found = table(x, x)
+    np.fill_diagonal(found, np.inf)
+    return found
+
+
+def nearest_in(distances2, k):
+    order = np.argsort(distances2, axis=1, kind="stable")[:, :k]
+    return order, np.take_along_axis(distances2, order, axis=1)
+
+
+def check(real, fake, plan_ks=(3, 5)):
+    """Every answer of `Neighbours` is the table's, to the last bit."""
+    found = Neighbours(real, fake)
+    own = {"real": own_table(real), "fake": own_table(fake)}
+    cross = {"real": table(real, fake)}
+    cross["fake"] = cross["real"].T
+    for side in ("real", "fake"):
+        for got, expected in zip(found.same(side, 5), nearest_in(own[side], 5), strict=True):
+            np.testing.assert_array_equal(got, expected)
+        for got, expected in zip(found.across(side, 5), nearest_in(cross[side], 5), strict=True):
+            np.testing.assert_array_equal(got, expected)
+        for k, clipped in itertools.product(plan_ks, (False, True)):
+            radius2 = np.sort(own[side], axis=1)[:, k - 1, None]
+            if clipped:
+                radius2 = np.minimum(radius2, np.median(np.sqrt(radius2)) ** 2)
+            for closed in (False, True):
+                inside = cross[side] <= radius2 if closed else cross[side] < radius2
+                balls = found.balls(side, k, closed, clipped)
+                np.testing.assert_array_equal(balls.per_point, inside.sum(axis=0))
+                least = np.sqrt(np.where(inside, radius2, np.inf).min(axis=0))
+                np.testing.assert_allclose(balls.smallest, least, rtol=1e-15)
+    radius2 = np.sort(own["real"], axis=1)[:, 2]
+    half = (radius2 <= np.median(radius2)) & (radius2 > 0)
+    with np.errstate(divide="ignore"):
+        ratio2 = radius2[half, None] / cross["real"][half]
+    expected = np.sqrt(ratio2.max(axis=0, initial=0.0))
+    np.testing.assert_allclose(found.largest_ratio(3), expected, rtol=1e-14)
+
+
+def copies(x, y):
+    x[:40], y[:30], y[30:40] = x[0], x[0], y[30]
+    return x, y
+
+
+CASES = {
+    "normal": lambda x, y: (x, 0.8 * y + 0.3),
+    "float32": lambda x, y: (x.astype(np.float32), y.astype(np.float32)),
+    "mixed": lambda x, y: (x.astype(np.float32), y),
+    "offset": lambda x, y: (x + 1e6, y + 1e6),
+    "copies": copies,
+    "zeros": lambda x, y: (0.0 * x, 0.0 * y),
+    "lattice": lambda x, y: (np.round(x) / 4 + 1000, np.round(y) / 4 + 1000),
+    "outliers": lambda x, y: (np.r_[x, x[:1] + 1e9], np.r_[y, y[:1] - 1e8]),
+    "clusters": lambda x, y: (np.r_[x, x + 1e5], np.r_[y, y - 1e4]),
+    "huge": lambda x, y: (1e19 * x, 1e19 * y),
+    "small": lambda x, y: (1e-60 * x, 1e-60 * y),
+}
+
+
+@pytest.mark.parametrize("tile", [(1024, 2048), (16, 16), (7, 30), (40, 9)])
+@pytest.mark.parametrize("case", CASES)
+def test_exact_whatever_the_tiles(case, tile, monkeypatch):
+    monkeypatch.setattr(distances, "TILE_ROWS", tile[0])
+    monkeypatch.setattr(distances, "TILE_COLUMNS", tile[1])
+    monkeypatch.setattr(closest, "AT_ONCE", 500)
+    monkeypatch.setattr(closest, "SEED_COLUMNS", 8)
     rng = np.random.default_rng(0)
-    real, fake = rng.standard_normal((150, 5)), 0.8 * rng.standard_normal((130, 5)) + 0.3
-    expected = direct(real, fake, k, closed)
-    chosen = {name: {"k": k, "closed": closed} for name in NAMES}
-    for entries in (neighbours.BLOCK_ENTRIES, 1000):  # one block, and many
-        monkeypatch.setattr(neighbours, "BLOCK_ENTRIES", entries)
-        found = measure(real, fake, NAMES, settings=chosen)
-        assert {name: found[name].value for name in NAMES} == pytest.approx(expected, abs=1e-12)
+    for width in (1, 20):
+        check(*CASES[case](rng.standard_normal((90, width)), rng.standard_normal((80, width))))
 
 
-@settings(max_examples=40, deadline=None)
-@given(seed=st.integers(0, 10_000), k=st.integers(1, 4), width=st.integers(2, 5))
-def test_ties_on_a_lattice(seed, k, width):
-    """Whole numbers tie everywhere; the count must not depend on how a product rounds."""
+def test_many_candidates_are_made_exact_on_the_way(monkeypatch):
+    monkeypatch.setattr(closest, "AT_ONCE", 100)
+    monkeypatch.setattr(closest, "ROOM", 200)
+    x, y = np.random.default_rng(0).integers(0, 3, (2, 80, 2)).astype(float)
+    check(x, y)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    width=st.integers(1, 6),
+    levels=st.integers(1, 5),
+    scale=st.sampled_from([1.0, 1e-3, 1e10]),
+    shift=st.sampled_from([0.0, 1000.0]),
+)
+def test_ties_on_a_lattice(seed, width, levels, scale, shift):
+    """Whole numbers tie everywhere; what counts must not depend on how a product rounds."""
     rng = np.random.default_rng(seed)
-    real, fake = rng.integers(0, width, (30, 3)), rng.integers(0, width, (25, 3))
-    closed = {name: {"k": k, "closed": True} for name in ("precision", "recall", "coverage")}
-    found = measure(real / 4 + 1000, fake / 4 + 1000, tuple(closed), settings=closed)
-    expected = direct(real, fake, k, True)
-    assert {n: found[n].value for n in closed} == pytest.approx({n: expected[n] for n in closed})
+    rows = [rng.integers(0, levels, (n, width)) * scale + shift for n in (30, 25)]
+    check(*rows)
 
 
-def test_members_of_balls_with_few_points():
+def test_lower_bounds_are_below_and_no_farther_than_the_slack():
+    """The error that is granted to a product holds, and is not much too wide."""
+    rng = np.random.default_rng(1)
+    rows = rng.exponential(size=(60, 300)) * 10.0 ** rng.integers(-3, 3, (60, 1))
+    for dtype in (np.float32, np.float64):
+        points = distances.prepare(rows, dtype=dtype)[0]
+        (_, _, tile), *_ = distances.tiles(points, points)
+        truth = own_table(rows) * points.scale
+        off = ~np.eye(60, dtype=bool)
+        slack = (points.slack[:, None] + points.slack)[off]
+        assert (tile[off] <= truth[off]).all()
+        assert (truth[off] <= tile[off] + slack).all()
+        assert slack.max() < 1000 * np.finfo(dtype).eps
+
+
+def test_products_are_made_in_float64_where_float32_says_too_little():
+    rng = np.random.default_rng(2)
+    near = rng.standard_normal((100, 20))
+    far = np.r_[near, near[:1] + 1e9]
+    for rows, dtype in ((near, np.float32), (near + 1e6, np.float32), (far, np.float64)):
+        assert Neighbours(rows, rows)._points["real"].centred.dtype == dtype
+
+
+def test_one_pass_answers_all_of_the_plan(monkeypatch):
+    passes = []
+    plain = Neighbours._pass
+    monkeypatch.setattr(Neighbours, "_pass", lambda *a: (passes.append(a), plain(*a)))
+    real, fake = np.random.default_rng(3).standard_normal((2, 60, 4))
+    found = Neighbours(real, fake)
+    for closed in (False, True):
+        found.balls("real", 3, closed)
+        found.balls("real", 5, closed, clipped=True)
+        found.balls("fake", 5, closed)
+    found.held("real", 5, True, 4)
+    found.across("fake", 2)
+    found.largest_ratio(3)
+    assert len(passes) == 1
+    expected = (table(real, fake) <= np.sort(own_table(real), axis=1)[:, 10:11]).sum(axis=0)
+    assert (found.balls("real", 11, True).per_point == expected).all()
+    assert found.across("real", 60)[0].shape == (60, 60)
+    assert len(passes) == 3
+
+
+def test_what_balls_hold():
     real = np.array([[0.0], [1.0], [10.0], [11.0]])
     fake = np.array([[0.1], [0.2], [10.5], [10.6], [10.7], [99.0]])
-    found = Neighbours(real, fake).balls("real", 1, True)
-    assert found.per_ball.tolist() == [2, 2, 3, 3]
-    assert found.per_point.tolist() == [2, 2, 2, 2, 2, 0]
-    assert found.members.tolist() == [[0, 1, -1], [0, 1, -1], [2, 3, 4], [2, 3, 4]]
+    found = Neighbours(real, fake)
+    counts, members = found.held("real", 1, True, 3)
+    assert counts.tolist() == [2, 2, 3, 3]
+    assert members[:2, :2].tolist() == [[0, 1], [1, 0]]
+    assert members[2:].tolist() == [[2, 3, 4], [2, 3, 4]] or members[3].tolist() == [4, 3, 2]
+    assert found.balls("real", 1, True).per_point.tolist() == [2, 2, 2, 2, 2, 0]
 
 
-def test_swapped_arguments_swap_precision_and_recall():
-    rng = np.random.default_rng(1)
-    a, b = rng.standard_normal((100, 4)), rng.standard_normal((90, 4)) + 1
-    forth, back = measure(a, b, NAMES), measure(b, a, NAMES)
-    assert forth["precision"].value == back["recall"].value != forth["recall"].value
+@pytest.mark.parametrize("case", ["normal", "offset", "copies", "clusters"])
+def test_product_of_distances(case, monkeypatch):
+    monkeypatch.setattr("evaluation.softballs.BLOCK_ROWS", 13)
+    x, y = CASES[case](*np.random.default_rng(4).standard_normal((2, 90, 3)))
+    radius = 1.3
+    with np.errstate(divide="ignore"):
+        expected = np.minimum(np.sqrt(table(x, y)) / radius, 1.0).prod(axis=0)
+    np.testing.assert_allclose(soft_product(x, y, radius), expected, rtol=1e-9, atol=1e-12)
 
 
-def test_disjoint_and_copied_sets():
-    rng = np.random.default_rng(2)
-    rows = rng.standard_normal((60, 3))
-    apart, same = measure(rows, rows + 100, NAMES), measure(rows, rows.copy(), NAMES)
-    assert [apart[name].value for name in NAMES] == [0.0, 0.0, 0.0, 0.0]
-    assert [same[name].value for name in NAMES] == [1.0, 1.0, pytest.approx(1.2), 1.0]
-    assert apart["density"].high > 0.0  # nothing seen in 60 rows is not certainty
-    one_point = measure(rows, np.tile(rows[:1], (60, 1)), "density")["density"]
-    assert one_point.low < one_point.value < one_point.high
+@pytest.mark.parametrize("k", [1, 4])
+def test_nearest_is_that_of_a_table(k):
+    x = np.random.default_rng(5).integers(0, 4, (70, 3))
+    y = np.random.default_rng(6).integers(0, 4, (50, 3))
+    index, distance = nearest(x.astype(np.float16), y, k)
+    expected = nearest_in(table(y, x), k)
+    np.testing.assert_array_equal(index, expected[0])
+    np.testing.assert_array_equal(distance, np.sqrt(expected[1]))
+    index, distance = nearest(x, k=k)
+    expected = nearest_in(own_table(x), k)
+    np.testing.assert_array_equal(index, expected[0])
+    np.testing.assert_array_equal(distance, np.sqrt(expected[1]))
 
 
-def test_copies_inside_one_set():
-    """All rows equal: a closed ball of radius 0 holds its copies; density has no scale to go by."""
-    real, fake = np.ones((30, 2)), np.ones((40, 2))
-    found = measure(real, fake, ("precision", "recall", "coverage"))
-    assert [e.value for e in found.values()] == [1.0, 1.0, 1.0]
-    with pytest.raises(InputError, match="30 rows with 5 or more exact copies"):
-        measure(real, fake, "density")
-    with pytest.raises(InputError, match="remove the copies"):
-        measure(real, fake, "coverage", protocol="prdc")
+def test_nearest_reads_mapped_files(tmp_path):
+    rows = np.random.default_rng(7).standard_normal((200, 6)).astype(np.float32)
+    np.save(tmp_path / "rows.npy", rows)
+    mapped = np.load(tmp_path / "rows.npy", mmap_mode="r")
+    np.testing.assert_array_equal(nearest(mapped, mapped[::2])[0][:, 0], np.arange(0, 200, 2))
 
 
-def test_expected_coverage_and_density_at_equal_laws():
-    """E coverage = 1 - prod (n-1-j)/(n+m-1-j) and E density = 1, over 200 draws."""
-    n, m, k, draws = 100, 80, 5, 200
-    assert expected_at_equal_laws(n, n, k) == pytest.approx(1 - 2.0**-k, abs=0.003)
-    values = []
-    for draw in range(draws):
-        rng = np.random.default_rng([3, draw])
-        rows = [rng.exponential(size=(size, 3)) for size in (n, m)]
-        found = measure(*rows, ("coverage", "density"))
-        values.append([found["coverage"].value, found["density"].value])
-    mean, error = np.mean(values, axis=0), np.std(values, axis=0, ddof=1) / np.sqrt(draws)
-    assert mean[0] == pytest.approx(expected_at_equal_laws(n, m, k), abs=4 * error[0])
-    assert mean[1] == pytest.approx(1.0, abs=4 * error[1])
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ((np.ones((5, 2)), np.ones((5, 3))), "rows has 3 columns and reference 2"),
+        ((np.ones((5, 2)), np.ones((5, 2)), 6), "reference has 5 rows; k=6 needs at least 6"),
+        ((np.ones((5, 2)), None, 5), "reference has 5 rows; k=5 needs at least 6"),
+        ((np.ones((5, 2)), np.ones((5, 2)), 0), "k=0; it must be a whole number, 1 or more"),
+        ((np.ones((5, 2)), [[np.nan, 1.0]]), "rows holds NaN"),
+        ((np.ones(5), np.ones((5, 2))), "reference has shape"),
+    ],
+)
+def test_nearest_refuses(arguments, line):
+    with pytest.raises(InputError, match=line):
+        nearest(*arguments)
+
+
+def test_dependent_counts_copies_of_any_dtype():
+    rows = np.random.default_rng(8).standard_normal((40, 3)).astype(np.float32)
+    other = np.random.default_rng(9).standard_normal((40, 3))
+    assert Pair(rows, rows.astype(np.float64)[::-1]).dependent
+    assert Pair(np.array([[0.0], [1.0]]), np.array([[-0.0], [2.0], [1.0]])).dependent
+    assert not Pair(rows, np.r_[rows[:20], other]).dependent
+    assert not Pair(rows, other).dependent

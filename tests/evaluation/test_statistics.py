@@ -90,7 +90,7 @@ def test_occupancy_variance_of_disjoint_cells(per_cell):
         members = np.full((cells, 3), -1)
         for cell in np.flatnonzero((counts > 0) & (counts <= 3)):
             members[cell, : counts[cell]] = np.flatnonzero(where == cell)
-        found.append(occupancy_variance(counts, members, points) - 1 / cells**2)
+        found.append(occupancy_variance(counts, members, points)[0] - 1 / cells**2)
     assert 0.9 * truth < np.mean(found) < 1.5 * truth  # never too small, at most 22 % too wide
 
 

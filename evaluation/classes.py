@@ -1,0 +1,301 @@
+"""Metrics class by class: which classes a conditional generator serves well, and their mean."""
+
+import dataclasses
+import io
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from evaluation import arguments
+from evaluation import metrics as all_metrics
+from evaluation.errors import InputError, TooFewRows
+from evaluation.measurement import measure
+from evaluation.result import Result, number
+from evaluation.rows import as_rows
+from evaluation.statistics.estimate import Estimate
+
+if TYPE_CHECKING:
+    import pandas
+
+Label = int | str
+
+CORRECTIONS = ("bonferroni", "none")
+
+
+def per_class(
+    real_features: Any,
+    fake_features: Any,
+    real_labels: Any,
+    fake_labels: Any,
+    metrics: str | Sequence[str] = ("fid",),
+    level: float = 0.95,
+    correction: str = "bonferroni",
+    protocol: str = "default",
+    seed: int = 0,
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+) -> "PerClass":
+    """Measures each class's generated rows against the real rows of the same class.
+
+    Args:
+      real_features: array-like, shape (n, d), as in `measure`.
+      fake_features: array-like, shape (m, d).
+      real_labels: array-like, shape (n,): each row's class, whole numbers or strings.
+      fake_labels: array-like, shape (m,): the class that each row was generated for.
+      metrics: names of metrics that read real and fake features; one name alone is allowed.
+      level: confidence level, in (0, 1).
+      correction: "bonferroni": with probability `level` the intervals of one metric hold for all K
+        classes at once, each at level 1 - (1 - level) / K; "none": each on its own.
+      protocol: as in `measure`.
+      seed: as in `measure`.
+      settings: as in `measure`.
+
+    Returns:
+      A mapping from classes, in order, to results; `refused` names those that have too few rows
+      and says how many they need; `mean` averages over the classes.
+
+    Raises:
+      InputError: labels that do not fit the rows, metrics that read anything else, an unknown
+        correction, or no class that can be measured.
+
+    Source:
+      The mean over classes as in Miyato & Koyama 2018, arXiv:1802.05637 (intra-FID).
+
+    Example:
+      >>> import numpy as np
+      >>> rng, labels = np.random.default_rng(0), np.repeat(["cat", "dog"], 200)
+      >>> real, fake = rng.standard_normal((2, 400, 3))
+      >>> fake[labels == "dog"] += 1.0
+      >>> found = per_class(real, fake, labels, labels)
+      >>> [(name, result["fid"].low > 1.0) for name, result in found.items()]
+      [('cat', False), ('dog', True)]
+    """
+    names = arguments.check_metrics(metrics, protocol)
+    arguments.check_level(level)
+    _check_metrics(names)
+    if correction not in CORRECTIONS:
+        raise InputError(f"correction={correction!r}; use one of {', '.join(CORRECTIONS)}")
+    real, fake = as_rows(real_features, "real_features"), as_rows(fake_features, "fake_features")
+    of_real = _labels(real_labels, "real_labels", len(real))
+    of_fake = _labels(fake_labels, "fake_labels", len(fake))
+    if isinstance(of_real.tolist()[0], str) != isinstance(of_fake.tolist()[0], str):
+        raise InputError(
+            f"real_labels holds {of_real.tolist()[0]!r} and fake_labels {of_fake.tolist()[0]!r};"
+            " both must be whole numbers or both strings: convert one"
+        )
+    classes: list[Label] = np.union1d(of_real, of_fake).tolist()
+    shared = 1.0 - (1.0 - level) / len(classes)
+    measured: dict[Label, tuple[Result, Result]] = {}
+    refused: dict[Label, InputError] = {}
+    for label in classes:
+        rows = real[of_real == label], fake[of_fake == label]
+        try:
+            _check_present(rows)
+            alone, together = (
+                measure(*rows, names, protocol, level=each, seed=seed, settings=settings)
+                for each in (level, shared)
+            )
+            measured[label] = (alone, together)
+        except InputError as error:
+            refused[label] = error
+    if not measured:
+        errors = list(refused.items())
+        first = next((e for e in errors if not isinstance(e[1], TooFewRows)), errors[0])
+        raise InputError(f"no class can be measured; class {first[0]!r}: {first[1]}")
+    return PerClass(
+        together={label: both[1] for label, both in measured.items()},
+        alone={label: both[0] for label, both in measured.items()},
+        refused={label: str(error) for label, error in refused.items()},
+        level=level,
+        correction=correction,
+    )
+
+
+@dataclasses.dataclass(frozen=True, repr=False, eq=False)
+class PerClass(Mapping[Label, Result]):
+    """Results by class; prints as a table.
+
+    Attributes:
+      together: results whose intervals hold for all classes at once, by class.
+      alone: results whose intervals hold for each class on its own.
+      refused: classes that could not be measured, and the line that says why.
+      level: the level of `alone`, and of all intervals of `together` at once.
+      correction: which of the two this mapping shows: "bonferroni" `together`, "none" `alone`.
+    """
+
+    together: Mapping[Label, Result]
+    alone: Mapping[Label, Result]
+    refused: Mapping[Label, str]
+    level: float
+    correction: str
+
+    def __post_init__(self) -> None:
+        """Freezes the mappings."""
+        for name in ("together", "alone", "refused"):
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
+
+    @property
+    def results(self) -> Mapping[Label, Result]:
+        """The results that this mapping shows."""
+        return self.together if self.correction == "bonferroni" else self.alone
+
+    def __getitem__(self, label: Label) -> Result:
+        """The result of one class."""
+        if label in self.refused:
+            raise KeyError(f"class {label!r} was not measured: {self.refused[label]}")
+        return self.results[label]
+
+    def __iter__(self) -> Iterator[Label]:
+        """The measured classes, in order."""
+        return iter(self.results)
+
+    def __len__(self) -> int:
+        """Number of measured classes."""
+        return len(self.results)
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics' names."""
+        return tuple(next(iter(self.results.values())))
+
+    def mean(self, metric: str | None = None) -> Estimate:
+        """The mean of one metric over the measured classes, each with the same weight.
+
+        Rows of different classes are independent, so variances add: the distance from the mean to
+        each of its ends is the root of the summed squares of the classes' own distances, over their
+        number, which keeps skewed intervals skewed (Zou & Donner). Ends that bound what is not
+        known, rather than noise, do not average out: where a class has such ("regime" is "bounds"
+        in its details), the mean's ends are the means of the ends of `together`.
+
+        Args:
+          metric: which; may be left out where only one was measured.
+
+        Returns:
+          The estimate; for FID it is known as intra-FID. Details: "classes" and "refused".
+
+        Raises:
+          InputError: no such metric was measured.
+
+        Source:
+          Zou & Donner 2008, Statistics in Medicine 27(10), 1693-1702.
+        """
+        if metric is None and len(self.metrics) == 1:
+            metric = self.metrics[0]
+        if metric not in self.metrics:
+            raise InputError(all_metrics.unknown("measured metric", metric, self.metrics))
+        alone = [result[metric] for result in self.alone.values()]
+        together = [result[metric] for result in self.together.values()]
+        value = math.fsum(found.value for found in alone) / len(alone)
+        if any(found.details.get("regime") == "bounds" for found in alone):
+            method = "mean of simultaneous bounds"
+            low, high = (
+                math.fsum(getattr(found, end) for found in together) / len(together)
+                for end in ("low", "high")
+            )
+        else:
+            method = "classes' intervals, squares added"
+            low = value - math.hypot(*(f.value - f.low for f in alone)) / len(alone)
+            high = value + math.hypot(*(f.high - f.value for f in alone)) / len(alone)
+        if math.isnan(low) or math.isnan(high):
+            method = f"mean over classes; {alone[0].method}"
+        return dataclasses.replace(
+            alone[0],
+            value=value,
+            low=low,
+            high=high,
+            method=method,
+            n_real=sum(found.n_real for found in alone),
+            n_fake=sum(found.n_fake for found in alone),
+            details={"classes": list(self.alone), "refused": list(self.refused)},
+        )
+
+    def to_frame(self) -> "pandas.DataFrame":
+        """One row per class and metric, indexed by both; needs pandas.
+
+        Raises:
+          InputError: pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError as error:
+            raise InputError("to_frame needs pandas: pip install pandas") from error
+        frames = [
+            result.to_frame().reset_index().assign(**{"class": label})
+            for label, result in self.items()
+        ]
+        return pandas.concat(frames).set_index(["class", "metric"]).drop(columns="floor")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types: {"classes": {class: result}, "refused", "level", "correction"}."""
+        return {
+            "classes": {str(label): result.to_dict() for label, result in self.items()},
+            "refused": {str(label): line for label, line in self.refused.items()},
+            "level": self.level,
+            "correction": self.correction,
+        }
+
+    def __str__(self) -> str:
+        """The table as plain text, at most 100 columns wide; then what was refused."""
+        from rich import box
+        from rich.console import Console
+        from rich.table import Table
+
+        table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, show_edge=False)
+        for column in ("class", "metric", "value", "interval", "real / fake"):
+            table.add_column(column, justify="left" if column in ("class", "metric") else "right")
+        means = [("mean", self.mean(name)) for name in self.metrics]
+        cells = [(str(label), found) for label, result in self.items() for found in result.values()]
+        for label, found in cells + means:
+            ends = f"[{number(found.low)}, {number(found.high)}]" if found.has_interval else "none"
+            arrow = "↓" if found.better == "lower" else "↑"
+            counts = f"{found.n_real} / {found.n_fake}"
+            table.add_row(label, f"{found.metric} {arrow}", number(found.value), ends, counts)
+        stream = io.StringIO()
+        Console(file=stream, width=100, color_system=None, markup=False).print(table)
+        lines = [line.rstrip() for line in stream.getvalue().rstrip("\n").split("\n")]
+        lines += [f"class {label!r} refused: {line}" for label, line in self.refused.items()]
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+
+def _check_metrics(names: Sequence[str]) -> None:
+    """Refuses metrics that read more than real and fake features."""
+    for name in names:
+        module = all_metrics.load(name)
+        if module.READS != "features" or "train" in module.NEEDS:
+            sides = " and ".join(f"{side}_{module.READS}" for side in module.NEEDS)
+            raise InputError(
+                f"metrics holds {name!r}, which reads {sides}; per_class needs metrics of real and"
+                " fake features: choose fid, kid or the like"
+            )
+
+
+def _check_present(rows: tuple[np.ndarray, np.ndarray]) -> None:
+    """Refuses a class that one side lacks."""
+    for name, part in zip(("real", "fake"), rows, strict=True):
+        if not len(part):
+            raise TooFewRows(
+                f"{name}_features has 0 rows of it: give some, or leave the class out", name, ""
+            )
+
+
+def _labels(values: Any, name: str, rows: int) -> np.ndarray:
+    """One class for each row, as whole numbers or strings."""
+    try:
+        labels = np.asarray(values)
+    except ValueError as error:
+        raise InputError(f"{name} is not a list of classes: give one for each row") from error
+    if labels.dtype.kind == "O" and all(isinstance(label, str) for label in labels.ravel()):
+        labels = labels.astype(str)
+    if labels.dtype.kind not in "iuU":
+        raise InputError(
+            f"{name} has dtype {labels.dtype}; it must be whole numbers or strings: convert it"
+        )
+    if labels.shape != (rows,):
+        raise InputError(
+            f"{name} has shape {labels.shape}; it must be ({rows},), one class for each row"
+        )
+    return labels

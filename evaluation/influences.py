@@ -1,0 +1,155 @@
+"""What each row adds to a distance between two samples: what differences and plans are made of.
+
+To second order a distance T of n generated and m real rows, as FID and KID are, behaves like
+
+    T = theta + mean_i f_i + mean_j r_j + [mean f-f pairs - 2 mean f-r pairs + mean r-r pairs] of k
+
+with influences f and r of mean 0 and a kernel k whose mean over either argument is 0. At equal laws
+f and r vanish. Estimated influences hold the noise of the kernel's terms, too, so that on average
+their variances sum to V1 + 2 V2 with V1 the linear part's variance and V2 the quadratic part's.
+"""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from evaluation import frechet, frechet_estimate, frechet_jackknife
+from evaluation.metrics import kid
+from evaluation.rows import Pair
+from evaluation.statistics.halves import shuffled_indices
+
+SAMPLE = 400  # rows that the kernel's largest eigenvalue is taken from
+KNOWN = 2.0  # standard errors from 0 at which a pilot's distance tells how variances grow
+
+
+@dataclasses.dataclass(frozen=True)
+class Influences:
+    """A distance and what each row adds to it.
+
+    Attributes:
+      value: without the bias of finite samples.
+      fake: f, float64, shape (n,), mean 0.
+      real: r, float64, shape (m,), mean 0.
+      squares: mean squares of k over pairs fake-fake, fake-real, real-real.
+      top: the largest eigenvalue of k.
+      left: the most that the bias may still be, upwards; 0 where none is known of.
+      bound: a value that the distance's expectation does not exceed downwards, with its standard
+        error, where the rows are too few to estimate the bias; otherwise None.
+      least: rows of each side that the bias needs to be known.
+    """
+
+    value: float
+    fake: np.ndarray
+    real: np.ndarray
+    squares: tuple[float, float, float]
+    top: float
+    left: float = 0.0
+    bound: tuple[float, float] | None = None
+    least: int = 2
+
+    @property
+    def variance(self) -> float:
+        """Of `value`, linear and quadratic part."""
+        n, m = len(self.fake), len(self.real)
+        ff, fr, rr = self.squares
+        second = 2.0 * (ff / n**2 + 2.0 * fr / (n * m) + rr / m**2)
+        return total(mean_variance(self.fake) + mean_variance(self.real), second)
+
+
+def mean_variance(values: np.ndarray) -> float:
+    """Of the mean of independent values, shape (n,)."""
+    return float(values.var(ddof=1)) / len(values)
+
+
+def total(estimated: float, second: float) -> float:
+    """V1 + V2 from influences whose variances sum to V1 + 2 V2, and V2; never below V2."""
+    return max(estimated - second, second)
+
+
+def known(study: Influences) -> bool:
+    """Whether the distance stands out of noise, so that it tells how variances grow with it."""
+    return study.value > KNOWN * math.sqrt(study.variance)
+
+
+def linear(study: Influences) -> tuple[float, float]:
+    """Variances of the true influences of one fake and one real row, noise of the pilot removed."""
+    n, m = len(study.fake), len(study.real)
+    ff, fr, rr = study.squares
+    fake = n * mean_variance(study.fake) - 4.0 * (ff / n + fr / m)
+    real = m * mean_variance(study.real) - 4.0 * (rr / m + fr / n)
+    return max(fake, 0.0), max(real, 0.0)
+
+
+def slopes(study: Influences) -> tuple[float, float]:
+    """What those variances are for each unit of the distance.
+
+    Where the distance is no more than noise: at most 4 times the kernel's largest eigenvalue.
+    """
+    fake, real = linear(study)
+    if known(study):
+        return fake / study.value, real / study.value
+    return 4.0 * study.top, 4.0 * study.top
+
+
+def of_kid(real: np.ndarray, fakes: Sequence[np.ndarray]) -> list[Influences]:
+    """KID's, for several samples against the same real rows.
+
+    f_i = 2 [mean_j k(y_i, y_j) - mean_j k(y_i, x_j)], less its mean; r by symmetry.
+
+    Source:
+      Sutherland 2019, arXiv:1906.02104.
+    """
+    real = real.astype(np.float64, copy=False)
+    xx, top = kid._sums(real, real), _largest_eigenvalue(real)
+    answers = []
+    for fake in fakes:
+        fake = fake.astype(np.float64, copy=False)
+        yy, xy = kid._sums(fake, fake), kid._sums(real, fake)
+        f, r = 2.0 * (yy.rows - xy.columns), 2.0 * (xx.rows - xy.rows)
+        answers.append(
+            Influences(
+                value=float(xx.mean + yy.mean - 2.0 * xy.mean),
+                fake=f - f.mean(),
+                real=r - r.mean(),
+                squares=(yy.residual, xy.residual, xx.residual),
+                top=top,
+            )
+        )
+    return answers
+
+
+def _largest_eigenvalue(rows: np.ndarray) -> float:
+    """Of the centred cubic kernel, from a sample of the rows."""
+    some = rows[shuffled_indices(rows, 0)[:SAMPLE]]
+    kernel = kid._kernel(some, some)
+    kernel -= kernel.mean(axis=0)
+    kernel -= kernel.mean(axis=1)[:, None]
+    return max(float(np.linalg.eigvalsh(kernel)[-1]) / len(some), 0.0)
+
+
+def of_fid(pair: Pair, level: float, seed: int) -> Influences:
+    """FID's, from the exact delete-one jackknife; the value is that of `metrics/fid.py`.
+
+    The three mean squares are taken to be equal, as they are at equal laws, where they count.
+    """
+    assert pair.real is not None
+    found = frechet_estimate.corrected(pair, "fid", level, seed)
+    coupling = frechet_jackknife.couple(pair.real, pair.fake)
+    left_out = frechet_jackknife.jackknife(coupling)
+    fake, real = left_out.influences[1], left_out.influences[0]
+    second = frechet_jackknife.second_order_variance(coupling, seed)
+    square = second / (2.0 * (1.0 / len(fake) + 1.0 / len(real)) ** 2)
+    few = found.details["regime"] == "bounds"
+    removed = max(left_out.value - found.value, 0.0)
+    return Influences(
+        value=found.value,
+        fake=fake,
+        real=real,
+        squares=(square, square, square),
+        top=float(coupling.s.max(initial=0.0)),  # of the means' part, which is the largest
+        left=0.0 if few else frechet_estimate.REMAINDER * removed,
+        bound=frechet.lower_bound(pair.real, pair.fake) if few else None,
+        least=math.ceil(frechet_estimate.ROWS_PER_DIMENSION * coupling.rank),
+    )

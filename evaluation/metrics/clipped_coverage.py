@@ -1,0 +1,103 @@
+"""Clipped coverage: how full of generated rows the real neighbourhoods are, as a share of rows.
+
+Each real ball may hold up to k generated rows' worth. What comes out is translated: into the share
+of generated rows that, if they were of the real law and the others useless, would give as much. So
+0.7 reads "as good as 70 % real rows", whatever n, m and k.
+
+It misleads when the rows are not independent (copies of real rows give more than real rows do), and
+where bad rows happen to fall into sparse real balls, which are large. Unlike the paper's it may
+exceed 1, so that its interval is not cut off.
+"""
+
+import numpy as np
+from scipy import special
+
+from evaluation.rows import Pair
+from evaluation.statistics.estimate import Finding
+from evaluation.statistics.occupancy import ORDERS, occupancy_interval, occupancy_variance
+
+READS = "features"
+NEEDS = ("real", "fake")
+BETTER = "higher"
+COLLAPSE = "lower"
+
+LEAST_ROWS = 20
+
+
+def estimate(pair: Pair, *, level: float, seed: int, k: int = 5, closed: bool = True) -> Finding:
+    """f^-1(y) / m, y = mean over real balls of min(fake rows inside, k) / k, f(j) = E y at j rows.
+
+    The balls reach the k-th real neighbour; f is the mean of y with j generated rows of the real
+    law, known for every continuous law. The interval is that of y, whose variance is that of an
+    occupancy count, with Wilson's ends translated; it is about the translation of y's mean over
+    generated samples of this size, given these real rows.
+
+    Args:
+      pair: features, n >= k + 2 and m >= 20 rows.
+      level: confidence level of the interval.
+      seed: unused: nothing is random.
+      k: which real neighbour sets the radius, and rows that fill a ball, >= 1.
+      closed: whether a distance equal to the radius counts (<=) or not (<).
+
+    Returns:
+      The estimate, >= 0, about 1 at equal laws. Details: "uncalibrated" (y), and its
+      "standard_error".
+
+    Raises:
+      InputError: too few rows, or open balls of radius 0.
+
+    Source:
+      Salvy, Talbot & Thirion 2025, arXiv:2507.01761 (there cut off at 1).
+
+    Example:
+      >>> import numpy as np
+      >>> from evaluation import measure
+      >>> real, fake = np.random.default_rng(0).standard_normal((2, 300, 2))
+      >>> fake[:100] += 50.0  # a third is bad
+      >>> found = measure(real, fake, "clipped_coverage")["clipped_coverage"]
+      >>> round(found.value, 3), found.low < 2 / 3 < found.high
+      (0.668, True)
+    """
+    pair.require("clipped_coverage", 0, LEAST_ROWS, "with an interval")
+    pair.require_neighbours("clipped_coverage", "real", k, closed=closed)
+    counts, members = pair.neighbours.held("real", k, closed, k + ORDERS)
+    value = float(np.minimum(counts, k).sum()) / (k * pair.n_real)
+    worth = [x / k for x in range(k + 1)]
+    variance, freedom = occupancy_variance(counts, members, pair.n_fake, worth)
+    low, high = occupancy_interval(value, variance, freedom, pair.n_real, level)
+    curve = expected(pair.n_real, pair.n_fake, k)
+    ends = [_share(y, curve) for y in (low, value, high)]
+    return Finding(
+        value=ends[1],
+        low=ends[0],
+        high=ends[2],
+        method="Wilson score, occupancy variance, calibrated",
+        target="fixed reference",
+        details={"uncalibrated": value, "standard_error": variance**0.5},
+    )
+
+
+def expected(n_real: int, n_fake: int, k: int) -> np.ndarray:
+    """E min(X, k) / k for X of beta-binomial(j, k, n - k), j = 0 .. m; shape (m + 1,).
+
+    A ball's mass is of the law beta(k, n - k) for every continuous law. One row more than j adds
+    P(X = x) (k + x) / (n + j), summed over x < k: the chance that it falls into a ball not full.
+    """
+    rows = np.arange(n_fake, dtype=np.float64)
+    gain = np.zeros(n_fake)
+    for x in range(k):
+        able = rows >= x
+        j = rows[able]
+        log_p = (special.gammaln(j + 1) - special.gammaln(x + 1) - special.gammaln(j - x + 1)) + (
+            special.betaln(k + x, n_real - k + j - x) - special.betaln(k, n_real - k)
+        )
+        gain[able] += np.exp(log_p) * (k + x) / (n_real + j)
+    return np.concatenate([[0.0], np.cumsum(gain)]) / k
+
+
+def _share(value: float, curve: np.ndarray) -> float:
+    """Where the curve has this value, over its length; straight on beyond its end."""
+    last = len(curve) - 1
+    if value <= curve[-1]:
+        return float(np.interp(value, curve, np.arange(last + 1))) / last
+    return 1.0 + (value - float(curve[-1])) / float(curve[-1] - curve[-2]) / last

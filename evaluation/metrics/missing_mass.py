@@ -1,0 +1,77 @@
+"""Missing mass: the chance that the generator's next row is of a class not generated before.
+
+It says whether enough rows were generated to speak of missing modes at all: while it is large, a
+class that was not seen may simply not have come up yet.
+
+It misleads when the classifier invents classes: a generator of noise seems rich. It speaks of what
+the generator can still show, not of what the data have and it lacks; that is what `modes` counts.
+"""
+
+import numpy as np
+from scipy import stats
+
+from evaluation.errors import InputError
+from evaluation.rows import Pair
+from evaluation.statistics.estimate import Finding
+
+READS = "logits"
+NEEDS = ("fake",)
+BETTER = "lower"
+COLLAPSE = None  # a collapsed generator has nothing left to show
+
+LEAST_ROWS = 20
+
+
+def estimate(pair: Pair, *, level: float, seed: int) -> Finding:
+    """f1 / m, with f1 the number of classes that exactly one generated row has (Good-Turing).
+
+    f1 sums one rare event for each of the K classes. It is less spread out than a binomial count
+    of K trials with the same mean (Hoeffding), so that Clopper and Pearson's bounds on that mean
+    hold, times K / m. The target is the missing mass averaged over samples of m rows,
+    sum_c p_c (1 - p_c)^m; where the sample has shown all K classes, its own is 0.
+
+    Args:
+      pair: logits; only the generated ones are read, m >= 20 rows, K >= 2 columns. A row's class
+        is its largest logit.
+      level: confidence level of the interval.
+      seed: unused: nothing is random.
+
+    Returns:
+      The estimate, in [0, 1]. Details: "singletons" (f1), "seen" (classes generated) and
+      "classes" (K).
+
+    Raises:
+      InputError: too few rows, or one class only.
+
+    Source:
+      Good 1953, Biometrika 40(3/4), 237-264; Hoeffding 1956, Annals of Mathematical Statistics
+      27(3), 713-721, for the interval.
+
+    Example:
+      >>> import numpy as np
+      >>> from evaluation import measure
+      >>> fake = np.eye(50)[[0] * 60 + [1] * 36 + [2, 3, 4, 5]]
+      >>> found = measure(metrics="missing_mass", fake_logits=fake)["missing_mass"]
+      >>> found.value, round(found.low, 3), round(found.high, 3), found.details["seen"]
+      (0.04, 0.011, 0.096, 6)
+    """
+    pair.require("missing_mass", 0, LEAST_ROWS, "with an interval")
+    m, classes = pair.fake.shape
+    if classes < 2:
+        raise InputError("fake_logits has one column; missing_mass needs two classes or more")
+    counts = np.bincount(pair.fake.argmax(axis=1), minlength=classes)
+    singletons = int((counts == 1).sum())
+    interval = stats.binomtest(min(singletons, classes), classes).proportion_ci(level, "exact")
+    scale = classes / m
+    return Finding(
+        value=singletons / m,
+        low=float(interval.low) * scale,
+        high=min(float(interval.high) * scale, 1.0),  # a share
+        method="Clopper-Pearson on the singletons",
+        target="generated population",
+        details={
+            "singletons": singletons,
+            "seen": int((counts > 0).sum()),
+            "classes": classes,
+        },
+    )

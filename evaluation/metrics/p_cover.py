@@ -1,0 +1,60 @@
+"""P-cover: the share of generated neighbourhoods that hold real rows enough.
+
+A generated row counts if real rows are at least about a c-th as dense around it as generated rows
+are. Real outliers do not raise it, as they do precision: the balls are the generated rows'.
+
+It misleads when the generator lays more than c times the real density on places that are real
+(there its rows do not count), when generated outliers with huge balls reach real rows, and when
+the numbers of rows differ much: the densities are compared per sample, not per row.
+"""
+
+from evaluation.covers import share_covered
+from evaluation.errors import InputError
+from evaluation.rows import Pair
+from evaluation.statistics.estimate import Finding
+
+READS = "features"
+NEEDS = ("real", "fake")
+BETTER = "higher"
+COLLAPSE = "lower"
+
+
+def estimate(
+    pair: Pair, *, level: float, seed: int, k: int = 3, c: int = 3, closed: bool = True
+) -> Finding:
+    """Share of fake rows whose ball, out to the (c k)-th fake neighbour, holds k real rows.
+
+    The row itself is not among its neighbours. The interval is about the mean over samples of
+    real rows of the same size, given these fake rows; the balls overlap, so its variance is
+    that of an occupancy count, and Wilson's interval takes the trials which that amounts to. At
+    95 % it covers 90 to 97 % with 100 rows of skewed or heavy-tailed laws, 93 to 98 % with 400,
+    and more where few points decide for whole modes.
+
+    Args:
+      pair: features; c k + 2 fake rows or more, and 20 real rows or more.
+      level: confidence level of the interval.
+      seed: unused: nothing is random.
+      k: rows that cover a ball, >= 1.
+      c: how many times as many rows of its own side a ball holds, >= 1.
+      closed: whether a distance equal to the radius counts (<=) or not (<).
+
+    Returns:
+      The estimate in [0, 1]. Details: "covered" and "standard_error".
+
+    Raises:
+      InputError: too few rows, open balls of radius 0, or a wrong setting.
+
+    Source:
+      Cheema & Urner 2023, Precision Recall Cover, AISTATS, PMLR 206, 6571-6594, appendix A.3.
+
+    Example:
+      >>> import numpy as np
+      >>> from evaluation import measure
+      >>> real, fake = np.random.default_rng(0).standard_normal((2, 300, 2))
+      >>> found = measure(real, fake + [1.0, 0.0], "p_cover")["p_cover"]
+      >>> round(found.value, 3), found.target
+      (0.76, 'fixed generated set')
+    """
+    if k < 1 or c < 1:
+        raise InputError(f"p_cover settings k={k}, c={c}; both must be at least 1")
+    return share_covered(pair, "p_cover", "fake", c * k, k, closed=closed, level=level)

@@ -1,0 +1,77 @@
+"""Probabilistic recall: how likely real rows belong to the support of the generated ones.
+
+Each generated row claims its surroundings with a probability that falls off linearly with distance;
+all balls have one size, so that generated outliers have no huge ones, as they have for recall.
+
+It misleads in many dimensions, where all distances are about R and hundreds of weak claims add up
+to certainty, and when generated rows spread: R is their mean distance, so that sparse rows claim
+more. It grows with the number of generated rows.
+"""
+
+import math
+
+from evaluation.errors import InputError
+from evaluation.rows import Pair
+from evaluation.statistics.estimate import Finding
+from evaluation.statistics.mean import mean_interval
+
+READS = "features"
+NEEDS = ("real", "fake")
+BETTER = "higher"
+COLLAPSE = "lower"
+
+LEAST_ROWS = 20
+
+
+def estimate(pair: Pair, *, level: float, seed: int, k: int = 4, a: float = 1.2) -> Finding:
+    """Mean over real rows of 1 - prod_i min(|x_i - y| / R, 1), over all fake rows.
+
+    R is `a` times the mean distance to the k-th neighbour on that side. Given these rows it is a
+    mean of independent numbers in [0, 1], for which Student's interval holds.
+
+    Args:
+      pair: features; fake rows k + 2 or more, real rows 20 or more.
+      level: confidence level of the interval.
+      seed: unused: nothing is random.
+      k: which neighbour sets the radius, >= 1.
+      a: factor of the radius, > 0.
+
+    Returns:
+      The estimate in [0, 1]. Details: "standard_error".
+
+    Raises:
+      InputError: too few rows, all fake rows with k exact copies, or a wrong setting.
+
+    Source:
+      Park & Kim 2023, arXiv:2309.01590.
+
+    Example:
+      >>> import numpy as np
+      >>> from evaluation import measure
+      >>> real, fake = np.random.default_rng(0).standard_normal((2, 300, 2))
+      >>> found = measure(real, 0.5 * fake, "probabilistic_recall")["probabilistic_recall"]
+      >>> round(found.value, 3)
+      0.417
+    """
+    if k < 1 or not 0.0 < a < math.inf:
+        raise InputError(
+            f"probabilistic_recall settings k={k}, a={a}; k must be at least 1 and a above 0"
+        )
+    pair.require("probabilistic_recall", LEAST_ROWS, 0, "with an interval")
+    pair.require_neighbours("probabilistic_recall", "fake", k, closed=True)
+    if not pair.neighbours.radii2("fake", k).any():
+        raise InputError(
+            f"fake_{pair.kind} has {k} or more exact copies of every row;"
+            " probabilistic_recall needs a radius above 0: remove the copies"
+        )
+    values = 1.0 - pair.neighbours.outside("fake", k, a)
+    low, high, error = mean_interval(values, level, floor=0.0, ceiling=1.0)
+    value = math.fsum(values) / len(values)
+    return Finding(
+        value=value,
+        low=min(low, value),
+        high=max(high, value),
+        method="Student's t, skewness-widened",
+        target="fixed generated set",
+        details={"standard_error": error},
+    )

@@ -1,0 +1,92 @@
+"""Rarity: how sparse the real data are where a generated row lies.
+
+A number for each row, the radius of the smallest real ball that holds it, in the features' own
+units; rows that no ball holds have none (nan). Good for finding the uncommon among real-looking
+rows. The estimate is the median over the rows that have one.
+
+It misleads as a score of a generator: higher is rarer, not better, and rows outside the real balls
+do not count, so read it with precision. It depends on the features' scale and on the number of
+real rows; compare only against the same real rows.
+"""
+
+import numpy as np
+
+from evaluation.errors import InputError
+from evaluation.rows import Pair
+from evaluation.statistics.estimate import Finding
+from evaluation.statistics.quantile import median_interval, median_rows
+
+READS = "features"
+NEEDS = ("real", "fake")
+BETTER = "higher"
+COLLAPSE = None
+
+
+def estimate(pair: Pair, *, level: float, seed: int, k: int = 3, closed: bool = True) -> Finding:
+    """Median over fake rows y of min r(x), over the real x with |x - y| <= r(x).
+
+    r(x) is the distance to x's k-th real neighbour. Given the real rows and how many fake rows lie
+    in the balls, these are independent, and order statistics hold the median of their law.
+
+    Args:
+      pair: features, n >= k + 2 and m >= 20 rows, 20 of them in real balls.
+      level: confidence level of the interval.
+      seed: unused: nothing is random.
+      k: which real neighbour sets the radius, >= 1.
+      closed: whether a distance equal to the radius counts (<=) or not (<).
+
+    Returns:
+      The median, >= 0. Details: "share_inside", the share of rows that have a rarity.
+
+    Raises:
+      InputError: too few rows, too few in real balls, or open balls of radius 0.
+
+    Source:
+      Han et al. 2022, arXiv:2206.08549.
+
+    Example:
+      >>> import numpy as np
+      >>> from evaluation import measure
+      >>> real, fake = np.random.default_rng(0).standard_normal((2, 300, 2))
+      >>> found = measure(real, 2 * fake, "rarity")["rarity"]
+      >>> round(found.value, 3), round(found.details["share_inside"], 3)
+      (0.323, 0.813)
+    """
+    least = max(20, median_rows(level))
+    why = f"with an interval at level {level:g}"
+    pair.require("rarity", 0, least, why)
+    values = per_sample(pair, k=k, closed=closed)
+    inside = values[~np.isnan(values)]
+    if len(inside) < least:
+        raise InputError(
+            f"{len(inside)} rows of fake_{pair.kind} lie in real balls; rarity needs at least"
+            f" {least} ({why}): give more rows, or see precision"
+        )
+    low, high = median_interval(inside, level)
+    return Finding(
+        value=float(np.median(inside)),
+        low=low,
+        high=high,
+        method="order statistics of the median",
+        target="fixed reference",
+        details={"share_inside": len(inside) / len(values)},
+    )
+
+
+def per_sample(pair: Pair, *, k: int = 3, closed: bool = True) -> np.ndarray:
+    """Rarity of each fake row.
+
+    Args:
+      pair: features, n >= k + 2 rows.
+      k: which real neighbour sets the radius, >= 1.
+      closed: whether a distance equal to the radius counts (<=) or not (<).
+
+    Returns:
+      float64, shape (m,), >= 0; nan where no real ball holds the row.
+
+    Raises:
+      InputError: too few rows, or open balls of radius 0.
+    """
+    pair.require_neighbours("rarity", "real", k, closed=closed)
+    smallest = pair.neighbours.balls("real", k, closed).smallest
+    return np.where(np.isinf(smallest), np.nan, smallest)

@@ -1,0 +1,89 @@
+"""Realism: how near a generated row is to real rows, against how near those are to each other.
+
+A number for each row, 1 or more where some real ball holds it; good for sorting rows and finding
+bad ones. The estimate is the median row's.
+
+It misleads as a score of a generator: collapse to the densest real rows raises it. A row that
+copies a real one has infinite realism. Rows in sparse parts of the data seem unreal, as half of
+the balls, the largest, are left out.
+"""
+
+import numpy as np
+
+from evaluation.errors import InputError
+from evaluation.rows import Pair
+from evaluation.statistics.estimate import Finding
+from evaluation.statistics.quantile import median_interval, median_rows
+
+READS = "features"
+NEEDS = ("real", "fake")
+BETTER = "higher"
+COLLAPSE = "higher"
+
+
+def estimate(pair: Pair, *, level: float, seed: int, k: int = 3) -> Finding:
+    """Median over fake rows y of max r(x) / |x - y|, over half of the real rows x.
+
+    r(x) is the distance to x's k-th real neighbour; the half is that of the smaller r. Given the
+    real rows, the fake rows' numbers are independent, and order statistics hold the median of
+    their law, whatever it is.
+
+    Args:
+      pair: features, n >= k + 2 and m >= 20 rows.
+      level: confidence level of the interval.
+      seed: unused: nothing is random.
+      k: which real neighbour sets the radius, >= 1.
+
+    Returns:
+      The median, >= 0; inf where more than half are copies of real rows. Details: "share_real",
+      the share of rows with a realism of 1 or more.
+
+    Raises:
+      InputError: too few rows, or k exact copies of most real rows (radii of 0).
+
+    Source:
+      Kynkäänniemi et al. 2019, arXiv:1904.06991, equation 3.
+
+    Example:
+      >>> import numpy as np
+      >>> from evaluation import measure
+      >>> real, fake = np.random.default_rng(0).standard_normal((2, 300, 2))
+      >>> found = measure(real, fake + [2.0, 0.0], "realism")["realism"]
+      >>> round(found.value, 3), found.low < found.value < found.high
+      (0.243, True)
+    """
+    least = max(20, median_rows(level))
+    pair.require("realism", 0, least, f"with an interval at level {level:g}")
+    values = per_sample(pair, k=k)
+    low, high = median_interval(values, level)
+    middle = np.sort(values)[[(len(values) - 1) // 2, len(values) // 2]]
+    return Finding(
+        value=float(middle[0] if middle[0] == middle[1] else middle.mean()),
+        low=low,
+        high=high,
+        method="order statistics of the median",
+        target="fixed reference",
+        details={"share_real": float((values >= 1.0).mean())},
+    )
+
+
+def per_sample(pair: Pair, *, k: int = 3) -> np.ndarray:
+    """Realism of each fake row.
+
+    Args:
+      pair: features, n >= k + 2 rows.
+      k: which real neighbour sets the radius, >= 1.
+
+    Returns:
+      float64, shape (m,), >= 0; inf at a copy of a real row.
+
+    Raises:
+      InputError: too few rows, or k exact copies of most real rows (radii of 0).
+    """
+    pair.require_neighbours("realism", "real", k, closed=True)
+    if np.median(pair.neighbours.radii2("real", k)) == 0.0:
+        raise InputError(
+            f"real_{pair.kind} has {k} or more exact copies of most rows; realism needs radii above"
+            " 0: remove the copies or raise k"
+        )
+    return pair.neighbours.largest_ratio(k)

@@ -1,0 +1,361 @@
+"""How many samples a question needs, from a pilot: the rows with which an effect would be found.
+
+The standard error of a distance has a part that falls as 1 / sqrt(n), which each row's influence
+gives, and one that falls as 1 / n, which alone is left where the laws are almost equal. Both are
+read off the pilot and carried to other n.
+
+It misleads when the pilot is not like what will be measured: another model may have influences of
+more spread. Give `other`, a pilot of the second model, where there is one; without it the second
+model is taken to be worse than the pilot's by the effect, its variances growing with its distance.
+With tails so heavy that KID's cubic kernel has no variance, any pilot says too few rows.
+"""
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+from scipy import optimize, stats
+
+from evaluation import arguments, influences
+from evaluation.errors import InputError
+from evaluation.influences import Influences
+from evaluation.measurement import versions
+from evaluation.result import number
+from evaluation.rows import Pair, as_rows
+from evaluation.statistics.binomial import normal_quantile
+from evaluation.two_sample import SameDistribution, same_distribution
+
+METRICS = ("kid", "fid")
+QUESTIONS = {
+    "difference": "between two models against one reference of n rows",
+    "equality": "between two laws, by a permutation test",
+}
+LEAST_ROWS = 50  # of a pilot
+PERMUTATIONS = 400
+MOST = 1e12  # rows
+GROWTH = 1.5  # of a row's variance with the distance: 1 for a shift, up to 2 for changes of scale
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What a plan needs; prints as a sentence.
+
+    Attributes:
+      metric: "kid" or "fid".
+      question: "difference" or "equality".
+      n: rows of every sample: of each model, and of the reference.
+      effect: the true difference that is found with `power` at that n.
+      power: chance to find it.
+      level: 1 - level is the chance of a false finding.
+      standard_error: of the estimated effect at n rows.
+      linear: n SE^2 for many rows.
+      quadratic: n^2 SE^2 where the laws are almost equal.
+      pilot: the pilot's own value.
+      n_real: rows of the pilot's reference.
+      n_fake: rows of the pilot.
+      dimension: columns.
+      protocol: "default".
+      settings: whether a second pilot was given.
+      seed: of what is random.
+      versions: of what decides the numbers.
+    """
+
+    metric: str
+    question: str
+    n: int
+    effect: float
+    power: float
+    level: float
+    standard_error: float
+    linear: float
+    quadratic: float
+    pilot: float
+    n_real: int
+    n_fake: int
+    dimension: int
+    protocol: str
+    settings: dict[str, Any]
+    seed: int
+    versions: dict[str, str]
+
+    def __str__(self) -> str:
+        """The plan in one sentence."""
+        return (
+            f"{self.n} rows of each sample find a difference of {number(self.effect)} in"
+            f" {self.metric} {QUESTIONS[self.question]} with power {self.power:g} at level"
+            f" {self.level:g}; its standard error is then {number(self.standard_error)}"
+        )
+
+
+def plan(
+    metric: str,
+    real: Any,
+    fake: Any,
+    effect: float | None = None,
+    n: int | None = None,
+    power: float = 0.8,
+    level: float = 0.95,
+    question: str = "difference",
+    other: Any = None,
+    seed: int = 0,
+) -> Plan:
+    """The n with effect = (z_(1 - a / 2) + z_power) SE(n), SE^2 = L / n + Q / n^2; or the effect.
+
+    "difference": of two models' distances to one reference, as `compare` tests it, each of the
+    three samples of n rows; L sums the variances of both models' influences and of the difference
+    of the reference's, Q the kernel's mean squares. "equality": of one model and the reference, as
+    `same_distribution` tests it; the threshold then is the permutation quantile of the pilot,
+    which falls as 1 / n.
+
+    Args:
+      metric: "kid" or "fid".
+      real: array-like, shape (N, d), N >= 50: the pilot's reference.
+      fake: array-like, shape (m, d), m >= 50: the pilot of a model.
+      effect: the difference to find, > 0; give this or `n`.
+      n: rows of each sample, >= 20, for which the smallest detectable difference is asked.
+      power: chance to find it, in (0.5, 1).
+      level: 1 - level is the chance of a false finding.
+      question: "difference" or "equality".
+      other: pilot of the second model, shape (m2, d), for "difference" only.
+      seed: of what is random in the metric, and of the permutations.
+
+    Returns:
+      The plan; `n` is for FID never below the rows that its bias needs to be known (two for each
+      dimension). Where the pilot's own distance is lost in noise, the most that its influences can
+      vary is assumed, and the power is larger than asked for.
+
+    Raises:
+      InputError: both or none of `effect` and `n`; values out of range; rows that are no tables,
+        of different widths or too few; or an effect that no number of rows would find.
+
+    Source:
+      Hoeffding 1948, Annals of Mathematical Statistics 19(3), 293-325, for the two parts;
+      Sutherland et al. 2017, arXiv:1611.04488, section 2, for the power of MMD tests.
+
+    Example:
+      >>> import numpy as np
+      >>> real, fake = np.random.default_rng(0).standard_normal((2, 500, 4))
+      >>> fake += 0.5
+      >>> found = plan("kid", real, fake, effect=0.5)
+      >>> again = plan("kid", real, fake, n=found.n)
+      >>> abs(again.effect - 0.5) < 0.01
+      True
+    """
+    _check_arguments(metric, effect, n, power, question, other)
+    arguments.check_level(level)
+    arguments.check_whole("seed", seed, 0)
+    tables = {"real": as_rows(real, "real"), "fake": as_rows(fake, "fake")}
+    if other is not None:
+        tables["other"] = as_rows(other, "other")
+    _check_tables(tables)
+    studies = _studies(metric, tables, level, seed)
+    if question == "difference":
+        model, critical = _difference(studies), 0.0
+        z = normal_quantile(level)
+    else:
+        found = _tested(metric, tables, level, seed)
+        share = 1.0 / len(tables["real"]) + 1.0 / len(tables["fake"])
+        model, critical = _equality(studies[0]), (found.critical - found.expected_at_equal_laws)
+        critical, z = 2.0 * critical / share, 0.0
+    need = z + float(stats.norm.ppf(power))
+    least = max(study.least for study in studies)
+    if n is None:
+        assert effect is not None
+        n = max(_rows_for(model, critical, need, float(effect)), least)
+        if n > MOST:
+            raise InputError(
+                f"effect={effect!r} would take more than {MOST:.0e} rows: ask for a larger one"
+            )
+    else:
+        _check_enough(n, least, metric)
+        effect = _effect_at(model, critical, need, int(n))
+    linear, quadratic = model.parts(float(effect))
+    return Plan(
+        metric=metric,
+        question=question,
+        n=int(n),
+        effect=float(effect),
+        power=float(power),
+        level=float(level),
+        standard_error=math.sqrt(linear / n + quadratic / n**2),
+        linear=linear,
+        quadratic=quadratic,
+        pilot=studies[0].value,
+        n_real=len(tables["real"]),
+        n_fake=len(tables["fake"]),
+        dimension=tables["fake"].shape[1],
+        protocol="default",
+        settings={"second_pilot": other is not None},
+        seed=int(seed),
+        versions=versions(),
+    )
+
+
+def _check_arguments(
+    metric: Any, effect: Any, n: Any, power: Any, question: Any, other: Any
+) -> None:
+    """Refuses arguments that do not fit each other."""
+    if metric not in METRICS:
+        raise InputError(f"metric={metric!r}; plan knows {', '.join(METRICS)}")
+    if question not in QUESTIONS:
+        raise InputError(f"question={question!r}; use one of {', '.join(QUESTIONS)}")
+    if (effect is None) == (n is None):
+        raise InputError(
+            f"effect={effect!r} and n={n!r}; give one of them: effect= for the rows that it needs,"
+            " n= for the difference that so many rows find"
+        )
+    number_given = isinstance(effect, int | float | np.number) and not isinstance(effect, bool)
+    if effect is not None and not (number_given and 0.0 < effect < math.inf):
+        raise InputError(f"effect={effect!r}; it must be a finite number above 0")
+    if n is not None:
+        arguments.check_whole("n", n, 20)
+    if not isinstance(power, float | np.floating) or not 0.5 < power < 1.0:
+        raise InputError(f"power={power!r}; it must lie strictly between 0.5 and 1, such as 0.8")
+    if other is not None and question != "difference":
+        raise InputError("other is given; it goes with question='difference' only: leave it out")
+
+
+def _check_tables(tables: dict[str, np.ndarray]) -> None:
+    """Refuses pilots of different widths, or too short."""
+    for name, rows in tables.items():
+        if rows.shape[1] != tables["fake"].shape[1]:
+            raise InputError(
+                f"{name} has {rows.shape[1]} columns and fake {tables['fake'].shape[1]}; they must"
+                " agree: take all from the same network and layer"
+            )
+        if len(rows) < LEAST_ROWS:
+            raise InputError(
+                f"{name} has {len(rows)} rows; a pilot needs at least {LEAST_ROWS}, or variances"
+                " are guesses: give more samples"
+            )
+        if name != "real" and Pair(tables["real"], rows).dependent:
+            raise InputError(
+                f"{name} shares most of its rows with real; a pilot needs independent samples:"
+                " give other rows"
+            )
+
+
+def _check_enough(n: int, least: int, metric: str) -> None:
+    """Refuses an n at which the metric has no point interval."""
+    if n < least:
+        raise InputError(
+            f"n={n}; {metric} of so many dimensions needs at least {least} rows, or only bounds are"
+            " known: give n of at least that, or plan for kid"
+        )
+
+
+def _tested(
+    metric: str, tables: dict[str, np.ndarray], level: float, seed: int
+) -> SameDistribution:
+    """The permutation test of the pilot, for its quantile at equal laws."""
+    try:
+        return same_distribution(tables["real"], tables["fake"], metric, PERMUTATIONS, seed, level)
+    except InputError as error:
+        raise InputError(f"{error}; or give a pilot of fewer rows") from error
+
+
+def _studies(
+    metric: str, tables: dict[str, np.ndarray], level: float, seed: int
+) -> list[Influences]:
+    """The influences of each model's pilot."""
+    fakes = [tables[name] for name in ("fake", "other") if name in tables]
+    if metric == "kid":
+        return influences.of_kid(tables["real"], fakes)
+    answers = [influences.of_fid(Pair(tables["real"], fake), level, seed) for fake in fakes]
+    for study in answers:
+        if study.bound is not None:
+            raise InputError(
+                f"the pilot has {min(len(study.fake), len(study.real))} rows; fid of so many"
+                f" dimensions needs at least {study.least}: give more, or plan for kid"
+            )
+    return answers
+
+
+@dataclasses.dataclass(frozen=True)
+class _Model:
+    """How SE^2 = L / n + Q / n^2 depends on the effect.
+
+    Attributes:
+      flat: the part of L that does not.
+      slope: what L grows by with the effect.
+      fake: the linear variance of the pilot's rows, or 0: the other model's is larger by GROWTH.
+      real: that of the reference's rows at the pilot's distance, or 0.
+      value: the pilot's distance.
+      quadratic: Q.
+    """
+
+    flat: float
+    slope: float
+    fake: float
+    real: float
+    value: float
+    quadratic: float
+
+    def parts(self, effect: float) -> tuple[float, float]:
+        """L and Q."""
+        grown = 1.0 + effect / self.value
+        other = self.fake * (1.0 + grown**GROWTH)
+        shared = self.real * (math.sqrt(grown) - 1.0) ** 2  # r is as large as the distance's root
+        return self.flat + self.slope * effect + other + shared, self.quadratic
+
+
+def _difference(studies: list[Influences]) -> _Model:
+    """Of two models' distances to one reference."""
+    a, b = studies[0], studies[-1]
+    quadratic = sum(2.0 * s.squares[0] + 4.0 * s.squares[1] for s in (a, b))
+    fake, real = influences.linear(a)
+    if len(studies) == 1:
+        if influences.known(a):
+            return _Model(0.0, 0.0, fake, real, a.value, quadratic)
+        slope, steep = influences.slopes(a)
+        return _Model(0.0, slope + steep, 0.0, 0.0, 1.0, quadratic)
+    m = len(a.real)
+    shared = m * influences.mean_variance(a.real - b.real)
+    shared -= 4.0 * (a.squares[1] / len(a.fake) + b.squares[1] / len(b.fake))
+    return _Model(fake + influences.linear(b)[0] + max(shared, 0.0), 0.0, 0.0, 0.0, 1.0, quadratic)
+
+
+def _equality(study: Influences) -> _Model:
+    """Of one model's distance, should it be the effect."""
+    ff, fr, rr = study.squares
+    return _Model(0.0, sum(influences.slopes(study)), 0.0, 0.0, 1.0, 2.0 * ff + 4.0 * fr + 2.0 * rr)
+
+
+def _excess(model: _Model, critical: float, need: float, effect: float, n: float) -> float:
+    """By how much the effect exceeds what n rows find."""
+    linear, quadratic = model.parts(effect)
+    return effect - critical / n - need * math.sqrt(linear / n + quadratic / n**2)
+
+
+def _rows_for(model: _Model, critical: float, need: float, effect: float) -> int:
+    """The least n, 20 or more, that finds the effect."""
+
+    def excess(log_n: float) -> float:
+        return _excess(model, critical, need, effect, math.exp(log_n))
+
+    least, most = math.log(20.0), math.log(10.0 * MOST)
+    if excess(least) >= 0.0:
+        return 20
+    if excess(most) <= 0.0:
+        return math.ceil(math.exp(most))
+    return math.ceil(math.exp(optimize.brentq(excess, least, most, xtol=1e-10)))
+
+
+def _effect_at(model: _Model, critical: float, need: float, n: int) -> float:
+    """The effect that n rows just find."""
+
+    def excess(log_effect: float) -> float:
+        return _excess(model, critical, need, math.exp(log_effect), float(n))
+
+    linear, quadratic = model.parts(0.0)
+    start = critical / n + need * math.sqrt(linear / n + quadratic / n**2)
+    if start <= 0.0:
+        raise InputError("the pilot's rows are all alike; a plan needs rows that differ")
+    low = math.log(start) - 1e-6
+    high = low + 1.0
+    while excess(high) <= 0.0:
+        high += 1.0
+        if high > low + 100.0:
+            raise InputError(f"n={n} rows find no difference, however large: ask for more rows")
+    return math.exp(optimize.brentq(excess, low, high, xtol=1e-12))

@@ -1,0 +1,245 @@
+"""One metric over several training runs: the mean, and what of the spread is due to training.
+
+Retraining with another seed moves a metric more than drawing other samples from one trained model
+does, so an interval from a single run says too little about a method. The spread between runs holds
+both: the runs' own standard errors say how much of it sampling explains.
+
+It misleads when the runs were chosen, the best of many or the last checkpoint that looked well, and
+where the reference is the same for all runs: what its rows do to all of them alike is no spread,
+and the interval holds for that reference.
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from evaluation import arguments
+from evaluation.errors import InputError
+from evaluation.measurement import versions
+from evaluation.result import Result, number
+from evaluation.statistics.binomial import normal_quantile
+from evaluation.statistics.estimate import Estimate
+
+SAME = ("metric", "protocol", "settings", "n_real", "n_fake", "target")
+METHOD = "Student's t over runs"
+
+
+@dataclasses.dataclass(frozen=True)
+class OverRuns:
+    """What several runs say; prints as a sentence or two.
+
+    Attributes:
+      metric: its name; "" for plain numbers.
+      runs: how many.
+      value: mean of the runs' values.
+      low: lower end of its interval.
+      high: upper end.
+      level: of the interval.
+      method: how the interval was made.
+      target: "training seeds, fixed reference": what new runs would give on average.
+      standard_error: of `value`.
+      spread: standard deviation of the values, training and sampling together.
+      between_variance: what training adds to it, >= 0; nan where runs have no standard errors.
+      within_variance: what sampling adds, the mean of the runs' squared standard errors; or nan.
+      values: the runs' values, in the order given.
+      protocol: as in the runs; "" for plain numbers.
+      settings: as in the runs.
+      n_real: rows of real data in each run; 0 for plain numbers.
+      n_fake: rows of generated data in each run.
+      versions: of what decides the numbers.
+    """
+
+    metric: str
+    runs: int
+    value: float
+    low: float
+    high: float
+    level: float
+    method: str
+    target: str
+    standard_error: float
+    spread: float
+    between_variance: float
+    within_variance: float
+    values: tuple[float, ...]
+    protocol: str
+    settings: dict[str, Any]
+    n_real: int
+    n_fake: int
+    versions: dict[str, str]
+
+    def __str__(self) -> str:
+        """The finding in words."""
+        line = (
+            f"{self.metric or 'value'} over {self.runs} runs: {number(self.value)}"
+            f" [{number(self.low)}, {number(self.high)}] (level {self.level:g}, {self.target});"
+            f" standard deviation {number(self.spread)}"
+        )
+        if math.isnan(self.within_variance):
+            return line + ": training and sampling together, for the runs have no standard errors"
+        within = number(math.sqrt(self.within_variance))
+        if self.between_variance == 0.0:
+            return line + f": between runs 0 (within-run variance explains all), within {within}"
+        between = number(math.sqrt(self.between_variance))
+        return line + f": between runs {between}, within runs {within}"
+
+
+def over_runs(
+    runs: Sequence[Any],
+    metric: str | None = None,
+    level: float = 0.95,
+    standard_errors: Sequence[float] | None = None,
+) -> OverRuns:
+    """Mean -+ t_(K - 1) s / sqrt(K); between runs max(0, s^2 - mean SE^2), within them mean SE^2.
+
+    s^2 is the variance of the K values. Each value varies by training and by sampling, and s^2
+    holds both, so the interval needs no standard errors and covers whatever their sizes; they only
+    part the two. Where all runs share a reference, their standard errors for "both populations"
+    hold what it does to all alike, which is no spread: the within-run variance is then an upper
+    bound and the one between runs a lower one.
+
+    Args:
+      runs: K >= 2 results or estimates of one metric, or plain numbers, one for each training seed.
+      metric: which of the results' metrics; may be left out where they hold one alone.
+      level: confidence level of the interval.
+      standard_errors: with plain numbers only: each run's, >= 0.
+
+    Returns:
+      The mean with its interval, and the two variances.
+
+    Raises:
+      InputError: fewer than two runs; runs of different metrics, protocols, settings, targets or
+        numbers of rows, or of different kinds; values that are not finite or all the same.
+
+    Source:
+      DerSimonian & Laird 1986, Controlled Clinical Trials 7(3), 177-188, with equal weights.
+
+    Example:
+      >>> found = over_runs([8.1, 7.4, 9.0], standard_errors=[0.2, 0.2, 0.2])
+      >>> print(f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}]")
+      8.17 [6.17, 10.16]
+      >>> round(found.between_variance, 4), round(found.within_variance, 4)
+      (0.6033, 0.04)
+    """
+    arguments.check_level(level)
+    if isinstance(runs, str | Mapping) or not isinstance(runs, Sequence | np.ndarray):
+        raise InputError(
+            f"runs is {type(runs).__name__}; it must be a list of results, estimates or numbers,"
+            " one for each training seed"
+        )
+    if len(runs) < 2:
+        raise InputError(
+            f"runs holds {len(runs)}; a spread over training seeds needs at least 2 runs (5 or"
+            " more for a useful interval): train with other seeds"
+        )
+    estimates = [_estimate(run, metric, index) for index, run in enumerate(runs)]
+    if all(isinstance(run, Estimate) for run in estimates):
+        _check_same(estimates)
+        if standard_errors is not None:
+            raise InputError("standard_errors goes with plain numbers; estimates have their own")
+        values, errors = [run.value for run in estimates], [_error(run) for run in estimates]
+        first = estimates[0]
+    elif not any(isinstance(run, Estimate) for run in estimates):
+        values, first = estimates, None
+        errors = _given_errors(standard_errors, len(runs))
+    else:
+        raise InputError("runs mixes estimates and plain numbers: give one kind")
+    for index, value in enumerate(values):
+        if not math.isfinite(value):
+            raise InputError(
+                f"runs[{index}] is {value}; each must be a finite number: leave it out"
+            )
+    if min(values) == max(values):
+        raise InputError(
+            f"runs all hold {values[0]}, which says nothing of a spread: give runs that differ in"
+            " their training seeds, not one run several times"
+        )
+    spread2 = float(np.var(values, ddof=1))
+    within = float(np.mean(np.square(errors)))
+    error = math.sqrt(spread2 / len(values))
+    mean = math.fsum(values) / len(values)
+    half = float(stats.t.ppf(0.5 + level / 2.0, len(values) - 1)) * error
+    return OverRuns(
+        metric=first.metric if first else metric or "",
+        runs=len(values),
+        value=mean,
+        low=mean - half,
+        high=mean + half,
+        level=float(level),
+        method=METHOD,
+        target="training seeds, fixed reference",
+        standard_error=error,
+        spread=math.sqrt(spread2),
+        between_variance=within if math.isnan(within) else max(spread2 - within, 0.0),
+        within_variance=within,
+        values=tuple(float(value) for value in values),
+        protocol=first.protocol if first else "",
+        settings=dict(first.settings) if first else {},
+        n_real=first.n_real if first else 0,
+        n_fake=first.n_fake if first else 0,
+        versions=versions(),
+    )
+
+
+def _estimate(run: Any, metric: str | None, index: int) -> Any:
+    """A run's estimate, or its plain number."""
+    if isinstance(run, Result):
+        if metric is None and len(run) == 1:
+            metric = next(iter(run))
+        if metric is None:
+            raise InputError(
+                f"runs[{index}] holds {', '.join(run)}; say which with metric=: over_runs takes one"
+            )
+        if metric not in run:
+            raise InputError(f"runs[{index}] holds {', '.join(run)}, not {metric!r}: measure it")
+        return run[metric]
+    if isinstance(run, Estimate):
+        if metric is not None and run.metric != metric:
+            raise InputError(f"runs[{index}] is of {run.metric}, not of metric={metric!r}")
+        return run
+    if isinstance(run, bool) or not isinstance(run, int | float | np.number):
+        raise InputError(
+            f"runs[{index}] is {type(run).__name__}; each must be a result, an estimate or a number"
+        )
+    return float(run)
+
+
+def _check_same(estimates: Sequence[Estimate]) -> None:
+    """Refuses values that cannot be averaged, and names the field."""
+    for index, run in enumerate(estimates):
+        for name in SAME:
+            ours, theirs = getattr(estimates[0], name), getattr(run, name)
+            if name == "settings":
+                ours, theirs = dict(ours), dict(theirs)
+            if ours != theirs:
+                raise InputError(
+                    f"runs[{index}] has {name}={theirs!r} and runs[0] {ours!r}; they must agree:"
+                    " measure all runs alike"
+                )
+
+
+def _error(run: Estimate) -> float:
+    """A run's standard error; nan where its protocol gives no interval."""
+    error = run.details.get("standard_error")
+    if isinstance(error, int | float) and math.isfinite(error):
+        return float(error)
+    if math.isfinite(run.low) and math.isfinite(run.high):
+        return (run.high - run.low) / (2.0 * normal_quantile(run.level))
+    return math.nan
+
+
+def _given_errors(errors: Sequence[float] | None, runs: int) -> list[float]:
+    """Plain standard errors, nan without them."""
+    if errors is None:
+        return [math.nan] * runs
+    given = np.asarray(errors, dtype=np.float64)
+    if given.shape != (runs,) or not (np.isfinite(given) & (given >= 0.0)).all():
+        raise InputError(
+            f"standard_errors={list(errors)!r}; it must hold {runs} finite numbers of 0 or more,"
+            " one for each run"
+        )
+    return given.tolist()

@@ -1,0 +1,311 @@
+"""Tests of "x and y come from one law", by random splits of their pooled rows.
+
+A small p-value says that the laws differ; a large one only that these rows do not show it, and
+`detectable` says how large a difference would have been seen. A p-value says nothing of the size of
+a difference: with many rows the smallest one is found. It misleads when rows are not independent,
+such as augmented copies or frames of a video: then it is too small.
+"""
+
+import dataclasses
+import math
+import warnings
+from typing import Any
+
+import numpy as np
+
+from evaluation import arguments, frechet
+from evaluation.errors import InputError
+from evaluation.measurement import versions
+from evaluation.result import number
+from evaluation.rows import as_rows
+from evaluation.statistics.binomial import normal_quantile
+from evaluation.statistics.halves import shuffled_indices
+from evaluation.statistics.permutation import Pool, distance_kernel, p_value, pair_sums
+
+TESTS = {
+    "kid": "KID (cubic kernel, U-statistic)",
+    "fid": "plain Fréchet distance",
+    "energy": "energy distance",
+    "classifier": "held-out accuracy of a logistic regression",
+}
+LEAST_ROWS = {"kid": 4, "fid": 4, "energy": 4, "classifier": 20}
+POWER = 0.8
+
+
+@dataclasses.dataclass(frozen=True)
+class SameDistribution:
+    """What a test of equal laws found; prints as a sentence.
+
+    Attributes:
+      test: "kid", "fid", "energy" or "classifier".
+      statistic: of the rows as given; larger means more different.
+      p_value: chance of such a statistic or a larger one where the laws are equal, in (0, 1].
+      detectable: how far above its mean at equal laws the statistic must truly lie to be found in
+        8 of 10 samples like these, or more.
+      expected_at_equal_laws: mean of the statistic over the random splits.
+      critical: the statistic above which a difference is established: a quantile over the splits.
+      permutations: random splits.
+      level: 1 - level is the chance of a false alarm.
+      n_x: rows of x.
+      n_y: rows of y.
+      dimension: columns.
+      seed: of the splits.
+      settings: all that changes the statistic.
+      versions: of what decides the numbers.
+    """
+
+    test: str
+    statistic: float
+    p_value: float
+    detectable: float
+    expected_at_equal_laws: float
+    critical: float
+    permutations: int
+    level: float
+    n_x: int
+    n_y: int
+    dimension: int
+    seed: int
+    settings: dict[str, Any]
+    versions: dict[str, str]
+
+    @property
+    def different(self) -> bool:
+        """Whether a difference of the laws is established at `level`."""
+        return self.p_value <= 1.0 - self.level
+
+    def __str__(self) -> str:
+        """The finding in one sentence."""
+        found = (
+            f"{TESTS[self.test]} of {self.n_x} and {self.n_y} rows: {number(self.statistic)},"
+            f" p = {self.p_value:.3g} ({self.permutations} permutations): "
+        )
+        if self.different:
+            return found + f"the laws differ (level {self.level:g})"
+        return found + (
+            "no difference found; one of about"
+            f" {number(self.expected_at_equal_laws + self.detectable)}, against"
+            f" {number(self.expected_at_equal_laws)} at equal laws, would have been found with"
+            f" power {POWER:g}"
+        )
+
+
+def same_distribution(
+    x: Any,
+    y: Any,
+    test: str = "kid",
+    permutations: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+    max_operations: float = 2e13,
+) -> SameDistribution:
+    """Tests equality, p = (1 + splits of the pooled rows that differ as much) / (1 + splits).
+
+    "kid": E k(x, x') + E k(y, y') - 2 E k(x, y), k(x, y) = (x.y / d + 1)^3, unbiased; "energy":
+    2 E|x - y| - E|x - x'| - E|y - y'|, each row against itself included; "fid": the plain Fréchet
+    distance of the whole rows, whose bias is the same for all splits; "classifier": the share of
+    right answers on one half of the rows of a regression fitted to the other half, whose labels
+    alone are permuted (answers by classifiers that learned from each other's rows would depend on
+    each other, and give false alarms in 8 to 11 % of tests at 5 %); between splits with as many
+    right answers the mean of the regression's score decides.
+
+    Args:
+      x: array-like, shape (n, d), any real dtype, finite; n >= 4, "classifier" >= 20.
+      y: array-like, shape (m, d); m need not be n.
+      test: "kid", "fid", "energy" (sees any difference) or "classifier".
+      permutations: random splits, >= 19; the smallest p-value is 1 / (1 + permutations).
+      seed: of the splits, >= 0. The order of the rows does not matter.
+      level: 1 - level is the chance of a false alarm.
+      max_operations: "fid" only, whose every split costs a decomposition: the most floating-point
+        operations to spend; a core does some 10^10 in a second.
+
+    Returns:
+      The statistic, its p-value and what could have been detected. Memory: one byte for each row
+      and permutation beside the rows.
+
+    Raises:
+      InputError: rows that are no tables of finite numbers, of different widths or too few; an
+        unknown test; or more splits than `max_operations` allows.
+
+    Source:
+      Gretton et al. 2012, Journal of Machine Learning Research 13, 723-773, section 5; Székely &
+      Rizzo 2004, InterStat 5; Lopez-Paz & Oquab 2017, arXiv:1610.06545.
+
+    Example:
+      >>> import numpy as np
+      >>> x, y = np.random.default_rng(0).standard_normal((2, 100, 3))
+      >>> same_distribution(x, y, test="energy", permutations=199).different
+      False
+      >>> same_distribution(x, y + 1.0, test="energy", permutations=199).p_value
+      0.005
+    """
+    if test not in TESTS:
+        raise InputError(f"test={test!r}; use one of {', '.join(TESTS)}")
+    arguments.check_whole("permutations", permutations, 19)
+    arguments.check_whole("seed", seed, 0)
+    arguments.check_level(level)
+    both = _checked(x, y, test)
+    settings: dict[str, Any] = {"permutations": int(permutations)}
+    if test == "classifier":
+        statistics, slack = _classifier(both, permutations, seed)
+        settings["test_rows"] = 2 * (min(len(rows) for rows in both) // 2)
+    else:
+        pool = Pool.of(*both, seed)
+        if test == "fid":
+            settings["max_operations"] = float(max_operations)
+            pool = _reduced(pool, permutations, max_operations)
+        of_splits = {"kid": _kid, "energy": _energy, "fid": _fid}[test]
+        statistics, slack = of_splits(pool, pool.splits(permutations, seed))
+    random = statistics[1:]
+    critical, expected = float(np.quantile(random, level)), float(random.mean())
+    return SameDistribution(
+        test=test,
+        statistic=_statistic(test, statistics, settings),
+        p_value=p_value(statistics, slack),
+        detectable=_detectable(critical - expected, float(random.std()), test),
+        expected_at_equal_laws=expected,
+        critical=critical,
+        permutations=int(permutations),
+        level=float(level),
+        n_x=len(both[0]),
+        n_y=len(both[1]),
+        dimension=both[0].shape[1],
+        seed=int(seed),
+        settings=settings,
+        versions=versions(),
+    )
+
+
+def _checked(x: Any, y: Any, test: str) -> tuple[np.ndarray, np.ndarray]:
+    """Both tables, of one width and long enough."""
+    both = as_rows(x, "x"), as_rows(y, "y")
+    if both[0].shape[1] != both[1].shape[1]:
+        raise InputError(
+            f"x has {both[0].shape[1]} columns and y {both[1].shape[1]}; they must agree: take both"
+            " from the same network and layer"
+        )
+    for name, rows in zip("xy", both, strict=True):
+        if len(rows) < LEAST_ROWS[test]:
+            raise InputError(
+                f"{name} has {len(rows)} rows; test={test!r} needs at least {LEAST_ROWS[test]}, or"
+                " no split would be rare: give more samples"
+            )
+    return both
+
+
+def _detectable(critical: float, spread: float, test: str) -> float:
+    """The effect that exceeds `critical` with probability POWER; both are those at equal laws.
+
+    With s the spread at equal laws a quadratic statistic's variance at the effect e is at most
+    s^2 + sqrt(8) s e: its influences vary by 4 e times the kernel's largest eigenvalue or less, and
+    that is at most the root of the kernel's mean square. Accuracy spreads most at equal laws.
+    """
+    z = normal_quantile(2.0 * POWER - 1.0)
+    if test == "classifier":
+        return critical + z * spread
+    middle = critical + math.sqrt(2.0) * z**2 * spread
+    return middle + math.sqrt(max(middle**2 - critical**2 + (z * spread) ** 2, 0.0))
+
+
+def _statistic(test: str, statistics: np.ndarray, settings: dict[str, Any]) -> float:
+    """The observed statistic; of the classifier's, without what breaks its ties."""
+    if test != "classifier":
+        return float(statistics[0])
+    return float(np.round(statistics[0] * settings["test_rows"])) / settings["test_rows"]
+
+
+def _kid(pool: Pool, chosen: np.ndarray) -> tuple[np.ndarray, float]:
+    """Unbiased KID of every split, and what rounding may change it by."""
+    ends = pool.rows[:1].astype(np.float64), pool.rows[-1:].astype(np.float64)
+    shift = float(_cubic(*ends)[0, 0])
+    sums = pair_sums(pool.rows, _cubic, chosen, shift)
+    n, m = int(chosen[:, 0].sum()), int((~chosen[:, 0]).sum())
+    values = sums.inner / (n * (n - 1)) + sums.outer / (m * (m - 1)) - 2.0 * sums.across / (n * m)
+    return values, 1e-13 * sums.largest
+
+
+def _cubic(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """(x.y / d + 1)^3 for rows (a, d) and (b, d)."""
+    base = a @ b.T
+    base /= a.shape[1]
+    base += 1.0
+    kernel = base * base
+    kernel *= base
+    return kernel
+
+
+def _energy(pool: Pool, chosen: np.ndarray) -> tuple[np.ndarray, float]:
+    """Energy distance of every split, and what rounding may change it by."""
+    sums = pair_sums(pool.rows, distance_kernel, chosen)
+    n, m = int(chosen[:, 0].sum()), int((~chosen[:, 0]).sum())
+    values = 2.0 * sums.across / (n * m) - sums.inner / n**2 - sums.outer / m**2
+    return values, 1e-13 * sums.largest
+
+
+def _reduced(pool: Pool, permutations: int, max_operations: float) -> Pool:
+    """The pool in its own span, where that is smaller; refused where splits cost too much."""
+    if not isinstance(max_operations, int | float) or not max_operations > 0.0:
+        raise InputError(f"max_operations={max_operations!r}; it must be a number above 0")
+    total, d = pool.rows.shape
+    n = int(min(pool.first.sum(), (~pool.first).sum()))
+    m, r = total - n, min(total, d)
+    each = 2 * total * r**2 + 4 * r**3 if n > r else 2 * n * m * r + 4 * n**2 * m
+    if each * (permutations + 1) > max_operations:
+        fit = int(max_operations / each) - 1
+        lower = f"give permutations={fit}, " if fit >= 19 else ""
+        raise InputError(
+            f"permutations={permutations} of the Fréchet distance take"
+            f" {each * (permutations + 1):.1g} operations, more than"
+            f" max_operations={max_operations:.1g}: {lower}raise that or use test='kid'"
+        )
+    rows = pool.rows.astype(np.float64)
+    rows -= rows.mean(axis=0)
+    if total <= d:
+        left, singular, _ = np.linalg.svd(rows, full_matrices=False)
+        kept = singular > singular[0] * np.finfo(np.float64).eps * d
+        rows = left[:, kept] * singular[kept] if kept.any() else np.zeros((total, 1))
+    return Pool(rows, pool.first)
+
+
+def _fid(pool: Pool, chosen: np.ndarray) -> tuple[np.ndarray, float]:
+    """Plain Fréchet distance of every split, and what rounding may change it by."""
+    values = np.array(
+        [frechet.frechet_distance(pool.rows[s], pool.rows[~s]) for s in chosen.T], dtype=np.float64
+    )
+    scale = float(np.square(pool.rows).sum()) / len(pool.rows)
+    return values, 1e-10 * scale
+
+
+def _classifier(
+    both: tuple[np.ndarray, np.ndarray], permutations: int, seed: int
+) -> tuple[np.ndarray, float]:
+    """Accuracy on held-out rows, with their labels permuted but for the first.
+
+    Scores, shrunk so that they sum to less than one answer, break ties.
+    """
+    rows = [part[shuffled_indices(part, seed + side)] for side, part in enumerate(both)]
+    tested = min(len(part) for part in rows) // 2
+    scores = _scores([part[tested:] for part in rows], [part[:tested] for part in rows])
+    chosen = Pool(scores[:, None], np.arange(2 * tested) < tested).splits(permutations, seed)
+    worth = (scores > 0.0) * 2.0 - 1.0
+    spread = float(np.abs(scores).max())
+    if spread > 0.0:
+        worth = worth + scores / spread / (4.0 * len(scores))
+    sums = worth.sum() - 2.0 * (worth @ chosen)  # of y's less of x's
+    return 0.5 + sums / (2.0 * len(scores)), 1e-12
+
+
+def _scores(learn: list[np.ndarray], test: list[np.ndarray]) -> np.ndarray:
+    """How much a logistic regression takes each test row for y's rather than x's, log odds."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+
+    rows = np.concatenate(learn).astype(np.float64)
+    mean, scale = rows.mean(axis=0), rows.std(axis=0)
+    scale[scale == 0.0] = 1.0
+    sides = np.repeat([0, 1], [len(part) for part in learn])
+    model = LogisticRegression(class_weight="balanced", max_iter=1000)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # any classifier makes a valid test
+        model.fit((rows - mean) / scale, sides)
+    return model.decision_function((np.concatenate(test) - mean) / scale)
