@@ -35,7 +35,8 @@ class _Command(OneLineErrors, click.Command):
     metavar="NAME",
     default="default",
     show_default=True,
-    help="The metrics' settings: default, or a published program's (ttur, torch-fidelity, prdc).",
+    help="The metrics' settings: default, or a published program's (ttur, torch-fidelity, "
+    "pytorch-fid, clean-fid, stylegan3, tf-gan, prdc).",
 )
 @click.option(
     "--n",

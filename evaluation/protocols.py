@@ -7,6 +7,10 @@ with those already printed; where such a number has no valid interval, the estim
   ttur            Heusel et al. 2017: plain FID; Inception Score over 10 chunks in file order.
   torch-fidelity  torch-fidelity 0.4: plain FID with float32 means; KID over 100 subsets of 1000;
                   Inception Score over 10 shuffled chunks; precision and recall with k = 3, closed.
+  pytorch-fid     pytorch-fid 0.3: plain FID.
+  clean-fid       clean-fid 0.1: plain FID with float32 means.
+  stylegan3       StyleGAN3's metrics: plain FID with covariances divided by n.
+  tf-gan          TensorFlow-GAN 2.1: plain FID; Inception Score over all rows at once.
   prdc            Naeem et al. 2020: precision, recall, density, coverage with k = 5, open balls.
 """
 
@@ -34,6 +38,13 @@ PROTOCOLS: Mapping[str, Mapping[str, Settings] | None] = MappingProxyType(
             "inception_score": {"estimator": "splits", "splits": 10, "shuffle_seed": 2020},
             "precision": _CLOSED_3,
             "recall": _CLOSED_3,
+        },
+        "pytorch-fid": {"fid": {"estimator": "plain"}},
+        "clean-fid": {"fid": {"estimator": "plain", "float32_mean": True}},
+        "stylegan3": {"fid": {"estimator": "plain", "ddof": 0}},
+        "tf-gan": {
+            "fid": {"estimator": "plain"},
+            "inception_score": {"estimator": "splits", "splits": 1, "shuffle_seed": None},
         },
         "prdc": {"precision": _PRDC, "recall": _PRDC, "density": _PRDC, "coverage": _PRDC},
     }

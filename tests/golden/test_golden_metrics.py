@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.linalg
 
 from evaluation import measure
 
@@ -43,6 +44,26 @@ def test_torch_fidelity_fid(case):
     assert value == pytest.approx(answers["torch_fidelity.fid"], rel=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("protocol", "ddof", "dtype"),
+    [
+        ("pytorch-fid", 1, np.float64),
+        ("clean-fid", 1, np.float32),
+        ("stylegan3", 0, np.float64),
+        ("tf-gan", 1, np.float64),
+    ],
+)
+def test_fid_of_other_programs(arrays, protocol, ddof, dtype):
+    """Against SciPy's matrix root, with each program's mean and ddof."""
+    rows = [arrays[f"full_rank_{side}"] for side in ("real", "fake")]
+    gap = np.subtract(*(x.astype(dtype).mean(axis=0) for x in rows)).astype(np.float64)
+    s1, s2 = (np.cov(x.astype(np.float64), rowvar=False, ddof=ddof) for x in rows)
+    expected = gap @ gap + np.trace(s1 + s2) - 2.0 * np.trace(scipy.linalg.sqrtm(s1 @ s2)).real
+    found = measure(*rows, "fid", protocol=protocol)["fid"]
+    assert found.value == pytest.approx(expected, rel=1e-6)
+    assert not found.has_interval
+
+
 def test_torch_fidelity_kid(case):
     """torch-fidelity sums in float32, which errs by 1e-7; the tolerance is absolute."""
     real, fake, answers = case
@@ -75,6 +96,7 @@ def test_prdc(case):
     [
         ("ttur", 10, "inception_score_10_splits_unshuffled"),
         ("ttur", 1, "inception_score_1_split"),
+        ("tf-gan", 1, "inception_score_1_split"),
         ("torch-fidelity", 10, "inception_score_10_splits_shuffled_2020"),
     ],
 )
