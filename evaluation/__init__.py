@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from evaluation.neighbours import nearest
     from evaluation.oneline import OneLineErrors
     from evaluation.planning import plan
+    from evaluation.prd import prd_curve
     from evaluation.quiet import import_tensorflow
     from evaluation.ranking import compare
     from evaluation.report import write_report
@@ -45,6 +46,7 @@ _HOMES = {
     "over_runs": "evaluation.training_runs",
     "per_class": "evaluation.classes",
     "plan": "evaluation.planning",
+    "prd_curve": "evaluation.prd",
     "same_distribution": "evaluation.two_sample",
     "write_report": "evaluation.report",
 }
@@ -68,6 +70,7 @@ __all__ = [
     "over_runs",
     "per_class",
     "plan",
+    "prd_curve",
     "same_distribution",
     "write_report",
 ]

@@ -10,15 +10,13 @@ from scipy import optimize
 
 from evaluation import influences
 from evaluation import metrics as all_metrics
-from evaluation.influences import Influences
+from evaluation.influences import Ends, Influences
 from evaluation.rows import Pair
 from evaluation.statistics.binomial import normal_quantile, wilson
 from evaluation.statistics.mean import mean_interval
 from evaluation.statistics.occupancy import ORDERS, occupancy_interval, occupancy_variance
 
 POWER = 0.8
-
-Ends = Callable[[float], tuple[float, float]]  # level -> interval
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,12 +30,10 @@ class Gap:
 Read = tuple[dict[str, float], dict[str, Ends], Callable[[str, str], Gap]]
 
 
-def of_distances(
-    pairs: dict[str, Pair], metric: str, level: float, seed: int, paired_latents: bool
-) -> Read:
+def of_distances(pairs: dict[str, Pair], metric: str, seed: int, paired_latents: bool) -> Read:
     """Values, models' own intervals and those of differences, from influences."""
     if metric == "fid":
-        found = {name: influences.of_fid(pair, level, seed) for name, pair in pairs.items()}
+        found = {name: influences.of_fid(pair, seed) for name, pair in pairs.items()}
     else:
         real = next(iter(pairs.values())).real
         assert real is not None
@@ -47,8 +43,8 @@ def of_distances(
 
     def of_pair(first: str, second: str) -> Gap:
         a, b = found[first], found[second]
-        if a.bound or b.bound:
-            return Gap(lambda at: _between(_own(a)(at), _own(b)(at)))
+        if a.bounded or b.bounded:
+            return Gap(lambda at: _between(a.interval(at), b.interval(at)))
         error = standard_error(a, b, paired_latents)
 
         def ends(at: float) -> tuple[float, float]:
@@ -58,7 +54,7 @@ def of_distances(
         slopes = [influences.slopes(study) for study in (a, b)]
         return Gap(ends, max(f / len(a.fake) + r / len(a.real) for f, r in slopes))
 
-    return values, {name: _own(study) for name, study in found.items()}, of_pair
+    return values, {name: study.interval for name, study in found.items()}, of_pair
 
 
 def standard_error(a: Influences, b: Influences, paired_latents: bool = False) -> float:
@@ -76,20 +72,6 @@ def standard_error(a: Influences, b: Influences, paired_latents: bool = False) -
         second += 2.0 * study.squares[0] / n**2 + 4.0 * study.squares[1] / (n * m)
     first = influences.mean_variance(a.fake) + influences.mean_variance(b.fake) + shared
     return float(np.sqrt(influences.total(first, second)))
-
-
-def _own(study: Influences) -> Ends:
-    """One model's own interval; the value's, or the bounds'."""
-    error = float(np.sqrt(study.variance))
-
-    def ends(at: float) -> tuple[float, float]:
-        z = normal_quantile(at)
-        low = study.value - float(np.hypot(z * error, study.left))
-        if study.bound:
-            low = min(study.bound[0] - z * study.bound[1], study.value - z * error)
-        return low, max(study.value + z * error, 0.0)
-
-    return ends
 
 
 def _between(a: tuple[float, float], b: tuple[float, float]) -> tuple[float, float]:

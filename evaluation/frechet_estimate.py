@@ -19,12 +19,77 @@ from evaluation.statistics.halves import shuffled_indices
 
 LEAST_ROWS = 20  # for an interval
 ROWS_PER_DIMENSION = 2.0  # below that a half has fewer rows than dimensions
-NOISE = 2.0  # standard deviations that the second order must exceed to count
-REMAINDER = 1.3  # what may remain of the bias, in units of the second order; see `_second_order`
+NOISE = 2.0  # standard deviations that a number must exceed to count
+REMAINDER = 1.3  # what may remain of the bias, in units of the second order; see `correct`
 
 
-def corrected(pair: Pair, metric: str, level: float, seed: int) -> Finding:
-    """The distance less its bias, with an interval; see `metrics/fid.py`."""
+@dataclasses.dataclass(frozen=True)
+class Corrected:
+    """A distance less its bias, and how far it may be off.
+
+    Attributes:
+      coupling: both samples.
+      jackknife: theirs.
+      value: the distance less its bias.
+      removed: what of the bias' second order was taken from the jackknife's value, >= 0.
+      second_order: the whole of it as the halves tell it, noise included; None without halves.
+      quadratic: variance of the distance's quadratic part, all that is left at equal laws.
+      bound: where rows are too few for the bias to be known, a value that the distance is not
+        below, with its standard error; otherwise None.
+    """
+
+    coupling: Coupling
+    jackknife: Jackknife
+    value: float
+    removed: float
+    second_order: float | None
+    quadratic: float
+    bound: tuple[float, float] | None
+
+    @property
+    def variance(self) -> float:
+        """Of `value`. The jackknife's is V1 + 2 V2, of which V2 is too much.
+
+        It is taken off as far as the value stands out of noise, where V1 is known well enough.
+        """
+        whole = self.jackknife.variance
+        sure = 1.0 - NOISE**2 * whole / self.value**2 if self.value > 0.0 else 0.0
+        return whole - max(sure, 0.0) * min(self.quadratic, 0.5 * whole)
+
+    def ends(self, level: float) -> tuple[float, float]:
+        """The interval.
+
+        V1 grows with the distance, V1 = c theta, so that a small value comes with a small variance.
+        The upper end is therefore that of the score interval, (T - theta)^2 = z^2 (V2 + c theta);
+        the lower end is not moved up likewise. Where T is lost in noise, V1 / T is taken from all
+        that the rows show, bias and noise included, which share their directions with the rest.
+        """
+        z, whole = normal_quantile(level), self.jackknife.variance
+        if self.bound is not None:
+            half = z * math.sqrt(whole)
+            low = min(self.bound[0] - z * self.bound[1], self.value - half)
+            return low, self.value + half
+        half = z * math.sqrt(self.variance)
+        linear = max(whole - 2.0 * self.quadratic, 0.0)
+        slope = linear / max(self.value, z * math.sqrt(whole)) if whole else 0.0
+        slope = max(slope, whole / self.coupling.plain if self.coupling.plain > 0.0 else 0.0)
+        shift = 0.5 * z**2 * slope
+        low = self.value - math.hypot(half, REMAINDER * self.removed)
+        return low, self.value + shift + math.hypot(half, shift)
+
+
+def correct(pair: Pair, metric: str, seed: int) -> Corrected:
+    """Takes the bias off: two orders of it, or where rows are too few one order and a bound.
+
+    With E P_n = theta + a / n + b / n^2 the jackknife J leaves -b / n^2 and the distance of halves,
+    P_h - 2 (P - J), leaves nothing. Their difference is noise with light tails and the larger part
+    of what J leaves with heavy ones, where the order is n^-p with 1 < p < 2: what then remains is
+    at most (2p - 2^p) / (1 + 2^p - 3 p) -> 1.6 times the difference; 0.5 times at p = 3/2.
+
+    With few rows what J leaves is positive, for the plain distance rises less than 1/n, and
+    |m1 - m2|^2 + (sqrt tr S1 - sqrt tr S2)^2 never exceeds the distance (Gelbrich 1990,
+    Mathematische Nachrichten 147, 185-203), with a bias that is known at any n.
+    """
     pair.require(metric, LEAST_ROWS, LEAST_ROWS, "with an interval")
     halved, coupling = _coupled(pair, seed)
     if coupling.sides[0].trace <= 0.0:
@@ -32,21 +97,44 @@ def corrected(pair: Pair, metric: str, level: float, seed: int) -> Finding:
             f"real_{pair.kind} has identical rows only; {metric} needs rows that differ"
         )
     found = frechet_jackknife.jackknife(coupling)
-    half = normal_quantile(level) * math.sqrt(found.variance)
-    details = {
-        "plain": coupling.plain,
-        "standard_error": math.sqrt(found.variance),
-        "rank": coupling.rank,
-    }
+    quadratic = frechet_jackknife.second_order_variance(coupling, seed)
     if halved is None:
-        finding = _few_rows(pair, coupling, found, half, level, details)
-    else:
-        finding = _many_rows(coupling, found, half, halved, seed, details)
-    if pair.dependent and coupling.plain > finding.high:
-        method = f"{finding.method}; rows shared, widened"
-        finding = dataclasses.replace(finding, high=coupling.plain, method=method)
-    # No distance is negative: samples more alike than independent ones would put all below 0.
-    return dataclasses.replace(finding, high=max(finding.high, 0.0))
+        bound = frechet.lower_bound(*_rows(pair))
+        return Corrected(coupling, found, found.value, 0.0, None, quadratic, bound)
+    second = found.value - (halved - 2.0 * (coupling.plain - found.value))
+    weight = max(0.0, 1.0 - NOISE**2 * quadratic / second**2) if second > 0.0 else 0.0
+    removed = weight * second
+    return Corrected(coupling, found, found.value - removed, removed, second, quadratic, None)
+
+
+def corrected(pair: Pair, metric: str, level: float, seed: int) -> Finding:
+    """The distance less its bias, with an interval; see `metrics/fid.py`."""
+    found = correct(pair, metric, seed)
+    plain, (low, high) = found.coupling.plain, found.ends(level)
+    details = {
+        "plain": plain,
+        "bias": plain - found.value,
+        "standard_error": math.sqrt(found.variance),
+        "rank": found.coupling.rank,
+        "second_order": found.second_order,
+        "regime": "two orders" if found.bound is None else "bounds",
+    }
+    method = "exact delete-one jackknife"
+    if found.removed:
+        method = "jackknife, second order removed, widened by it"
+    if found.bound is not None:
+        method = "bounds: too few rows for the dimension"
+        details["rows_for_an_interval"] = math.ceil(ROWS_PER_DIMENSION * found.coupling.rank)
+    if pair.dependent and plain > high:
+        high, method = plain, f"{method}; rows shared, widened"
+    return Finding(
+        value=found.value,
+        low=low,
+        high=max(high, 0.0),  # no distance is negative, see `metrics/fid.py`
+        method=method,
+        target="both populations",
+        details=details,
+    )
 
 
 def plain(
@@ -95,60 +183,3 @@ def _half_moments(rows: np.ndarray, seed: int) -> tuple[Moments, Moments]:
     """The moments of two random halves that do not depend on the order of the rows."""
     order, middle = shuffled_indices(rows, seed), len(rows) // 2
     return Moments.of(rows, np.sort(order[:middle])), Moments.of(rows, np.sort(order[middle:]))
-
-
-def _many_rows(
-    coupling: Coupling, found: Jackknife, half: float, halved: float, seed: int, details: dict
-) -> Finding:
-    """The jackknife's value, less the second order of the bias where that stands out of noise.
-
-    With E P_n = theta + a / n + b / n^2 the jackknife J leaves -b / n^2 and the distance of halves,
-    P_h - 2 (P - J), leaves nothing. Their difference is noise with light tails and the larger part
-    of what J leaves with heavy ones, where the order is n^-p with 1 < p < 2: what then remains is
-    at most (2p - 2^p) / (1 + 2^p - 3 p) -> 1.6 times the difference; 0.5 times at p = 3/2.
-    """
-    bias = coupling.plain - found.value
-    second = found.value - (halved - 2.0 * bias)
-    noise2 = NOISE**2 * frechet_jackknife.second_order_variance(coupling, seed)
-    weight = max(0.0, 1.0 - noise2 / second**2) if second > 0.0 else 0.0
-    removed = weight * second
-    value = found.value - removed
-    method = "exact delete-one jackknife"
-    if removed:
-        method = "jackknife, second order removed, widened by it"
-    return Finding(
-        value=value,
-        low=value - math.hypot(half, REMAINDER * removed),
-        high=value + half,
-        method=method,
-        target="both populations",
-        details=details
-        | {"bias": coupling.plain - value, "second_order": second, "regime": "two orders"},
-    )
-
-
-def _few_rows(
-    pair: Pair, coupling: Coupling, found: Jackknife, half: float, level: float, details: dict
-) -> Finding:
-    """The jackknife's value between two one-sided bounds.
-
-    Above: with few rows what the jackknife leaves of the bias is positive, for the plain distance
-    rises less than 1/n. Below: |m1 - m2|^2 + (sqrt tr S1 - sqrt tr S2)^2 never exceeds the distance
-    (Gelbrich 1990, Mathematische Nachrichten 147, 185-203), and its own bias is known at any n.
-    """
-    bound, bound_error = frechet.lower_bound(*_rows(pair))
-    low = bound - normal_quantile(level) * bound_error
-    return Finding(
-        value=found.value,
-        low=min(low, found.value - half),
-        high=found.value + half,
-        method="bounds: too few rows for the dimension",
-        target="both populations",
-        details=details
-        | {
-            "bias": coupling.plain - found.value,
-            "second_order": None,
-            "regime": "bounds",
-            "rows_for_an_interval": math.ceil(ROWS_PER_DIMENSION * coupling.rank),
-        },
-    )

@@ -24,6 +24,7 @@ from scipy.linalg import lapack
 
 from evaluation.moments import Moments
 from evaluation.rows import blocks
+from evaluation.statistics.halves import shuffled_indices
 
 TINY = np.finfo(np.float64).eps
 STEP = 0.4  # of log v; the sum misses the integral by about exp(-pi^2 / STEP), 2e-11
@@ -270,7 +271,8 @@ def second_order_variance(coupling: Coupling, seed: int, pairs: int = 1000) -> f
     rng = np.random.default_rng(seed)
     drawn = []
     for side in coupling.sides:
-        chosen = np.sort(rng.integers(len(side.rows), size=pairs))
+        order = shuffled_indices(side.rows, seed)
+        chosen = order[rng.integers(len(side.rows), size=pairs)]
         white = np.concatenate([y for _, y in side.white(side.rows[chosen])])
         drawn.append((chosen, white.astype(np.float64)))
 

@@ -11,16 +11,17 @@ their variances sum to V1 + 2 V2 with V1 the linear part's variance and V2 the q
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from evaluation import frechet, frechet_estimate, frechet_jackknife
-from evaluation.metrics import kid
+from evaluation import frechet_estimate, kernels
 from evaluation.rows import Pair
+from evaluation.statistics.binomial import normal_quantile
 from evaluation.statistics.halves import shuffled_indices
 
 SAMPLE = 400  # rows that the kernel's largest eigenvalue is taken from
+Ends = Callable[[float], tuple[float, float]]  # level -> interval
 KNOWN = 2.0  # standard errors from 0 at which a pilot's distance tells how variances grow
 
 
@@ -34,9 +35,9 @@ class Influences:
       real: r, float64, shape (m,), mean 0.
       squares: mean squares of k over pairs fake-fake, fake-real, real-real.
       top: the largest eigenvalue of k.
+      ends: the metric's own interval by level; None where it is value +- z SE.
       left: the most that the bias may still be, upwards; 0 where none is known of.
-      bound: a value that the distance's expectation does not exceed downwards, with its standard
-        error, where the rows are too few to estimate the bias; otherwise None.
+      bounded: whether the rows are too few for the bias to be known, and `ends` are bounds.
       least: rows of each side that the bias needs to be known.
     """
 
@@ -45,8 +46,9 @@ class Influences:
     real: np.ndarray
     squares: tuple[float, float, float]
     top: float
+    ends: Ends | None = None
     left: float = 0.0
-    bound: tuple[float, float] | None = None
+    bounded: bool = False
     least: int = 2
 
     @property
@@ -56,6 +58,12 @@ class Influences:
         ff, fr, rr = self.squares
         second = 2.0 * (ff / n**2 + 2.0 * fr / (n * m) + rr / m**2)
         return total(mean_variance(self.fake) + mean_variance(self.real), second)
+
+    def interval(self, level: float) -> tuple[float, float]:
+        """Of the distance alone; it reaches 0, below which no distance is."""
+        half = normal_quantile(level) * math.sqrt(self.variance)
+        low, high = self.ends(level) if self.ends else (self.value - half, self.value + half)
+        return low, max(high, 0.0)
 
 
 def mean_variance(values: np.ndarray) -> float:
@@ -102,11 +110,11 @@ def of_kid(real: np.ndarray, fakes: Sequence[np.ndarray]) -> list[Influences]:
       Sutherland 2019, arXiv:1906.02104.
     """
     real = real.astype(np.float64, copy=False)
-    xx, top = kid._sums(real, real), _largest_eigenvalue(real)
+    xx, top = kernels.sums(real), _largest_eigenvalue(real)
     answers = []
     for fake in fakes:
         fake = fake.astype(np.float64, copy=False)
-        yy, xy = kid._sums(fake, fake), kid._sums(real, fake)
+        yy, xy = kernels.sums(fake), kernels.sums(real, fake)
         f, r = 2.0 * (yy.rows - xy.columns), 2.0 * (xx.rows - xy.rows)
         answers.append(
             Influences(
@@ -123,33 +131,28 @@ def of_kid(real: np.ndarray, fakes: Sequence[np.ndarray]) -> list[Influences]:
 def _largest_eigenvalue(rows: np.ndarray) -> float:
     """Of the centred cubic kernel, from a sample of the rows."""
     some = rows[shuffled_indices(rows, 0)[:SAMPLE]]
-    kernel = kid._kernel(some, some)
+    kernel = kernels.polynomial(some, some)
     kernel -= kernel.mean(axis=0)
     kernel -= kernel.mean(axis=1)[:, None]
     return max(float(np.linalg.eigvalsh(kernel)[-1]) / len(some), 0.0)
 
 
-def of_fid(pair: Pair, level: float, seed: int) -> Influences:
+def of_fid(pair: Pair, seed: int) -> Influences:
     """FID's, from the exact delete-one jackknife; the value is that of `metrics/fid.py`.
 
     The three mean squares are taken to be equal, as they are at equal laws, where they count.
     """
-    assert pair.real is not None
-    found = frechet_estimate.corrected(pair, "fid", level, seed)
-    coupling = frechet_jackknife.couple(pair.real, pair.fake)
-    left_out = frechet_jackknife.jackknife(coupling)
-    fake, real = left_out.influences[1], left_out.influences[0]
-    second = frechet_jackknife.second_order_variance(coupling, seed)
-    square = second / (2.0 * (1.0 / len(fake) + 1.0 / len(real)) ** 2)
-    few = found.details["regime"] == "bounds"
-    removed = max(left_out.value - found.value, 0.0)
+    found = frechet_estimate.correct(pair, "fid", seed)
+    real, fake = found.jackknife.influences
+    square = found.quadratic / (2.0 * (1.0 / len(fake) + 1.0 / len(real)) ** 2)
     return Influences(
         value=found.value,
         fake=fake,
         real=real,
         squares=(square, square, square),
-        top=float(coupling.s.max(initial=0.0)),  # of the means' part, which is the largest
-        left=0.0 if few else frechet_estimate.REMAINDER * removed,
-        bound=frechet.lower_bound(pair.real, pair.fake) if few else None,
-        least=math.ceil(frechet_estimate.ROWS_PER_DIMENSION * coupling.rank),
+        top=float(found.coupling.s.max(initial=0.0)),  # of the means' part, which is the largest
+        ends=found.ends,
+        left=frechet_estimate.REMAINDER * found.removed,
+        bounded=found.bound is not None,
+        least=math.ceil(frechet_estimate.ROWS_PER_DIMENSION * found.coupling.rank),
     )

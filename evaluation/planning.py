@@ -149,7 +149,7 @@ def plan(
     if other is not None:
         tables["other"] = as_rows(other, "other")
     _check_tables(tables)
-    studies = _studies(metric, tables, level, seed)
+    studies = _studies(metric, tables, seed)
     if question == "difference":
         model, critical = _difference(studies), 0.0
         z = normal_quantile(level)
@@ -255,16 +255,14 @@ def _tested(
         raise InputError(f"{error}; or give a pilot of fewer rows") from error
 
 
-def _studies(
-    metric: str, tables: dict[str, np.ndarray], level: float, seed: int
-) -> list[Influences]:
+def _studies(metric: str, tables: dict[str, np.ndarray], seed: int) -> list[Influences]:
     """The influences of each model's pilot."""
     fakes = [tables[name] for name in ("fake", "other") if name in tables]
     if metric == "kid":
         return influences.of_kid(tables["real"], fakes)
-    answers = [influences.of_fid(Pair(tables["real"], fake), level, seed) for fake in fakes]
+    answers = [influences.of_fid(Pair(tables["real"], fake), seed) for fake in fakes]
     for study in answers:
-        if study.bound is not None:
+        if study.bounded:
             raise InputError(
                 f"the pilot has {min(len(study.fake), len(study.real))} rows; fid of so many"
                 f" dimensions needs at least {study.least}: give more, or plan for kid"

@@ -1,16 +1,34 @@
 """Named settings: what `measure(protocol=...)` changes in the metrics' own defaults.
 
 Each protocol maps the metrics it defines to their settings. `default` is every metric as its own
-file has it. The others repeat what a published program computes, so that numbers can be compared
-with those already printed; where such a number has no valid interval, the estimate has none.
+file has it. The others repeat what a published program computes of features and logits, so that
+numbers can be compared with those already printed; where such a number has no valid interval, the
+estimate has none. A protocol says nothing of the network and of how images are resized for it.
 
   ttur            Heusel et al. 2017: plain FID; Inception Score over 10 chunks in file order.
+                  Rows of an incomplete last batch, which that program leaves out, do count.
   torch-fidelity  torch-fidelity 0.4: plain FID with float32 means; KID over 100 subsets of 1000;
                   Inception Score over 10 shuffled chunks; precision and recall with k = 3, closed.
+                  Its random streams are reproduced, at its default seed.
   pytorch-fid     pytorch-fid 0.3: plain FID.
-  clean-fid       clean-fid 0.1: plain FID with float32 means.
-  stylegan3       StyleGAN3's metrics: plain FID with covariances divided by n.
-  tf-gan          TensorFlow-GAN 2.1: plain FID; Inception Score over all rows at once.
+  clean-fid       clean-fid 0.1: plain FID with float32 means; KID over 100 subsets of min(n, m)
+                  rows, at most 1000, drawn as after `numpy.random.seed(2020)`: that program sets
+                  no seed, so that its own KID is another draw of the same.
+  adm             the evaluator of OpenAI's guided-diffusion: plain FID and sFID with float32 means;
+                  Inception Score over chunks of 5000 in file order; precision and recall with
+                  k = 3, closed, by squared distances whose terms are rounded to float16. The order
+                  in which its GPU sums is not reproduced: rows on a sphere may fall otherwise.
+  stylegan3       StyleGAN3's metrics: plain FID with covariances divided by n; KID as clean-fid;
+                  Inception Score over 10 chunks in file order; precision and recall with k = 3,
+                  closed, by distances rounded to float16; as for adm, the order of sums is not
+                  reproduced.
+  tf-gan          TensorFlow-GAN 2.1: plain FID; KID over blocks of at most 1024 rows, in file
+                  order; Inception Score over all rows at once.
+  torchmetrics    torchmetrics 1: plain FID; KID over 100 subsets of 1000; Inception Score over 10
+                  shuffled chunks. Subsets and shuffle come there from torch's global stream, here
+                  from NumPy's: KID and Inception Score are other draws of the same, not the same
+                  numbers. Its chunks all but the last are ceil(n / 10) rows, here they differ by
+                  one at most; it prints float32.
   prdc            Naeem et al. 2020: precision, recall, density, coverage with k = 5, open balls.
 """
 
@@ -21,30 +39,63 @@ from typing import Any
 from evaluation import metrics
 from evaluation.errors import InputError
 
-Settings = Mapping[str, Any]
+Settings = dict[str, Any]
 _PRDC: Settings = {"k": 5, "closed": False}
 _CLOSED_3: Settings = {"k": 3, "closed": True}
+_ADM_BALLS: Settings = _CLOSED_3 | {"distances": "float16"}
+_STYLEGAN_BALLS: Settings = _CLOSED_3 | {"distances": "float16-root"}
+_SUBSETS: Settings = {
+    "estimator": "subsets",
+    "subsets": 100,
+    "subset_size": 1000,
+    "rng_seed": 2020,
+}
+_SUBSETS_AT_MOST: Settings = _SUBSETS | {"at_most": True}
+_IN_ORDER_10: Settings = {"estimator": "splits", "splits": 10, "shuffle_seed": None}
+_SHUFFLED_10: Settings = _IN_ORDER_10 | {"shuffle_seed": 2020}
 
 PROTOCOLS: Mapping[str, Mapping[str, Settings] | None] = MappingProxyType(
     {
         "default": None,
         "ttur": {
             "fid": {"estimator": "plain", "float32_mean": False},
-            "inception_score": {"estimator": "splits", "splits": 10, "shuffle_seed": None},
+            "inception_score": _IN_ORDER_10,
         },
         "torch-fidelity": {
             "fid": {"estimator": "plain", "float32_mean": True},
-            "kid": {"estimator": "subsets", "subsets": 100, "subset_size": 1000, "rng_seed": 2020},
-            "inception_score": {"estimator": "splits", "splits": 10, "shuffle_seed": 2020},
+            "kid": _SUBSETS,
+            "inception_score": _SHUFFLED_10,
             "precision": _CLOSED_3,
             "recall": _CLOSED_3,
         },
         "pytorch-fid": {"fid": {"estimator": "plain"}},
-        "clean-fid": {"fid": {"estimator": "plain", "float32_mean": True}},
-        "stylegan3": {"fid": {"estimator": "plain", "ddof": 0}},
+        "clean-fid": {
+            "fid": {"estimator": "plain", "float32_mean": True},
+            "kid": _SUBSETS_AT_MOST,
+        },
+        "adm": {
+            "fid": {"estimator": "plain", "float32_mean": True},
+            "sfid": {"estimator": "plain", "float32_mean": True},
+            "inception_score": {"estimator": "splits", "split_rows": 5000, "shuffle_seed": None},
+            "precision": _ADM_BALLS,
+            "recall": _ADM_BALLS,
+        },
+        "stylegan3": {
+            "fid": {"estimator": "plain", "ddof": 0},
+            "kid": _SUBSETS_AT_MOST,
+            "inception_score": _IN_ORDER_10,
+            "precision": _STYLEGAN_BALLS,
+            "recall": _STYLEGAN_BALLS,
+        },
         "tf-gan": {
             "fid": {"estimator": "plain"},
+            "kid": {"estimator": "blocks", "block_size": 1024},
             "inception_score": {"estimator": "splits", "splits": 1, "shuffle_seed": None},
+        },
+        "torchmetrics": {
+            "fid": {"estimator": "plain"},
+            "kid": _SUBSETS,
+            "inception_score": _SHUFFLED_10,
         },
         "prdc": {"precision": _PRDC, "recall": _PRDC, "density": _PRDC, "coverage": _PRDC},
     }

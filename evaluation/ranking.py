@@ -197,7 +197,7 @@ def compare(
     direction = module.BETTER
     settings = dict(module.estimate.__kwdefaults__) | ({} if k is None else {"k": int(k)})
     if metric in ("fid", "kid"):
-        values, own, of_pair = differences.of_distances(pairs, metric, level, seed, paired_latents)
+        values, own, of_pair = differences.of_distances(pairs, metric, seed, paired_latents)
     else:
         values, own, of_pair = differences.of_shares(
             pairs, metric, level, seed, paired_latents, settings

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 COLUMNS = ("metric", "value", "interval", "floor", "method / target", "real / fake")
 TABLE_COLUMNS = 100
+COMPARED = (("features", "name"), ("features", "sha256"), ("images", "real", "sha256"))
 NUMBERS = ("value", "low", "high", "level")
 
 
@@ -108,6 +109,34 @@ class Result(Mapping[str, Estimate]):
                 (f"{name} {arrow}", number(found.value), _interval(found), floor, described, counts)
             )
         return rows
+
+    def comparable(self, other: "Result") -> None:
+        """Says nothing where the values of two results mean the same, and refuses them otherwise.
+
+        The features, the network behind them and the real images must be the same where both
+        results say what they are, and of each metric what `Estimate.comparable` asks for.
+
+        Args:
+          other: another result, with the same metrics.
+
+        Raises:
+          InputError: they differ; the line names the first thing that does, and both its values.
+        """
+        for path in COMPARED:
+            ours, theirs = (_at(result.context, path) for result in (self, other))
+            if ours != theirs and None not in (ours, theirs):
+                raise InputError(
+                    f"the results have {' '.join(path)} {ours!r} and {theirs!r}; they must agree:"
+                    " evaluate both with the same features and reference"
+                )
+        if set(self) != set(other):
+            name = sorted(set(self) ^ set(other))[0]
+            raise InputError(
+                f"only one of the results holds {name}: measure it in both, or compare the"
+                " estimates of one metric"
+            )
+        for name, found in self.items():
+            found.comparable(other[name])
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types: {"metrics": {...}, "floor": {...} or None, "context": {...}}."""
@@ -216,6 +245,13 @@ def number(value: float) -> str:
         digits = 4 if value == 0.0 else max(0, 3 - math.floor(math.log10(abs(value))))
         return f"{value:.{min(digits, 6)}f}"
     return f"{value:.2e}"
+
+
+def _at(context: Any, path: tuple[str, ...]) -> Any:
+    """What a nested mapping holds at the end of a path of keys; None where there is none."""
+    for key in path:
+        context = context.get(key) if isinstance(context, Mapping) else None
+    return context
 
 
 def _interval(found: Estimate) -> str:

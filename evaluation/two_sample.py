@@ -15,6 +15,7 @@ import numpy as np
 
 from evaluation import arguments, frechet
 from evaluation.errors import InputError
+from evaluation.kernels import polynomial
 from evaluation.measurement import versions
 from evaluation.result import number
 from evaluation.rows import as_rows
@@ -217,21 +218,11 @@ def _statistic(test: str, statistics: np.ndarray, settings: dict[str, Any]) -> f
 def _kid(pool: Pool, chosen: np.ndarray) -> tuple[np.ndarray, float]:
     """Unbiased KID of every split, and what rounding may change it by."""
     ends = pool.rows[:1].astype(np.float64), pool.rows[-1:].astype(np.float64)
-    shift = float(_cubic(*ends)[0, 0])
-    sums = pair_sums(pool.rows, _cubic, chosen, shift)
+    shift = float(polynomial(*ends)[0, 0])
+    sums = pair_sums(pool.rows, polynomial, chosen, shift)
     n, m = int(chosen[:, 0].sum()), int((~chosen[:, 0]).sum())
     values = sums.inner / (n * (n - 1)) + sums.outer / (m * (m - 1)) - 2.0 * sums.across / (n * m)
     return values, 1e-13 * sums.largest
-
-
-def _cubic(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """(x.y / d + 1)^3 for rows (a, d) and (b, d)."""
-    base = a @ b.T
-    base /= a.shape[1]
-    base += 1.0
-    kernel = base * base
-    kernel *= base
-    return kernel
 
 
 def _energy(pool: Pool, chosen: np.ndarray) -> tuple[np.ndarray, float]:

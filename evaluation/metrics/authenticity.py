@@ -26,7 +26,8 @@ COLLAPSE = None
 def estimate(pair: Pair, *, level: float, seed: int) -> Finding:
     """Share of fake rows y with |y - t| > min |t - t'|, where t is y's nearest training row.
 
-    The t' are all other training rows. Given those, each generated row counts or not independently
+    The t' are all other training rows; of several nearest t, y must be farther from them than each
+    is from its own nearest. Given the training rows, each generated row counts or not independently
     of the others: a binomial share, for which Wilson's interval holds.
 
     Args:
@@ -79,10 +80,23 @@ def per_sample(pair: Pair) -> np.ndarray:
     """
     pair.require("authenticity", fake=3, train=3)
     assert pair.train is not None
-    index, distance = nearest(pair.train, pair.fake)
-    asked, which = np.unique(index[:, 0], return_inverse=True)
+    index, distance, tied = _nearest_and_ties(pair.train, pair.fake)
+    asked = np.unique(index[tied])
     if 2 * len(asked) < pair.n_train:  # the second is the nearest but itself, or but a copy
         apart = nearest(pair.train, pair.train[asked], k=2)[1][:, 1]
     else:
         apart = nearest(pair.train)[1][asked, 0]
-    return (distance[:, 0] > apart[which.ravel()]).astype(np.float64)
+    own = np.where(tied, apart[np.searchsorted(asked, index).clip(max=len(asked) - 1)], 0.0)
+    return (distance > own.max(axis=1)).astype(np.float64)
+
+
+def _nearest_and_ties(
+    train: np.ndarray, fake: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Training rows near each fake row, the least distance, and which of them are at it."""
+    width = 2
+    index, distance = nearest(train, fake, k=width)
+    while width < len(train) and (distance[:, -1] == distance[:, 0]).any():
+        width = min(2 * width, len(train))
+        index, distance = nearest(train, fake, k=width)
+    return index, distance[:, 0], distance == distance[:, :1]

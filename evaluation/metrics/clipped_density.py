@@ -86,8 +86,13 @@ def estimate(pair: Pair, *, level: float, seed: int, k: int = 5, closed: bool = 
 
 
 def _of_real(neighbours: Neighbours, k: int) -> float:
-    """Mean of min(balls of other real rows that hold the real row / k, 1)."""
-    indices, distances2 = neighbours.same("real", k)
-    held = distances2 <= neighbours.clipped_radii2("real", k)[:, None]
-    counts = np.bincount(indices[held], minlength=len(indices))
+    """Mean of min(balls of other real rows that hold the real row / k, 1); ties all count."""
+    radii2 = neighbours.clipped_radii2("real", k)[:, None]
+    most = len(radii2) - 1
+    width = min(k + 1, most)
+    indices, distances2 = neighbours.same("real", width)
+    while width < most and (distances2[:, -1:] <= radii2).any():
+        width = min(2 * width, most)
+        indices, distances2 = neighbours.same("real", width)
+    counts = np.bincount(indices[distances2 <= radii2], minlength=len(indices))
     return float(np.minimum(counts / k, 1.0).mean())

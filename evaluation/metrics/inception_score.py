@@ -27,6 +27,7 @@ def estimate(
     seed: int,
     estimator: str = "jackknife",
     splits: int = 10,
+    split_rows: int | None = None,
     shuffle_seed: int | None = None,
 ) -> Finding:
     """exp(mean_i KL(p(c | x_i) || p(c))), p(c) the mean of the p(c | x_i).
@@ -36,11 +37,13 @@ def estimate(
     downwards, and the spread over splits is not a standard error: then there is no interval.
 
     Args:
-      pair: logits; only the generated ones are read, m >= 20 rows ("splits": >= splits).
+      pair: logits; only the generated ones are read, m >= 20 rows ("splits": >= splits, or >= 1
+        with `split_rows`).
       level: confidence level of the interval.
       seed: unused: nothing is random.
       estimator: "jackknife" or "splits".
       splits: contiguous parts that "splits" scores one by one and averages, >= 1.
+      split_rows: instead of `splits`, rows of each part, of which the last may have fewer; >= 1.
       shuffle_seed: of `numpy.random.RandomState`, which shuffles the rows before they are split;
         None keeps their order.
 
@@ -69,12 +72,15 @@ def estimate(
         )
     if splits < 1:
         raise InputError(f"inception_score setting splits={splits}; it must be at least 1")
+    if split_rows is not None and split_rows < 1:
+        raise InputError(f"inception_score setting split_rows={split_rows}; it must be at least 1")
     whole = estimator == "jackknife"
-    pair.require("inception_score", 0, LEAST_ROWS if whole else splits, estimator)
+    least = splits if split_rows is None else 1
+    pair.require("inception_score", 0, LEAST_ROWS if whole else least, estimator)
     if pair.fake.shape[1] < 2:
         raise InputError("fake_logits has one column; inception_score needs two classes or more")
     if not whole:
-        return _split(pair, splits, shuffle_seed)
+        return _split(pair, splits, split_rows, shuffle_seed)
     plain, left_out = _log_scores(scipy.special.log_softmax(pair.fake, axis=1))
     value, error = jackknife(plain, left_out)
     half = normal_quantile(level) * error
@@ -101,16 +107,19 @@ def _log_scores(log_p: np.ndarray) -> tuple[float, np.ndarray]:
     return float(whole), left_out
 
 
-def _split(pair: Pair, splits: int, shuffle_seed: int | None) -> Finding:
+def _split(pair: Pair, splits: int, split_rows: int | None, shuffle_seed: int | None) -> Finding:
     """Mean of the scores of contiguous parts."""
     log_p = scipy.special.log_softmax(pair.fake, axis=1)
     if shuffle_seed is not None:
         log_p = log_p[np.random.RandomState(shuffle_seed).permutation(len(log_p))]
-    edges = [index * len(log_p) // splits for index in range(splits + 1)]
+    if split_rows is None:
+        edges = [index * len(log_p) // splits for index in range(splits + 1)]
+    else:
+        edges = [*range(0, len(log_p), split_rows), len(log_p)]
     scores = np.array([math.exp(_mean_kl(log_p[a:b])) for a, b in itertools.pairwise(edges)])
     return Finding(
         value=float(scores.mean()),
-        method=f"mean over {splits} splits, biased downwards; no interval",
+        method=f"mean over {len(scores)} splits, biased downwards; no interval",
         target="generated population",
         details={"spread_over_splits": float(scores.std())},
     )

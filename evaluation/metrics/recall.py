@@ -8,6 +8,8 @@ when a part of the data is made but too seldom, and in many dimensions, where it
 else than that the generated rows spread wider. It grows with the number of generated rows.
 """
 
+from evaluation import float16_balls
+from evaluation.errors import InputError
 from evaluation.rows import Pair
 from evaluation.statistics.binomial import wilson
 from evaluation.statistics.estimate import Finding
@@ -18,7 +20,15 @@ BETTER = "higher"
 COLLAPSE = "lower"
 
 
-def estimate(pair: Pair, *, level: float, seed: int, k: int = 3, closed: bool = True) -> Finding:
+def estimate(
+    pair: Pair,
+    *,
+    level: float,
+    seed: int,
+    k: int = 3,
+    closed: bool = True,
+    distances: str = "exact",
+) -> Finding:
     """Share of real rows within a ball around a fake row that reaches its k-th fake neighbour.
 
     Given the generated rows, each real row is in or out independently of the others: a binomial
@@ -30,12 +40,14 @@ def estimate(pair: Pair, *, level: float, seed: int, k: int = 3, closed: bool = 
       seed: unused: nothing is random.
       k: which neighbour sets the radius, >= 1.
       closed: whether a distance equal to the radius counts (<=) or not (<).
+      distances: "exact", or as two programs round them, "float16" and "float16-root"; see
+        `evaluation/float16_balls.py`. Those go with closed balls.
 
     Returns:
       The estimate in [0, 1]. Details: "inside", the number of real rows that count.
 
     Raises:
-      InputError: too few rows, or open balls of radius 0.
+      InputError: too few rows, open balls of radius 0, or settings that do not go together.
 
     Source:
       Kynkäänniemi et al. 2019, arXiv:1904.06991, equations 1 and 2.
@@ -49,7 +61,15 @@ def estimate(pair: Pair, *, level: float, seed: int, k: int = 3, closed: bool = 
       (0.787, True)
     """
     pair.require_neighbours("recall", "fake", k, closed=closed)
-    inside = int((pair.neighbours.balls("fake", k, closed).per_point > 0).sum())
+    if distances == "exact":
+        inside = int((pair.neighbours.balls("fake", k, closed).per_point > 0).sum())
+    elif distances in float16_balls.RULES and closed:
+        inside = float16_balls.inside(pair, "fake", k, distances)
+    else:
+        raise InputError(
+            f"recall settings distances={distances!r}, closed={closed}; use 'exact', or with"
+            f" closed=True one of {', '.join(float16_balls.RULES)}"
+        )
     low, high = wilson(inside, pair.n_real, level)
     return Finding(
         value=inside / pair.n_real,

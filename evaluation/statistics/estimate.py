@@ -5,6 +5,10 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from evaluation.errors import InputError
+
+COMPARED = ("metric", "settings", "target", "n_real", "n_fake")
+
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
@@ -68,6 +72,52 @@ class Estimate:
     def has_interval(self) -> bool:
         """Whether the protocol gives an interval at all (those of other programs often do not)."""
         return math.isfinite(self.low) or math.isfinite(self.high)
+
+    def comparable(self, other: "Estimate") -> None:
+        """Says nothing where the two values mean the same, and refuses them where they do not.
+
+        Metric, every setting, what the interval is about and the numbers of rows must agree: many
+        metrics are biased, each n in its own way. Two protocols that set a metric alike give the
+        same number, so their names need not agree. What an estimate does not hold, the features
+        and the reference, is compared by `Result.comparable`.
+
+        Args:
+          other: another estimate.
+
+        Raises:
+          InputError: they differ; the line names the first thing that does, and both its values.
+
+        Example:
+          >>> import numpy as np
+          >>> from evaluation import InputError, measure
+          >>> rows = np.random.default_rng(0).standard_normal((3, 40, 4))
+          >>> ours, theirs = (measure(*rows[:2], "fid", protocol=p)["fid"]
+          ...                 for p in ("ttur", "stylegan3"))
+          >>> try:
+          ...     ours.comparable(theirs)
+          ... except InputError as error:
+          ...     print(error)
+          fid setting ddof is 1 (ttur) and 0 (stylegan3); they must agree: measure both alike
+        """
+        for name in COMPARED:
+            ours, theirs = getattr(self, name), getattr(other, name)
+            if name == "settings":
+                self._compare_settings(other)
+            elif ours != theirs:
+                raise InputError(
+                    f"{self.metric}: {name} is {ours!r} and {theirs!r}; they must agree:"
+                    " measure both alike"
+                )
+
+    def _compare_settings(self, other: "Estimate") -> None:
+        """Refuses settings that differ, or that one of the two does not have."""
+        for key in (*self.settings, *other.settings):
+            both = [of.settings.get(key, "not set") for of in (self, other)]
+            if both[0] != both[1]:
+                raise InputError(
+                    f"{self.metric} setting {key} is {both[0]!r} ({self.protocol}) and"
+                    f" {both[1]!r} ({other.protocol}); they must agree: measure both alike"
+                )
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as plain JSON types; a missing bound is None."""

@@ -4,9 +4,9 @@ import itertools
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from evaluation import measure
-from evaluation.metrics import kid
+from evaluation import InputError, kernels, measure
 
 
 def kernel(x, y):
@@ -20,7 +20,7 @@ def test_complete_statistic_is_the_mean_over_all_pairs(monkeypatch):
     expected = sum(inner) - 2 * np.mean([kernel(a, b) for a, b in itertools.product(x, y)])
     whole = measure(x, y, "kid")["kid"]
     assert whole.value == pytest.approx(expected, rel=1e-10)
-    monkeypatch.setattr(kid, "BLOCK_ENTRIES", 50)
+    monkeypatch.setattr(kernels, "BLOCK_ENTRIES", 50)
     streamed = measure(x, y, "kid")["kid"]
     assert streamed.value == pytest.approx(whole.value, rel=1e-12)
     assert streamed.high == pytest.approx(whole.high, rel=1e-9)
@@ -37,7 +37,7 @@ def test_residual_is_the_mean_square_of_the_doubly_centred_kernel(same):
     rows = np.array([k[i][off[i]].mean() for i in range(len(a))])
     columns = np.array([k[:, j][off[:, j]].mean() for j in range(len(b))])
     expected = np.square(k - rows[:, None] - columns + rows.mean())[off].mean()
-    found = kid._sums(a, b)
+    found = kernels.sums(a, None if same else b)
     assert found.residual == pytest.approx(expected, rel=1e-9)
     assert found.rows == pytest.approx(rows)
     assert found.columns == pytest.approx(columns)
@@ -87,3 +87,82 @@ def test_subset_settings_have_an_effect():
         x, y, "kid", settings={"kid": {"estimator": "subsets", "subset_size": 60, "subsets": 1}}
     )
     assert all_rows["kid"].value == pytest.approx(measure(x, y, "kid")["kid"].value, rel=1e-9)
+
+
+def stylegan3_kid(real, fake, num_subsets, max_subset_size):
+    """The published loop: subsets of at most m rows, from NumPy's global stream."""
+    n = real.shape[1]
+    m = min(len(real), len(fake), max_subset_size)
+    total = 0
+    for _ in range(num_subsets):
+        x = fake[np.random.choice(len(fake), m, replace=False)]
+        y = real[np.random.choice(len(real), m, replace=False)]
+        a = (x @ x.T / n + 1) ** 3 + (y @ y.T / n + 1) ** 3
+        b = (x @ y.T / n + 1) ** 3
+        total += (a.sum() - np.diag(a).sum()) / (m - 1) - b.sum() * 2 / m
+    return total / num_subsets / m
+
+
+@pytest.mark.parametrize("size", [25, 1000])
+def test_subsets_of_at_most_some_size_are_stylegan3s(size):
+    rng = np.random.default_rng(4)
+    x, y = rng.standard_normal((60, 4)), rng.standard_normal((50, 4)) + 0.2
+    state = np.random.get_state()
+    np.random.seed(7)
+    expected = stylegan3_kid(x, y, 10, size)
+    np.random.set_state(state)
+    chosen = {"estimator": "subsets", "subsets": 10, "subset_size": size, "rng_seed": 7}
+    found = measure(x, y, "kid", settings={"kid": chosen | {"at_most": True}})["kid"]
+    assert found.value == pytest.approx(expected, rel=1e-9)
+    if size > 50:
+        with pytest.raises(InputError, match="kid needs at least 1000"):
+            measure(x, y, "kid", settings={"kid": chosen})
+
+
+def test_blocks_are_disjoint_and_nearly_equal():
+    """Of 53 and 41 rows 5 blocks: 10, 10, 11, 11, 11 against 8, 8, 8, 8, 9."""
+    rng = np.random.default_rng(5)
+    x, y = rng.standard_normal((53, 3)), rng.standard_normal((41, 3)) + 0.3
+    parts = zip(np.split(x, [10, 20, 31, 42]), np.split(y, [8, 16, 24, 32]), strict=True)
+    values = [kernels.small_mmd2(a, b, kernels.polynomial) for a, b in parts]
+    settings = {"kid": {"estimator": "blocks", "block_size": 12}}
+    found = measure(x, y, "kid", settings=settings)["kid"]
+    error = np.std(values, ddof=1) / np.sqrt(5)
+    assert found.value == pytest.approx(np.mean(values), rel=1e-12)
+    assert found.details == {"blocks": 5, "standard_error": pytest.approx(error, rel=1e-12)}
+    assert found.low == pytest.approx(found.value - stats.t.ppf(0.975, 4) * error, rel=1e-12)
+
+
+def test_one_block_is_the_complete_statistic_and_two_have_no_interval():
+    x, y = np.random.default_rng(6).standard_normal((2, 50, 3))
+
+    def ask(size):
+        return measure(x, y, "kid", settings={"kid": {"estimator": "blocks", "block_size": size}})
+
+    assert ask(50)["kid"].value == pytest.approx(measure(x, y, "kid")["kid"].value, rel=1e-9)
+    assert not ask(50)["kid"].has_interval
+    assert not ask(25)["kid"].has_interval
+    assert ask(17)["kid"].has_interval
+
+
+def test_blocks_of_shared_rows_have_no_interval():
+    x = np.random.default_rng(7).standard_normal((60, 3))
+    settings = {"kid": {"estimator": "blocks", "block_size": 20}}
+    assert not measure(x, x, "kid", settings=settings)["kid"].has_interval
+
+
+@pytest.mark.parametrize(
+    ("settings", "line"),
+    [
+        ({"estimator": "all"}, "use 'complete' or 'subsets' or 'blocks'"),
+        ({"kernel": "cosine"}, "use 'polynomial' or 'gaussian'"),
+        ({"bandwidth": 2.0}, "add kernel='gaussian'"),
+        ({"estimator": "blocks", "block_size": 1}, "block_size=1; it must be at least 2"),
+        ({"estimator": "blocks", "block_size": 2}, r"21 rows; kid needs at least 40 \(2 in each"),
+        ({"estimator": "subsets", "subsets": 0}, "use at least 1"),
+    ],
+)
+def test_wrong_settings_are_refused(settings, line):
+    x = np.random.default_rng(8).standard_normal((40, 3))
+    with pytest.raises(InputError, match=line):
+        measure(x, x[:21], "kid", settings={"kid": settings})

@@ -80,7 +80,7 @@ def test_one_name_and_order_and_repeats():
 def test_defaults_are_the_six_feature_metrics():
     found = measure(REAL, FAKE)
     assert list(found) == ["fid", "kid", "precision", "recall", "density", "coverage"]
-    assert found["precision"].settings == {"k": 3, "closed": True}
+    assert found["precision"].settings == {"k": 3, "closed": True, "distances": "exact"}
     assert found["coverage"].settings == {"k": 5, "closed": True}
 
 
@@ -110,7 +110,7 @@ def test_features_and_logits_together_and_what_is_recorded():
 def test_settings_override_the_protocol():
     chosen = {"precision": {"k": 10}}
     found = measure(REAL, FAKE, "precision", protocol="prdc", settings=chosen)["precision"]
-    assert found.settings == {"k": 10, "closed": False}
+    assert found.settings == {"k": 10, "closed": False, "distances": "exact"}
     assert found.protocol == "prdc"
     assert found.value > measure(REAL, FAKE, "precision", protocol="prdc")["precision"].value
 

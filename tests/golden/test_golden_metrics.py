@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.linalg
+import scipy.stats
 
 from evaluation import measure
 
@@ -38,10 +39,19 @@ def test_plain_fid_is_exact(case):
     assert measure(real, fake, "fid")["fid"].details["plain"] == pytest.approx(value, rel=1e-9)
 
 
-def test_torch_fidelity_fid(case):
+@pytest.mark.parametrize("protocol", ["torch-fidelity", "clean-fid", "adm"])
+def test_torch_fidelity_fid(case, protocol):
+    """The others take float32 means and ddof 1 too."""
     real, fake, answers = case
-    value = measure(real, fake, "fid", protocol="torch-fidelity")["fid"].value
+    value = measure(real, fake, "fid", protocol=protocol)["fid"].value
     assert value == pytest.approx(answers["torch_fidelity.fid"], rel=1e-6)
+
+
+def test_sfid_of_adm(case):
+    """Its formula is that of FID, on other rows."""
+    real, fake, answers = case
+    found = measure(metrics="sfid", real_spatial=real, fake_spatial=fake, protocol="adm")["sfid"]
+    assert found.value == pytest.approx(answers["torch_fidelity.fid"], rel=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -49,8 +59,10 @@ def test_torch_fidelity_fid(case):
     [
         ("pytorch-fid", 1, np.float64),
         ("clean-fid", 1, np.float32),
+        ("adm", 1, np.float32),
         ("stylegan3", 0, np.float64),
         ("tf-gan", 1, np.float64),
+        ("torchmetrics", 1, np.float64),
     ],
 )
 def test_fid_of_other_programs(arrays, protocol, ddof, dtype):
@@ -76,11 +88,30 @@ def test_torch_fidelity_kid(case):
     assert not found.has_interval
 
 
+@pytest.mark.parametrize("protocol", ["clean-fid", "stylegan3"])
+def test_kid_of_other_programs(arrays, expected, protocol):
+    """With 1000 rows or more theirs are the subsets that torch-fidelity draws from that seed."""
+    rows = [arrays[f"full_rank_{side}"] for side in ("real", "fake")]
+    theirs = expected["full_rank"]["torch_fidelity.kid"]["kernel_inception_distance_mean"]
+    assert measure(*rows, "kid", protocol=protocol)["kid"].value == pytest.approx(theirs, abs=1e-6)
+
+
 def test_torch_fidelity_precision_and_recall(case):
     real, fake, answers = case
     found = measure(real, fake, ("precision", "recall"), protocol="torch-fidelity")
     for name in found:
         assert found[name].value == pytest.approx(answers["torch_fidelity.prc_k3"][name], abs=1e-6)
+    score = scipy.stats.hmean([found[name].value for name in found])
+    assert score == pytest.approx(answers["torch_fidelity.prc_k3"]["f_score"], abs=1e-6)
+
+
+@pytest.mark.parametrize("protocol", ["adm", "stylegan3"])
+def test_float16_precision_and_recall_are_near_the_exact_ones(case, protocol):
+    """The same balls but for rounding, which moves rows near a sphere: no more than one in 100."""
+    real, fake, answers = case
+    found = measure(real, fake, ("precision", "recall"), protocol=protocol)
+    for name in found:
+        assert found[name].value == pytest.approx(answers["torch_fidelity.prc_k3"][name], abs=0.01)
 
 
 def test_prdc(case):
@@ -96,7 +127,9 @@ def test_prdc(case):
     [
         ("ttur", 10, "inception_score_10_splits_unshuffled"),
         ("ttur", 1, "inception_score_1_split"),
+        ("stylegan3", 10, "inception_score_10_splits_unshuffled"),
         ("tf-gan", 1, "inception_score_1_split"),
+        ("adm", 1, "inception_score_1_split"),  # fewer than 5000 rows are one chunk
         ("torch-fidelity", 10, "inception_score_10_splits_shuffled_2020"),
     ],
 )

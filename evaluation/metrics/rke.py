@@ -1,0 +1,128 @@
+"""RKE: how many kinds of rows there are, from how often two random rows are alike.
+
+1 where all rows are alike; k for k equally frequent kinds of rows, each much narrower than the
+bandwidth and much farther than it from the others. The same number for the real rows says what to
+expect.
+
+It misleads as a number of kinds where the bandwidth does not part them. At the default, the median
+distance between real rows, hardly a pair is quite different and the real rows' own score stays
+below 2e: it falls where the generator collapses, but it counts nothing. Rare kinds hardly enter, as
+each counts by the square of its share. It does not look at quality.
+"""
+
+import math
+
+import numpy as np
+
+from evaluation import kernels
+from evaluation.errors import InputError
+from evaluation.rows import Pair
+from evaluation.statistics.binomial import normal_quantile
+from evaluation.statistics.degenerate import total_standard_error
+from evaluation.statistics.estimate import Finding
+
+READS = "features"
+NEEDS = ("real", "fake")
+BETTER = "higher"
+COLLAPSE = "lower"
+
+LEAST_ROWS = 20
+MOST_ERROR = 0.5  # of the logarithm: about four pairs of rows that are alike
+
+
+def estimate(
+    pair: Pair,
+    *,
+    level: float,
+    seed: int,
+    estimator: str = "unbiased",
+    bandwidth: float = 0.0,
+) -> Finding:
+    """1 / E k(x, x')^2 with k(x, y) = exp(-|x - y|^2 / (2 bandwidth^2)).
+
+    "unbiased" takes the mean over pairs of different rows, a U-statistic. "published" counts each
+    row against itself, too, 1 / |K / n|_F^2, which never exceeds n and is too low. The interval is
+    that of the U-statistic's logarithm, whose standard error has a part that is linear in the rows
+    and a quadratic one, which alone remains where all kinds are equally frequent.
+
+    Args:
+      pair: features, n and m >= 20 rows; the real ones set the bandwidth and are scored, too.
+      level: confidence level of the interval.
+      seed: unused: nothing is random.
+      estimator: "unbiased" or "published".
+      bandwidth: > 0, or 0 for the median distance between real rows (at most 1000 of them); the
+        interval takes it as given.
+
+    Returns:
+      The estimate, >= 1. Details: "plain" (the published value), "standard_error" (of the
+      logarithm), "bandwidth", and "real", the same estimator of the real rows, unless too few of
+      those are alike.
+
+    Raises:
+      InputError: too few rows, a wrong setting, or too few fake rows that are alike.
+
+    Source:
+      Jalali et al. 2023, arXiv:2302.10787, the mode count exp(RKE) of order 2.
+
+    Example:
+      >>> import numpy as np
+      >>> from evaluation import measure
+      >>> rng = np.random.default_rng(0)
+      >>> real = np.eye(8)[rng.integers(8, size=500)]
+      >>> fake = np.eye(8)[rng.integers(4, size=500)]
+      >>> rke = measure(real, fake, "rke", settings={"rke": {"bandwidth": 0.2}})["rke"]
+      >>> round(rke.value, 2), rke.low < 4 < rke.high, round(rke.details["real"], 1)
+      (4.0, True, 8.0)
+    """
+    if estimator not in ("unbiased", "published"):
+        raise InputError(f"rke setting estimator={estimator!r}; use 'unbiased' or 'published'")
+    pair.require("rke", LEAST_ROWS, LEAST_ROWS, "with an interval")
+    width = kernels.bandwidth_of(pair.real, bandwidth, "rke")
+    squared = kernels.gaussian(width / math.sqrt(2.0))  # the square of the kernel
+    real, fake = (kernels.sums(rows, None, squared) for rows in pair.both)
+    published = estimator == "published"
+    details = {"plain": 1.0 / fake.whole, "bandwidth": width}
+    if published:
+        return Finding(
+            value=1.0 / fake.whole,
+            method="V-statistic, biased downwards; no interval",
+            target="generated population",
+            details=details | {"real": 1.0 / real.whole},
+        )
+    if _error(real) <= MOST_ERROR:
+        details["real"] = 1.0 / real.mean
+    error = _error(fake)
+    if error > MOST_ERROR:
+        raise InputError(
+            f"fake_features holds too few rows that are alike at bandwidth {width:.3g} (rke knows"
+            f" its logarithm to {error:.2g}, which must be {MOST_ERROR} or less): raise the"
+            " bandwidth or give more rows"
+        )
+    low, high = _interval(fake, level)
+    return Finding(
+        value=1.0 / fake.mean,
+        low=low,
+        high=high,
+        method="U-statistic, standard error of its logarithm",
+        target="generated population",
+        details=details | {"standard_error": error},
+    )
+
+
+def _error(found: kernels.Sums) -> float:
+    """Standard error of the logarithm of the mean; inf where that is 0."""
+    n = len(found.rows)
+    first = 4.0 * float(np.var(found.rows, ddof=1)) / n
+    second = 0.0 * found.residual / n**2
+    return total_standard_error(first, second) / found.mean if found.mean > 0.0 else math.inf
+
+
+def _interval(found: kernels.Sums, level: float) -> tuple[float, float]:
+    """Ends of the interval of 1 / mean.
+
+    A part q of the population with (1 - q)^n >= (1 - level) / 2 may be unlike all rows seen; it
+    would lower the mean by (1 - q)^2, and the upper end is never below that.
+    """
+    half = normal_quantile(level) * _error(found)
+    seen = ((1.0 - level) / 2.0) ** (1.0 / len(found.rows))
+    return math.exp(-half) / found.mean, max(math.exp(half), seen**-2) / found.mean
