@@ -81,7 +81,7 @@ def measure(
         "logits": {"real": real_logits, "fake": fake_logits},
         "spatial": {"real": real_spatial, "fake": fake_spatial},
     }
-    pairs = _pairs(chosen, given)
+    pairs = _pairs(chosen, given, all_metrics.asked(dict(prepared)))
     estimates: dict[str, Estimate] = {}
     with _fitting_threads(pairs.values()):
         for name, bound in prepared:
@@ -168,7 +168,9 @@ def _check_kind(name: str, key: str, value: Any, default: Any) -> None:
         raise InputError(f"{name} setting {key}={value!r}; it must be of type {shown}")
 
 
-def _pairs(chosen: Sequence[str], given: Mapping[str, Mapping[str, Any]]) -> dict[str, Pair]:
+def _pairs(
+    chosen: Sequence[str], given: Mapping[str, Mapping[str, Any]], plan: tuple[Any, ...]
+) -> dict[str, Pair]:
     """Checked rows of each kind that the chosen metrics read, of those sides that they need."""
     needs: dict[str, set[str]] = {}
     for name in chosen:
@@ -181,10 +183,10 @@ def _pairs(chosen: Sequence[str], given: Mapping[str, Mapping[str, Any]]) -> dic
                     f" {' and '.join(f'{s}_{kind}=' for s in module.NEEDS)}"
                 )
         needs.setdefault(kind, set()).update(module.NEEDS)
-    return {kind: _pair(kind, given[kind], sides) for kind, sides in needs.items()}
+    return {kind: _pair(kind, given[kind], sides, plan) for kind, sides in needs.items()}
 
 
-def _pair(kind: str, given: Mapping[str, Any], sides: set[str]) -> Pair:
+def _pair(kind: str, given: Mapping[str, Any], sides: set[str], plan: tuple[Any, ...]) -> Pair:
     """Checked rows of one kind; all sides must have the same number of columns."""
     rows = {
         side: as_rows(given[side], f"{side}_{kind}", double=kind == "logits")
@@ -198,7 +200,7 @@ def _pair(kind: str, given: Mapping[str, Any], sides: set[str]) -> Pair:
                 f" {rows['fake'].shape[1]}; they must agree: take both from the same network and"
                 " layer"
             )
-    return Pair(rows.get("real"), rows["fake"], kind, rows.get("train"))
+    return Pair(rows.get("real"), rows["fake"], kind, rows.get("train"), plan)
 
 
 def _estimate(

@@ -16,17 +16,9 @@ KEPT = 9  # neighbours of the same side kept at the first request
 SAMPLE = 32  # rows on which the precision of the products is tried
 WIDE = 4  # candidates per neighbour above which products are made in float64
 
-Request = tuple[Any, ...]  # what is asked of the pass over both sides, see `Neighbours`
-PLAN: tuple[Request, ...] = (  # the default settings of the metrics
-    ("balls", "real", 3, False),
-    ("balls", "real", 5, False),
-    ("balls", "real", 5, True),
-    ("balls", "fake", 3, False),
-    ("balls", "fake", 5, False),
-    ("across", "real", 8),
-    ("across", "fake", 6),
-    ("ratio", 3),
-)
+Request = tuple[Any, ...]
+"""A question to the pass over both sides, for one of `Neighbours`' methods of these names:
+("balls", around, k, clipped), ("across", side, k), ("ratio", k)."""
 
 
 class Neighbours:
@@ -34,10 +26,9 @@ class Neighbours:
 
     The first question about both sides answers all of `plan` in the same pass; a question outside
     of it costs another. All answers are those of exact float64 distances (see `distances`).
-    Requests are ("balls", around, k, clipped), ("across", side, k) and ("ratio", k).
     """
 
-    def __init__(self, real: np.ndarray, fake: np.ndarray, plan: Iterable[Request] = PLAN):
+    def __init__(self, real: np.ndarray, fake: np.ndarray, plan: Iterable[Request] = ()):
         """Keeps `real` (n, d) and `fake` (m, d), float32 or float64, without looking at them."""
         self._raw = (real, fake)
         self._plan = tuple(plan)

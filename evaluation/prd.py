@@ -95,12 +95,13 @@ def prd_curve(
         range.
 
     Source:
-      Sajjadi et al. 2018, arXiv:1806.00035, algorithm 1.
+      Sajjadi et al. 2018, arXiv:1806.00035, section 3.
 
     Example:
       >>> rng = np.random.default_rng(0)
-      >>> prd_curve(rng.uniform(0, 2, (500, 1)), rng.uniform(1, 3, (500, 1)))
-      PRDCurve(1001 angles, F_8=0.5737, F_1/8=0.5230)
+      >>> curve = prd_curve(rng.uniform(0, 2, (500, 1)), rng.uniform(1, 3, (500, 1)))
+      >>> 0.45 < curve.f_beta(8.0) < 0.6, 0.45 < curve.f_beta(1 / 8) < 0.6
+      (True, True)
     """
     both = as_rows(real, "real", double=True), as_rows(fake, "fake", double=True)
     if both[0].shape[1] != both[1].shape[1]:

@@ -29,11 +29,12 @@ LEAST_ROWS = 20  # for an interval
 LEAST_DIRECTIONS = 30  # for the variance over directions
 BLOCK_ENTRIES = 2_000_000  # projections held at once
 PARTS = 4
+STREAM = 0x511CED  # keeps directions apart from data that were drawn with the same seed
 
 
 def directions(count: int, dim: int, seed: int) -> np.ndarray:
     """Independent uniform unit vectors, float64, shape (count, dim)."""
-    drawn = np.random.default_rng(seed).standard_normal((count, dim))
+    drawn = np.random.default_rng((STREAM, seed)).standard_normal((count, dim))
     return drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
 
 
@@ -192,7 +193,7 @@ def sliced(real: np.ndarray, fake: np.ndarray, count: int, seed: int) -> Sliced:
     means = [_mean(x) for x in sides]
     gap = means[0] - means[1]
     orders = [shuffled_indices(x, seed + side) for side, x in enumerate(sides)]
-    rngs = [np.random.default_rng((seed, count, side)) for side in range(2)]
+    rngs = [np.random.default_rng((STREAM, seed, side)) for side in range(2)]
     size = min(n, m) // PARTS
     plain, fair, added = [], [], [np.zeros(n), np.zeros(m)]
     for units in _chunks(directions(count, d, seed), max(n, m)):

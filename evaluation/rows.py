@@ -11,7 +11,7 @@ import numpy as np
 
 from evaluation.distances import names_of
 from evaluation.errors import InputError, TooFewRows
-from evaluation.neighbours import Neighbours
+from evaluation.neighbours import Neighbours, Request
 
 BLOCK_ENTRIES = 4_000_000  # numbers looked at at once
 LARGEST = 1e20  # a cubic kernel's square reaches its 12th power
@@ -132,12 +132,14 @@ class Pair:
       fake: likewise, shape (m, d).
       kind: "features", "logits" or "spatial", for the errors.
       train: the rows that the generator was trained on, shape (t, d); likewise None.
+      plan: what will be asked of `neighbours`, to be answered in one pass.
     """
 
     real: np.ndarray | None
     fake: np.ndarray
     kind: str = "features"
     train: np.ndarray | None = None
+    plan: tuple[Request, ...] = ()
 
     @property
     def n_real(self) -> int:
@@ -166,7 +168,7 @@ class Pair:
         """Nearest-neighbour answers, computed once for all metrics that ask."""
         if self.real is None:
             raise InputError(f"real_{self.kind} is None; this metric compares with real data")
-        return Neighbours(self.real, self.fake)
+        return Neighbours(self.real, self.fake, self.plan)
 
     @functools.cached_property
     def dependent(self) -> bool:

@@ -13,13 +13,18 @@ where `pair` is an `evaluation.rows.Pair` and the settings' defaults are the pro
 metric that knows something of every single row also has
 
     def per_sample(pair, *, <settings with defaults>) -> float64, shape (m,), one per fake row
+
+and one that asks `pair.neighbours` says what, so that all such metrics share one pass:
+
+    def asks(**settings) -> requests, as in evaluation/neighbours.py
 """
 
 import difflib
 import importlib
 import pkgutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from types import ModuleType
+from typing import Any
 
 from evaluation.errors import InputError
 
@@ -38,6 +43,12 @@ def load(name: str) -> ModuleType:
     if name not in names():
         raise InputError(unknown("metric", name, names()))
     return importlib.import_module(f"{__name__}.{name}")
+
+
+def asked(settings: Mapping[str, Mapping[str, Any]]) -> tuple[Any, ...]:
+    """What metrics of these settings ask of `Pair.neighbours`, each request once."""
+    found = (load(name).asks(**of) for name, of in settings.items() if hasattr(load(name), "asks"))
+    return tuple(dict.fromkeys(request for requests in found for request in requests))
 
 
 def unknown(kind: str, name: object, known: Iterable[str]) -> str:

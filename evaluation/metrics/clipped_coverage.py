@@ -12,6 +12,7 @@ exceed 1, so that its interval is not cut off.
 import numpy as np
 from scipy import special
 
+from evaluation.neighbours import Request
 from evaluation.rows import Pair
 from evaluation.statistics.estimate import Finding
 from evaluation.statistics.occupancy import ORDERS, occupancy_interval, occupancy_variance
@@ -22,6 +23,11 @@ BETTER = "higher"
 COLLAPSE = "lower"
 
 LEAST_ROWS = 20
+
+
+def asks(k: int, **_: object) -> tuple[Request, ...]:
+    """What `estimate` asks of the pass over all neighbours."""
+    return (("across", "real", k + ORDERS),)
 
 
 def estimate(pair: Pair, *, level: float, seed: int, k: int = 5, closed: bool = True) -> Finding:

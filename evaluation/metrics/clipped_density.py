@@ -14,7 +14,7 @@ import math
 import numpy as np
 
 from evaluation.errors import InputError
-from evaluation.neighbours import Neighbours
+from evaluation.neighbours import Neighbours, Request
 from evaluation.rows import Pair
 from evaluation.statistics.estimate import Finding
 from evaluation.statistics.mean import mean_interval
@@ -25,6 +25,11 @@ BETTER = "higher"
 COLLAPSE = "higher"
 
 LEAST_ROWS = 20
+
+
+def asks(k: int, **_: object) -> tuple[Request, ...]:
+    """What `estimate` asks of the pass over all neighbours."""
+    return (("balls", "real", k, True),)
 
 
 def estimate(pair: Pair, *, level: float, seed: int, k: int = 5, closed: bool = True) -> Finding:

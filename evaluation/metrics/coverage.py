@@ -11,13 +11,20 @@ to cover a ball, so a mode made far too seldom still counts; `clipped_coverage` 
 import dataclasses
 
 from evaluation.covers import share_covered
+from evaluation.neighbours import Request
 from evaluation.rows import Pair
 from evaluation.statistics.estimate import Finding
+from evaluation.statistics.occupancy import ORDERS
 
 READS = "features"
 NEEDS = ("real", "fake")
 BETTER = "higher"
 COLLAPSE = "lower"
+
+
+def asks(**_: object) -> tuple[Request, ...]:
+    """What `estimate` asks of the pass over all neighbours."""
+    return (("across", "real", 1 + ORDERS),)
 
 
 def estimate(pair: Pair, *, level: float, seed: int, k: int = 5, closed: bool = True) -> Finding:

@@ -10,6 +10,7 @@ mends both. In many dimensions few rows near the centre lie in most balls and de
 
 import math
 
+from evaluation.neighbours import Request
 from evaluation.rows import Pair
 from evaluation.statistics.estimate import Finding
 from evaluation.statistics.mean import mean_interval
@@ -20,6 +21,11 @@ BETTER = "higher"
 COLLAPSE = "higher"
 
 LEAST_ROWS = 20
+
+
+def asks(k: int, **_: object) -> tuple[Request, ...]:
+    """What `estimate` asks of the pass over all neighbours."""
+    return (("balls", "real", k, False),)
 
 
 def estimate(pair: Pair, *, level: float, seed: int, k: int = 5, closed: bool = True) -> Finding:

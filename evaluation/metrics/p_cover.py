@@ -10,13 +10,20 @@ the numbers of rows differ much: the densities are compared per sample, not per 
 
 from evaluation.covers import share_covered
 from evaluation.errors import InputError
+from evaluation.neighbours import Request
 from evaluation.rows import Pair
 from evaluation.statistics.estimate import Finding
+from evaluation.statistics.occupancy import ORDERS
 
 READS = "features"
 NEEDS = ("real", "fake")
 BETTER = "higher"
 COLLAPSE = "lower"
+
+
+def asks(k: int, **_: object) -> tuple[Request, ...]:
+    """What `estimate` asks of the pass over all neighbours."""
+    return (("across", "fake", k + ORDERS),)
 
 
 def estimate(

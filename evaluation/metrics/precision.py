@@ -10,6 +10,7 @@ other's balls. It grows with the number of real rows.
 
 from evaluation import float16_balls
 from evaluation.errors import InputError
+from evaluation.neighbours import Request
 from evaluation.rows import Pair
 from evaluation.statistics.binomial import wilson
 from evaluation.statistics.estimate import Finding
@@ -18,6 +19,11 @@ READS = "features"
 NEEDS = ("real", "fake")
 BETTER = "higher"
 COLLAPSE = "higher"
+
+
+def asks(k: int, distances: str, **_: object) -> tuple[Request, ...]:
+    """What `estimate` asks of the pass over all neighbours."""
+    return (("balls", "real", k, False),) if distances == "exact" else ()
 
 
 def estimate(

@@ -12,6 +12,7 @@ real rows; compare only against the same real rows.
 import numpy as np
 
 from evaluation.errors import InputError
+from evaluation.neighbours import Request
 from evaluation.rows import Pair
 from evaluation.statistics.estimate import Finding
 from evaluation.statistics.quantile import median_interval, median_rows
@@ -20,6 +21,11 @@ READS = "features"
 NEEDS = ("real", "fake")
 BETTER = "higher"
 COLLAPSE = None
+
+
+def asks(k: int, **_: object) -> tuple[Request, ...]:
+    """What `estimate` asks of the pass over all neighbours."""
+    return (("balls", "real", k, False),)
 
 
 def estimate(pair: Pair, *, level: float, seed: int, k: int = 3, closed: bool = True) -> Finding:

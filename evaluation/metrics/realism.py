@@ -11,6 +11,7 @@ the balls, the largest, are left out.
 import numpy as np
 
 from evaluation.errors import InputError
+from evaluation.neighbours import Request
 from evaluation.rows import Pair
 from evaluation.statistics.estimate import Finding
 from evaluation.statistics.quantile import median_interval, median_rows
@@ -19,6 +20,11 @@ READS = "features"
 NEEDS = ("real", "fake")
 BETTER = "higher"
 COLLAPSE = "higher"
+
+
+def asks(k: int, **_: object) -> tuple[Request, ...]:
+    """What `estimate` asks of the pass over all neighbours."""
+    return (("ratio", k),)
 
 
 def estimate(pair: Pair, *, level: float, seed: int, k: int = 3) -> Finding:

@@ -10,6 +10,7 @@ else than that the generated rows spread wider. It grows with the number of gene
 
 from evaluation import float16_balls
 from evaluation.errors import InputError
+from evaluation.neighbours import Request
 from evaluation.rows import Pair
 from evaluation.statistics.binomial import wilson
 from evaluation.statistics.estimate import Finding
@@ -18,6 +19,11 @@ READS = "features"
 NEEDS = ("real", "fake")
 BETTER = "higher"
 COLLAPSE = "lower"
+
+
+def asks(k: int, distances: str, **_: object) -> tuple[Request, ...]:
+    """What `estimate` asks of the pass over all neighbours."""
+    return (("balls", "fake", k, False),) if distances == "exact" else ()
 
 
 def estimate(

@@ -113,7 +113,7 @@ def _error(found: kernels.Sums) -> float:
     """Standard error of the logarithm of the mean; inf where that is 0."""
     n = len(found.rows)
     first = 4.0 * float(np.var(found.rows, ddof=1)) / n
-    second = 0.0 * found.residual / n**2
+    second = 2.0 * found.residual / n**2
     return total_standard_error(first, second) / found.mean if found.mean > 0.0 else math.inf
 
 

@@ -121,7 +121,7 @@ LAWS = {
 @pytest.mark.parametrize("order", [1.0, 2.0])
 @pytest.mark.parametrize("law", LAWS)
 def test_corrected_vendi_is_unbiased_and_covered(law, order):
-    """200 draws of 150 rows; 0.95 covers 181 or more of them but for 3 in 1000."""
+    """200 draws of 150 rows; what covers 0.92 holds 175 or more of them but for 1 in 100."""
     rng = np.random.default_rng(1)
     many = kernels.unit(LAWS[law](rng, 400_000))
     truth = math.exp(entropy(np.linalg.eigvalsh(many.T @ many / len(many)), order))
@@ -130,8 +130,8 @@ def test_corrected_vendi_is_unbiased_and_covered(law, order):
     error = values.std() / math.sqrt(200)
     assert values.mean() == pytest.approx(truth, abs=4 * error + 2e-3 * truth)
     covered = sum(one.low <= truth <= one.high for one in found)
-    assert stats.binom.cdf(180, 200, 0.95) < 0.003
-    assert covered >= 181
+    assert stats.binom.cdf(174, 200, 0.92) < 0.01
+    assert covered >= 175
 
 
 def test_bias_of_kinds_is_miller_and_madows():
@@ -249,7 +249,7 @@ def test_rke_is_covered(shares, spread, bandwidth):
         rows = rows + spread * rng.standard_normal(rows.shape)
         found = ask("rke", rows, rows[:20], bandwidth=bandwidth)
         covered += found.low <= truth <= found.high
-    assert covered >= 181  # 0.95 of 200, see the same for Vendi
+    assert covered >= 175  # see the same for Vendi
 
 
 def test_rke_at_the_median_bandwidth_stays_below_two_e():

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evaluation import InputError, closest, distances
+from evaluation import InputError, closest, distances, measure, metrics, protocols
 from evaluation.neighbours import Neighbours, nearest
 from evaluation.rows import Pair
 from evaluation.softballs import soft_product
@@ -142,7 +142,9 @@ def test_one_pass_answers_all_of_the_plan(monkeypatch):
     plain = Neighbours._pass
     monkeypatch.setattr(Neighbours, "_pass", lambda *a: (passes.append(a), plain(*a)))
     real, fake = np.random.default_rng(3).standard_normal((2, 60, 4))
-    found = Neighbours(real, fake)
+    plan = [("balls", "real", 3, False), ("balls", "real", 5, True), ("balls", "fake", 5, False)]
+    plan += [("across", "real", 5), ("across", "fake", 6), ("ratio", 3)]
+    found = Neighbours(real, fake, plan)
     for closed in (False, True):
         found.balls("real", 3, closed)
         found.balls("real", 5, closed, clipped=True)
@@ -155,6 +157,24 @@ def test_one_pass_answers_all_of_the_plan(monkeypatch):
     assert (found.balls("real", 11, True).per_point == expected).all()
     assert found.across("real", 60)[0].shape == (60, 60)
     assert len(passes) == 3
+
+
+@pytest.mark.parametrize("protocol", ["default", "prdc"])
+def test_all_metrics_share_one_pass(monkeypatch, protocol):
+    """Whatever their settings are; and one side's own distances are not made if none asks."""
+    passes, same = [], []
+    plain, alike = Neighbours._pass, Neighbours.same
+    monkeypatch.setattr(Neighbours, "_pass", lambda *a: (passes.append(a), plain(*a)))
+    monkeypatch.setattr(Neighbours, "same", lambda *a: (same.append(a[1]), alike(*a))[1])
+    real, fake = np.random.default_rng(4).standard_normal((2, 60, 4))
+    able = protocols.defined(protocol)
+    names = [name for name in metrics.names() if hasattr(metrics.load(name), "asks")]
+    assert len(names) >= 10
+    measure(real, fake, [name for name in names if name in able], protocol=protocol)
+    assert len(passes) == 1
+    same.clear()
+    measure(real, fake, "precision", protocol=protocol)
+    assert set(same) == {"real"}
 
 
 def test_what_balls_hold():
