@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from evaluation import InputError, kernels, measure
-from evaluation.metrics import rke, vendi
+from evaluation import InputError, kernels, measure, spectral_entropy
+from evaluation.metrics import rke
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 RNG = np.random.default_rng(0)
@@ -82,8 +82,8 @@ def test_first_and_second_parts_are_derivatives_of_the_entropy(order):
     """Of S + s (u u' - S) + t (v v' - S), from differences of the entropy itself."""
     scaled = kernels.unit(ROWS)
     moment = scaled.T @ scaled / 60
-    values, coordinates = vendi._spectrum(ROWS, "rows", None)
-    parts = vendi._Entropy.of(values, order)
+    values, coordinates = spectral_entropy.spectrum(ROWS, "rows", None)
+    parts = spectral_entropy.Entropy.of(values, order)
     u, v = coordinates(np.array([3])), coordinates(np.array([8]))
     ways = [np.outer(scaled[i], scaled[i]) - moment for i in (3, 8)]
 
@@ -98,14 +98,14 @@ def test_first_and_second_parts_are_derivatives_of_the_entropy(order):
 
 
 def test_equal_eigenvalues_have_the_limit_of_divided_differences():
-    nearly = vendi._Entropy.of(np.array([0.25, 0.25 + 1e-9, 0.5 - 1e-9]), 1.0)
+    nearly = spectral_entropy.Entropy.of(np.array([0.25, 0.25 + 1e-9, 0.5 - 1e-9]), 1.0)
     assert nearly.curve[0, 1] == pytest.approx(-4.0, rel=1e-7)
     assert nearly.curve[0, 2] == pytest.approx(-math.log(2.0) / 0.25, rel=1e-7)
 
 
 def test_score_in_blocks_is_the_same(monkeypatch):
     whole = ask("vendi", ROWS)
-    monkeypatch.setattr(vendi, "BLOCK_ENTRIES", 40)
+    monkeypatch.setattr(spectral_entropy, "BLOCK_ENTRIES", 40)
     streamed = ask("vendi", ROWS)
     assert streamed.value == pytest.approx(whole.value, rel=1e-12)
     assert streamed.high == pytest.approx(whole.high, rel=1e-12)
@@ -140,6 +140,22 @@ def test_bias_of_kinds_is_miller_and_madows():
     found = ask("vendi", rows)
     assert found.details["bias"] == pytest.approx(-3 / 200, rel=1e-9)
     assert found.value == pytest.approx(found.details["plain"] * math.exp(3 / 200), rel=1e-9)
+
+
+def test_errors_of_equal_kinds_are_those_of_the_quadratic_part():
+    """Of K equal counts: entropy varies as chi-squared / 2n, log RKE as chi-squared / n.
+
+    Vendi takes that variance from 100 pairs, whose squares 9 or 1 have mean 3 and spread 3.5.
+    """
+    rows = np.repeat(np.eye(4), 50, axis=0)
+    found = ask("vendi", rows)
+    assert found.details["standard_error"] == pytest.approx(math.sqrt(3 / 2) / 200, rel=0.25)
+    half = 1.959964 * found.details["standard_error"] + found.details["left"]
+    assert found.details["left"] > 0.0
+    assert found.high == pytest.approx(found.value * math.exp(half), rel=1e-7)
+    assert found.low == pytest.approx(found.value * math.exp(-half), rel=1e-7)
+    found = ask("rke", rows, rows, bandwidth=0.01)
+    assert found.details["standard_error"] == pytest.approx(math.sqrt(6) / 200, rel=0.02)
 
 
 def test_no_correction_where_rows_are_too_few():
@@ -192,7 +208,7 @@ def test_vendi_refuses_what_means_nothing(rows, settings, line):
 
 
 def test_a_matrix_of_too_many_rows_is_refused(monkeypatch):
-    monkeypatch.setattr(vendi, "MOST_ROWS", 50)
+    monkeypatch.setattr(spectral_entropy, "MOST_ROWS", 50)
     with pytest.raises(InputError, match="fake_features has 60 rows; vendi compares each with"):
         ask("vendi", ROWS, kernel="gaussian", bandwidth=1.0)
     assert ask("vendi", ROWS).value > 1.0
