@@ -13,6 +13,7 @@ from evaluation import metrics as all_metrics
 from evaluation.influences import Ends, Influences
 from evaluation.rows import Pair
 from evaluation.statistics.binomial import normal_quantile, wilson
+from evaluation.statistics.degenerate import total_standard_error
 from evaluation.statistics.mean import mean_interval
 from evaluation.statistics.occupancy import ORDERS, occupancy_interval, occupancy_variance
 
@@ -71,7 +72,7 @@ def standard_error(a: Influences, b: Influences, paired_latents: bool = False) -
         n, m = len(study.fake), len(study.real)
         second += 2.0 * study.squares[0] / n**2 + 4.0 * study.squares[1] / (n * m)
     first = influences.mean_variance(a.fake) + influences.mean_variance(b.fake) + shared
-    return float(np.sqrt(influences.total(first, second)))
+    return total_standard_error(first, second)
 
 
 def _between(a: tuple[float, float], b: tuple[float, float]) -> tuple[float, float]:

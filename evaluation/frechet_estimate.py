@@ -14,6 +14,7 @@ from evaluation.frechet_jackknife import Coupling, Jackknife
 from evaluation.moments import Moments
 from evaluation.rows import Pair
 from evaluation.statistics.binomial import normal_quantile
+from evaluation.statistics.degenerate import upper_end
 from evaluation.statistics.estimate import Finding
 from evaluation.statistics.halves import shuffled_indices
 
@@ -57,25 +58,15 @@ class Corrected:
         return whole - max(sure, 0.0) * min(self.quadratic, 0.5 * whole)
 
     def ends(self, level: float) -> tuple[float, float]:
-        """The interval.
-
-        V1 grows with the distance, V1 = c theta, so that a small value comes with a small variance.
-        The upper end is therefore that of the score interval, (T - theta)^2 = z^2 (V2 + c theta);
-        the lower end is not moved up likewise. Where T is lost in noise, V1 / T is taken from all
-        that the rows show, bias and noise included, which share their directions with the rest.
-        """
+        """The interval, whose upper end is that of the score interval, see `upper_end`."""
         z, whole = normal_quantile(level), self.jackknife.variance
         if self.bound is not None:
             half = z * math.sqrt(whole)
             low = min(self.bound[0] - z * self.bound[1], self.value - half)
             return low, self.value + half
-        half = z * math.sqrt(self.variance)
-        linear = max(whole - 2.0 * self.quadratic, 0.0)
-        slope = linear / max(self.value, z * math.sqrt(whole)) if whole else 0.0
-        slope = max(slope, whole / self.coupling.plain if self.coupling.plain > 0.0 else 0.0)
-        shift = 0.5 * z**2 * slope
-        low = self.value - math.hypot(half, REMAINDER * self.removed)
-        return low, self.value + shift + math.hypot(half, shift)
+        error, plain = math.sqrt(self.variance), self.coupling.plain
+        low = self.value - math.hypot(z * error, REMAINDER * self.removed)
+        return low, upper_end(self.value, error, whole, self.quadratic, plain, z)
 
 
 def correct(pair: Pair, metric: str, seed: int) -> Corrected:

@@ -129,11 +129,13 @@ def _couple_by_cholesky(s1: np.ndarray, s2: np.ndarray) -> _Found | None:
             return None
     lower = factors[0][0]
     product, _ = lapack.dsygst(s2.T, lower, itype=2, lower=1)
-    values, vectors = scipy.linalg.eigh(product, lower=True, overwrite_a=True, check_finite=False)
+    values, vectors = scipy.linalg.eigh(
+        product, lower=True, driver="evd", overwrite_a=True, check_finite=False
+    )
     if values[0] <= 0.0:
         return None
     s = np.sqrt(values)
-    first = scipy.linalg.solve_triangular(lower, vectors, lower=True, trans="T")
+    first = scipy.linalg.blas.dtrsm(1.0, lower, vectors, lower=1, trans_a=1)
     second = scipy.linalg.blas.dtrmm(1.0, lower, vectors, lower=1) / s
     return s, (first, second), (float(np.trace(s1)), float(np.trace(s2))), len(s)
 

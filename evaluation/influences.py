@@ -10,6 +10,7 @@ their variances sum to V1 + 2 V2 with V1 the linear part's variance and V2 the q
 """
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Sequence
 
@@ -18,6 +19,7 @@ import numpy as np
 from evaluation import frechet_estimate, kernels
 from evaluation.rows import Pair
 from evaluation.statistics.binomial import normal_quantile
+from evaluation.statistics.degenerate import interval, total_standard_error
 from evaluation.statistics.halves import shuffled_indices
 
 SAMPLE = 400  # rows that the kernel's largest eigenvalue is taken from
@@ -35,7 +37,7 @@ class Influences:
       real: r, float64, shape (m,), mean 0.
       squares: mean squares of k over pairs fake-fake, fake-real, real-real.
       top: the largest eigenvalue of k.
-      ends: the metric's own interval by level; None where it is value +- z SE.
+      ends: the metric's own interval by level.
       left: the most that the bias may still be, upwards; 0 where none is known of.
       bounded: whether the rows are too few for the bias to be known, and `ends` are bounds.
       least: rows of each side that the bias needs to be known.
@@ -46,7 +48,7 @@ class Influences:
     real: np.ndarray
     squares: tuple[float, float, float]
     top: float
-    ends: Ends | None = None
+    ends: Ends
     left: float = 0.0
     bounded: bool = False
     least: int = 2
@@ -57,23 +59,18 @@ class Influences:
         n, m = len(self.fake), len(self.real)
         ff, fr, rr = self.squares
         second = 2.0 * (ff / n**2 + 2.0 * fr / (n * m) + rr / m**2)
-        return total(mean_variance(self.fake) + mean_variance(self.real), second)
+        first = mean_variance(self.fake) + mean_variance(self.real)
+        return total_standard_error(first, second) ** 2
 
     def interval(self, level: float) -> tuple[float, float]:
         """Of the distance alone; it reaches 0, below which no distance is."""
-        half = normal_quantile(level) * math.sqrt(self.variance)
-        low, high = self.ends(level) if self.ends else (self.value - half, self.value + half)
+        low, high = self.ends(level)
         return low, max(high, 0.0)
 
 
 def mean_variance(values: np.ndarray) -> float:
     """Of the mean of independent values, shape (n,)."""
     return float(values.var(ddof=1)) / len(values)
-
-
-def total(estimated: float, second: float) -> float:
-    """V1 + V2 from influences whose variances sum to V1 + 2 V2, and V2; never below V2."""
-    return max(estimated - second, second)
 
 
 def known(study: Influences) -> bool:
@@ -115,17 +112,26 @@ def of_kid(real: np.ndarray, fakes: Sequence[np.ndarray]) -> list[Influences]:
     for fake in fakes:
         fake = fake.astype(np.float64, copy=False)
         yy, xy = kernels.sums(fake), kernels.sums(real, fake)
+        value, biased, first, second = kernels.of_sums(xx, yy, xy)
         f, r = 2.0 * (yy.rows - xy.columns), 2.0 * (xx.rows - xy.rows)
         answers.append(
             Influences(
-                value=float(xx.mean + yy.mean - 2.0 * xy.mean),
+                value=value,
                 fake=f - f.mean(),
                 real=r - r.mean(),
                 squares=(yy.residual, xy.residual, xx.residual),
                 top=top,
+                ends=functools.partial(_ends, value, first, second, biased),
             )
         )
     return answers
+
+
+def _ends(
+    value: float, first: float, second: float, biased: float, level: float
+) -> tuple[float, float]:
+    """KID's own interval."""
+    return interval(value, first, second, biased, normal_quantile(level))
 
 
 def _largest_eigenvalue(rows: np.ndarray) -> float:

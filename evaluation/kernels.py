@@ -12,7 +12,7 @@ import numpy as np
 from evaluation.distances import differences2
 from evaluation.errors import InputError
 from evaluation.statistics.binomial import normal_quantile
-from evaluation.statistics.degenerate import total_standard_error
+from evaluation.statistics.degenerate import interval, total_standard_error
 from evaluation.statistics.halves import shuffled_indices
 
 BLOCK_ENTRIES = 4_000_000  # kernel values held at once
@@ -209,14 +209,25 @@ class Mmd:
             )
 
 
+def of_sums(xx: Sums, yy: Sums, xy: Sums) -> tuple[float, float, float, float]:
+    """The squared MMD: unbiased, biased, and what `degenerate.interval` takes as its variances."""
+    n, m = len(xx.rows), len(yy.rows)
+    value = xx.mean + yy.mean - 2.0 * xy.mean
+    biased = xx.whole + yy.whole - 2.0 * xy.mean
+    real_part = np.var(xx.rows - xy.rows, ddof=1)
+    fake_part = np.var(yy.rows - xy.columns, ddof=1)
+    first = 4.0 * float(real_part / n + fake_part / m)
+    second = 2.0 * (xx.residual / n**2 + 2.0 * xy.residual / (n * m) + yy.residual / m**2)
+    return value, biased, first, second
+
+
 def mmd2(
     real: np.ndarray, fake: np.ndarray, kernel: Kernel, level: float, *, dependent: bool
 ) -> Mmd:
     """The complete U-statistic, with a standard error that also holds at equal laws.
 
     That adds the part that is linear in the rows, 4 var(h_x) / n + 4 var(h_y) / m with h_x(i) =
-    mean_j k(x_i, x_j) - mean_j k(x_i, y_j), and the quadratic part that alone remains there. Where
-    both are of one size, the 0.95 interval covers 0.90 to 0.92.
+    mean_j k(x_i, x_j) - mean_j k(x_i, y_j), and the quadratic part that alone remains there.
 
     Args:
       real: float64, shape (n, d), n >= 2.
@@ -230,19 +241,13 @@ def mmd2(
       Gretton et al. 2012, Journal of Machine Learning Research 13, 723-773, lemma 6; variance as in
       Sutherland 2019, arXiv:1906.02104.
     """
-    n, m = len(real), len(fake)
     xx, yy, xy = sums(real, None, kernel), sums(fake, None, kernel), sums(real, fake, kernel)
-    value = xx.mean + yy.mean - 2.0 * xy.mean
-    biased = xx.whole + yy.whole - 2.0 * xy.mean
-    real_part = np.var(xx.rows - xy.rows, ddof=1)
-    fake_part = np.var(yy.rows - xy.columns, ddof=1)
-    first = 4.0 * float(real_part / n + fake_part / m)
-    second = 2.0 * (xx.residual / n**2 + 2.0 * xy.residual / (n * m) + yy.residual / m**2)
-    error = total_standard_error(first, second)
-    half = normal_quantile(level) * error
-    high, method = value + half, "U-statistic, its standard error"
+    value, biased, first, second = of_sums(xx, yy, xy)
+    low, high = interval(value, first, second, biased, normal_quantile(level))
+    method = "U-statistic, score interval upwards"
     if dependent:
-        high, method = max(high, biased), "U-statistic; rows shared, widened"
+        high, method = max(high, biased), f"{method}; rows shared, widened"
     alike = max(xx.mean, yy.mean, xy.mean)
     # no distance is negative: the interval always reaches 0
-    return Mmd(value, biased, value - half, max(high, 0.0), error, method, alike)
+    error = total_standard_error(first, second)
+    return Mmd(value, biased, low, max(high, 0.0), error, method, alike)

@@ -47,10 +47,10 @@ def estimate(
 
     "complete" uses every pair of rows once. Its standard error adds the part that is linear in the
     rows, 4 var(h_x) / n + 4 var(h_y) / m with h_x(i) = mean_j k(x_i, x_j) - mean_j k(x_i, y_j), and
-    the quadratic part that alone remains at equal laws; where both are of one size, the 0.95
-    interval covers 0.90 to 0.92. "blocks" averages over disjoint blocks of rows, which are
-    independent: Student's interval holds, and is wider, as most pairs of rows are left out. A
-    permutation of the rows changes what "subsets" and "blocks" answer.
+    the quadratic part that alone remains at equal laws; the upper end is that of a score interval,
+    as the linear part's variance grows with the distance. "blocks" averages over disjoint blocks of
+    rows, which are independent: Student's interval holds, and is wider, as most pairs of rows are
+    left out. A permutation of the rows changes what "subsets" and "blocks" answer.
 
     Args:
       pair: features, n and m >= 20 rows ("subsets": >= subset_size).

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from evaluation.statistics.binomial import clopper_pearson, wilson
-from evaluation.statistics.degenerate import total_standard_error
+from evaluation.statistics.degenerate import interval, total_standard_error, upper_end
 from evaluation.statistics.halves import canonical_order, halves
 from evaluation.statistics.jackknife import jackknife
 from evaluation.statistics.mean import mean_interval
@@ -74,6 +74,29 @@ def test_total_standard_error():
     assert total_standard_error(9.0, 0.0) == 3.0
     assert total_standard_error(10.0, 1.0) == 3.0
     assert total_standard_error(4.5, 4.0) == 2.0
+
+
+def test_upper_end_of_a_noncentral_chi_square():
+    """T = |N(delta, I / n)|^2 less its bias, d = 5: V1 = 4 theta / n, V2 = 2 d / n^2, c = 4 / n.
+
+    4000 draws at several distances: the truth lies above the upper end in 2.5 %, give or take four
+    binomial standard errors, and in no more than that at 0.
+    """
+    rng, n, d, draws = np.random.default_rng(0), 100, 5, 4000
+    for theta in (0.0, 0.02, 0.1, 1.0):
+        centre = np.full(d, np.sqrt(theta / d))
+        plain = np.square(centre + rng.standard_normal((draws, d)) / np.sqrt(n)).sum(axis=1)
+        second = 2.0 * d / n**2
+        above = 0
+        for one in plain:
+            value = one - d / n
+            estimated = 4.0 * one / n  # as influences have it: 4 theta / n + 2 V2 on average
+            error = total_standard_error(estimated, second)
+            above += upper_end(value, error, estimated, second, one, 1.96) < theta
+        assert above / draws < 0.025 + 4.0 * np.sqrt(0.025 / draws)
+        assert theta < 0.1 or above > 0  # closer to 0 than the noise, hardly any
+    assert interval(1.0, 0.01, 0.0, 1.1, 1.96)[0] == pytest.approx(1.0 - 1.96 * 0.1)
+    assert upper_end(0.0, 0.0, 0.0, 0.0, 0.0, 1.96) == 0.0
 
 
 @pytest.mark.parametrize("per_cell", [0.25, 1.0, 3.0])

@@ -266,13 +266,13 @@ def variety(cell: Cell) -> dict[str, list[Row]]:
         for i in range(len(w))
         for j in range(len(w))
     )
-    many = fake.draw(np.random.default_rng(9), MANY)
-    truth = {"rke": 1.0 / square, "vendi": measure(None, many, "vendi")["vendi"].value}
+    many_rows = fake.draw(np.random.default_rng(9), MANY)
+    truth = {"rke": 1.0 / square, "vendi": measure(None, many_rows, "vendi")["vendi"].value}
     found: dict[str, list[Row]] = {name: [] for name in truth}
     for draw in range(cell.draws):
         rows = fake.draw(cell.rng(draw), cell.m)
         settings = {"rke": {"bandwidth": width}}
-        collect(found, measure(None, rows, tuple(truth), settings=settings), truth)
+        collect(found, measure(rows, rows, tuple(truth), settings=settings), truth)
     return found
 
 
