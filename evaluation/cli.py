@@ -8,7 +8,10 @@ from pathlib import Path
 
 import click
 
+from evaluation import protocols
 from evaluation.oneline import OneLineErrors
+
+PROGRAMS = [name for name in protocols.names() if name != "default"]
 
 
 class _Command(OneLineErrors, click.Command):
@@ -35,8 +38,7 @@ class _Command(OneLineErrors, click.Command):
     metavar="NAME",
     default="default",
     show_default=True,
-    help="The metrics' settings: default, or a published program's (ttur, torch-fidelity, "
-    "pytorch-fid, clean-fid, stylegan3, tf-gan, prdc).",
+    help=f"The metrics' settings: default, or a published program's ({', '.join(PROGRAMS)}).",
 )
 @click.option(
     "--n",
