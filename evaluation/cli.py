@@ -79,7 +79,7 @@ def main(
     report: str | None,
     out: str | None,
 ) -> None:
-    r"""Scores the images of SOURCE against real ones, beside the floor of real against real.
+    """Scores the images of SOURCE against real ones, beside the floor of real against real.
 
     SOURCE is a generator's directory (RUN_DIR/generator), a directory of images, a .npy or .npz
     file of uint8 images, or a data set's name.
@@ -88,7 +88,7 @@ def main(
     gantf-eval runs/digits/generator
     gantf-eval samples/ --reference folder:photos --size 64 --metrics fid,kid
     gantf-eval digits:test --reference digits --json
-    """
+    """  # noqa: D301
     from evaluation.errors import InputError, ReportError
 
     failures = []
