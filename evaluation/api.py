@@ -12,11 +12,11 @@ import numpy as np
 from evaluation import arguments, protocols
 from evaluation import features as feature_kinds
 from evaluation import metrics as metric_files
-from evaluation.comparison import Comparison, draw_more, gather
 from evaluation.context import describe, has_equal_n, plain_fid
 from evaluation.errors import InputError, ReportError, TooFewRows
 from evaluation.features import Features, extract
-from evaluation.frechet import frechet_distance
+from evaluation.image_sets import Comparison, draw_more, gather
+from evaluation.laws.frechet import frechet_distance
 from evaluation.measurement import DEFAULT_METRICS, measure
 from evaluation.result import Result
 from evaluation.sources import Source

@@ -15,8 +15,8 @@ numbers of different n, features, resizing or programs are compared; and when re
 variety or memorisation: a copy of the training set has FID 0.
 """
 
-from evaluation import frechet_estimate
 from evaluation.errors import InputError
+from evaluation.laws import frechet_estimate
 from evaluation.rows import Pair
 from evaluation.statistics.estimate import Finding
 
