@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from evaluation.api import evaluate
-    from evaluation.classes import per_class
     from evaluation.errors import InputError, ReportError
     from evaluation.features import default_features, extract
+    from evaluation.inference.classes import per_class
+    from evaluation.inference.planning import plan
+    from evaluation.inference.ranking import compare
+    from evaluation.inference.training_runs import over_runs
+    from evaluation.inference.two_sample import same_distribution
+    from evaluation.laws.prd import prd_curve
     from evaluation.measurement import measure
-    from evaluation.neighbours import nearest
+    from evaluation.neighbours.one_pass import nearest
     from evaluation.oneline import OneLineErrors
-    from evaluation.planning import plan
-    from evaluation.prd import prd_curve
     from evaluation.quiet import import_tensorflow
-    from evaluation.ranking import compare
     from evaluation.report import write_report
     from evaluation.result import Result
     from evaluation.sources import load_images, open_source
     from evaluation.sources.images import Images
     from evaluation.statistics.estimate import Estimate
-    from evaluation.training_runs import over_runs
-    from evaluation.two_sample import same_distribution
 
 _HOMES = {
     "Estimate": "evaluation.statistics.estimate",
@@ -34,20 +34,20 @@ _HOMES = {
     "OneLineErrors": "evaluation.oneline",
     "ReportError": "evaluation.errors",
     "Result": "evaluation.result",
-    "compare": "evaluation.ranking",
+    "compare": "evaluation.inference.ranking",
     "default_features": "evaluation.features",
     "evaluate": "evaluation.api",
     "extract": "evaluation.features",
     "import_tensorflow": "evaluation.quiet",
     "load_images": "evaluation.sources",
     "measure": "evaluation.measurement",
-    "nearest": "evaluation.neighbours",
+    "nearest": "evaluation.neighbours.one_pass",
     "open_source": "evaluation.sources",
-    "over_runs": "evaluation.training_runs",
-    "per_class": "evaluation.classes",
-    "plan": "evaluation.planning",
-    "prd_curve": "evaluation.prd",
-    "same_distribution": "evaluation.two_sample",
+    "over_runs": "evaluation.inference.training_runs",
+    "per_class": "evaluation.inference.classes",
+    "plan": "evaluation.inference.planning",
+    "prd_curve": "evaluation.laws.prd",
+    "same_distribution": "evaluation.inference.two_sample",
     "write_report": "evaluation.report",
 }
 

@@ -12,11 +12,11 @@ import numpy as np
 from evaluation import arguments, protocols
 from evaluation import features as feature_kinds
 from evaluation import metrics as metric_files
-from evaluation.comparison import Comparison, draw_more, gather
 from evaluation.context import describe, has_equal_n, plain_fid
 from evaluation.errors import InputError, ReportError, TooFewRows
 from evaluation.features import Features, extract
-from evaluation.frechet import frechet_distance
+from evaluation.image_sets import Comparison, draw_more, gather
+from evaluation.laws.frechet import frechet_distance
 from evaluation.measurement import DEFAULT_METRICS, measure
 from evaluation.result import Result
 from evaluation.sources import Source
@@ -122,6 +122,8 @@ def evaluate(
 def _check(metrics: tuple[str, ...] | None, features, protocol: str, report) -> None:
     """Refuses what can be refused before any image is read."""
     protocols.defined(protocol)
+    for name in metrics or ():
+        _check_from_images(name)
     if features is not None and feature_kinds.classifier_path(features) is None:
         _check_served(metrics or (), features)
     if report is None:
@@ -130,6 +132,18 @@ def _check(metrics: tuple[str, ...] | None, features, protocol: str, report) -> 
         raise InputError(f"report={report!r}; it must be the path of a file to write.")
     if not Path(report).absolute().parent.is_dir():
         raise InputError(f"{report}: its directory does not exist; create it first.")
+
+
+def _check_from_images(name: str) -> None:
+    """Refuses metrics that need more than one network's answers to two sets of images."""
+    module = metric_files.load(name)
+    if "train" in module.NEEDS or module.READS == "spatial":
+        what = "training rows" if "train" in module.NEEDS else "an early layer's features"
+        given = "train_features=" if "train" in module.NEEDS else "real_spatial=, fake_spatial="
+        raise InputError(
+            f"metrics has {name!r}, which needs {what} too: leave it out here, and give"
+            f" evaluation.measure({given}) the arrays."
+        )
 
 
 def _check_served(metrics: Sequence[str], features: str) -> None:

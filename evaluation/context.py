@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from evaluation import features as feature_kinds
-from evaluation.comparison import Comparison
 from evaluation.features import Features
+from evaluation.image_sets import Comparison
 from evaluation.measurement import versions
 from evaluation.result import Result
 from evaluation.sources.images import Images

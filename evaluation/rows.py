@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from evaluation.distances import names_of
 from evaluation.errors import InputError, TooFewRows
-from evaluation.neighbours import Neighbours, Request
+from evaluation.neighbours.distances import names_of
+from evaluation.neighbours.one_pass import Neighbours, Request
 
 BLOCK_ENTRIES = 4_000_000  # numbers looked at at once
 LARGEST = 1e20  # a cubic kernel's square reaches its 12th power

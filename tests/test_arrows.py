@@ -12,13 +12,10 @@ import evaluation
 import gantf
 
 ROOT = Path(evaluation.__file__).parent
-LIGHT = [
-    f"evaluation.{name}"
-    for name in ("errors", "frechet", "measurement", "moments", "neighbours", "protocols", "result")
-]
+LIGHT = [f"evaluation.{name}" for name in ("errors", "measurement", "protocols", "result", "rows")]
 LIGHT += [
     f"evaluation.{package}.{module.name}"
-    for package in ("metrics", "statistics")
+    for package in ("inference", "laws", "metrics", "neighbours", "statistics")
     for module in pkgutil.iter_modules([str(ROOT / package)])
 ]
 EVERYTHING = [m.name for m in pkgutil.walk_packages([str(ROOT)], "evaluation.")]
@@ -32,9 +29,24 @@ def loaded_after(statement: str) -> set[str]:
 
 
 def test_the_statistics_need_no_tensorflow():
-    assert len(LIGHT) > 15
+    assert len(LIGHT) > 60
     loaded = loaded_after("import " + ", ".join(LIGHT))
     assert not loaded & {"tensorflow", "keras", "gantf", "torch"}
+
+
+@pytest.mark.parametrize(
+    ("package", "may_import"),
+    [
+        ("statistics", {"errors", "statistics"}),
+        ("neighbours", {"arguments", "errors", "neighbours", "rows", "statistics"}),
+        ("laws", {"errors", "laws", "neighbours", "rows", "statistics"}),
+    ],
+)
+def test_arrows_inside_evaluation(package, may_import):
+    """The mathematics knows nothing of metrics, sources or reports."""
+    for path in (ROOT / package).glob("*.py"):
+        found = re.findall(r"^ *from evaluation\.?(\w*)\S* import", path.read_text(), re.MULTILINE)
+        assert set(found) <= may_import, (path.name, set(found) - may_import)
 
 
 def test_importing_evaluation_is_light():

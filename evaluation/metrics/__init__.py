@@ -16,7 +16,7 @@ metric that knows something of every single row also has
 
 and one that asks `pair.neighbours` says what, so that all such metrics share one pass:
 
-    def asks(**settings) -> requests, as in evaluation/neighbours.py
+    def asks(**settings) -> requests, as in evaluation/neighbours/one_pass.py
 """
 
 import difflib

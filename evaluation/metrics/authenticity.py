@@ -12,7 +12,7 @@ the training data are few.
 
 import numpy as np
 
-from evaluation.neighbours import nearest
+from evaluation.neighbours.one_pass import nearest
 from evaluation.rows import Pair
 from evaluation.statistics.binomial import wilson
 from evaluation.statistics.estimate import Finding

@@ -13,7 +13,7 @@ import numpy as np
 from scipy import stats
 
 from evaluation.errors import InputError
-from evaluation.neighbours import nearest
+from evaluation.neighbours.one_pass import nearest
 from evaluation.rows import Pair
 from evaluation.statistics import bins
 from evaluation.statistics.binomial import normal_quantile

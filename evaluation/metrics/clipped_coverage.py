@@ -12,7 +12,7 @@ exceed 1, so that its interval is not cut off.
 import numpy as np
 from scipy import special
 
-from evaluation.neighbours import Request
+from evaluation.neighbours.one_pass import Request
 from evaluation.rows import Pair
 from evaluation.statistics.estimate import Finding
 from evaluation.statistics.occupancy import ORDERS, occupancy_interval, occupancy_variance

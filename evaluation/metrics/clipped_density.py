@@ -14,7 +14,7 @@ import math
 import numpy as np
 
 from evaluation.errors import InputError
-from evaluation.neighbours import Neighbours, Request
+from evaluation.neighbours.one_pass import Neighbours, Request
 from evaluation.rows import Pair
 from evaluation.statistics.estimate import Finding
 from evaluation.statistics.mean import mean_interval

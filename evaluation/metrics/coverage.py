@@ -10,8 +10,8 @@ to cover a ball, so a mode made far too seldom still counts; `clipped_coverage` 
 
 import dataclasses
 
-from evaluation.covers import share_covered
-from evaluation.neighbours import Request
+from evaluation.neighbours.covers import share_covered
+from evaluation.neighbours.one_pass import Request
 from evaluation.rows import Pair
 from evaluation.statistics.estimate import Finding
 from evaluation.statistics.occupancy import ORDERS

@@ -10,7 +10,7 @@ mends both. In many dimensions few rows near the centre lie in most balls and de
 
 import math
 
-from evaluation.neighbours import Request
+from evaluation.neighbours.one_pass import Request
 from evaluation.rows import Pair
 from evaluation.statistics.estimate import Finding
 from evaluation.statistics.mean import mean_interval

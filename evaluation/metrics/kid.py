@@ -13,8 +13,8 @@ import math
 import numpy as np
 from scipy import stats
 
-from evaluation import kernels
 from evaluation.errors import InputError
+from evaluation.laws import kernels
 from evaluation.rows import Pair
 from evaluation.statistics.estimate import Finding
 

@@ -10,7 +10,7 @@ default removes that. It misleads where generators differ in few of many directi
 over all of them dilutes, and when values of different features are compared.
 """
 
-from evaluation.projections import finding
+from evaluation.laws.projections import finding
 from evaluation.rows import Pair
 from evaluation.statistics.estimate import Finding
 

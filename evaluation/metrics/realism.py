@@ -11,7 +11,7 @@ the balls, the largest, are left out.
 import numpy as np
 
 from evaluation.errors import InputError
-from evaluation.neighbours import Request
+from evaluation.neighbours.one_pass import Request
 from evaluation.rows import Pair
 from evaluation.statistics.estimate import Finding
 from evaluation.statistics.quantile import median_interval, median_rows

@@ -8,9 +8,9 @@ when a part of the data is made but too seldom, and in many dimensions, where it
 else than that the generated rows spread wider. It grows with the number of generated rows.
 """
 
-from evaluation import float16_balls
 from evaluation.errors import InputError
-from evaluation.neighbours import Request
+from evaluation.neighbours import float16_balls
+from evaluation.neighbours.one_pass import Request
 from evaluation.rows import Pair
 from evaluation.statistics.binomial import wilson
 from evaluation.statistics.estimate import Finding
@@ -47,7 +47,7 @@ def estimate(
       k: which neighbour sets the radius, >= 1.
       closed: whether a distance equal to the radius counts (<=) or not (<).
       distances: "exact", or as two programs round them, "float16" and "float16-root"; see
-        `evaluation/float16_balls.py`. Those go with closed balls.
+        `evaluation/neighbours/float16_balls.py`. Those go with closed balls.
 
     Returns:
       The estimate in [0, 1]. Details: "inside", the number of real rows that count.

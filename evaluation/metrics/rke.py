@@ -14,8 +14,8 @@ import math
 
 import numpy as np
 
-from evaluation import kernels
 from evaluation.errors import InputError
+from evaluation.laws import kernels
 from evaluation.rows import Pair
 from evaluation.statistics.binomial import normal_quantile
 from evaluation.statistics.degenerate import total_standard_error

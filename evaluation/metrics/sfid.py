@@ -9,8 +9,8 @@ It misleads when the generated images are shifted or cropped otherwise than the 
 counts as a fault, and like FID when compared across programs or n.
 """
 
-from evaluation import frechet_estimate
 from evaluation.errors import InputError
+from evaluation.laws import frechet_estimate
 from evaluation.rows import Pair
 from evaluation.statistics.estimate import Finding
 

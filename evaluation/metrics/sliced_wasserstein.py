@@ -11,7 +11,7 @@ that values of different networks do not compare; directions in which the featur
 hardly count.
 """
 
-from evaluation.projections import finding
+from evaluation.laws.projections import finding
 from evaluation.rows import Pair
 from evaluation.statistics.estimate import Finding
 

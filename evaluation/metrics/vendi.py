@@ -15,8 +15,8 @@ import math
 
 import numpy as np
 
-from evaluation import kernels, spectral_entropy
 from evaluation.errors import InputError
+from evaluation.laws import kernels, spectral_entropy
 from evaluation.rows import Pair
 from evaluation.statistics.binomial import normal_quantile
 from evaluation.statistics.estimate import Finding

@@ -61,8 +61,8 @@ def upper_end(
     if estimated <= 0.0:
         return value
     slope = max(estimated - 2.0 * second, 0.0) / max(value, critical * math.sqrt(estimated))
-    if plain > 0.0:
-        slope = max(slope, estimated / plain)
+    if seen := max(plain, math.sqrt(second)):  # of copies, plain alone would be 0
+        slope = max(slope, estimated / seen)
     skew = max(critical**2 - 1.0, 0.0) / 6.0 * 1.25 * slope
     shift = 0.5 * critical**2 * slope
     half2 = max(critical**2 * (error**2 - slope * skew), 0.0)

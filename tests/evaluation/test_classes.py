@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from evaluation import InputError, measure
-from evaluation.classes import per_class
+from evaluation.inference.classes import per_class
 
 RNG = np.random.default_rng(0)
 LABELS = np.repeat([3, 1, 2], [100, 120, 140])
@@ -48,17 +48,17 @@ def test_strings_and_any_order_of_rows():
 
 
 def test_mean_adds_the_squares_of_symmetric_intervals():
-    """KID's interval is value -+ z SE (above 0): the mean's is mean -+ z sqrt(sum SE^2) / 3."""
-    found = per_class(REAL, FAKE + 1.0, LABELS, LABELS, "kid")
+    """Each interval here is value -+ z SE (above 0): the mean's is mean -+ z sqrt(sum SE^2) / 3."""
+    found = per_class(REAL, FAKE + 1.0, LABELS, LABELS, "sliced_wasserstein")
     mean = found.mean()
-    values = [result["kid"].value for result in found.values()]
-    errors = [result["kid"].details["standard_error"] for result in found.values()]
+    values = [result["sliced_wasserstein"].value for result in found.values()]
+    errors = [result["sliced_wasserstein"].details["standard_error"] for result in found.values()]
     half = stats.norm.ppf(0.975) * math.hypot(*errors) / 3
     assert mean.value == pytest.approx(np.mean(values))
     assert (mean.low, mean.high) == pytest.approx((mean.value - half, mean.value + half))
     assert (mean.level, mean.n_real, mean.n_fake) == (0.95, 360, 360)
     assert mean.details == {"classes": [1, 2, 3], "refused": []}
-    assert found.mean("kid") == mean
+    assert found.mean("sliced_wasserstein") == mean
 
 
 def test_the_mean_covers_and_the_intervals_hold_together():

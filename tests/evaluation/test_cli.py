@@ -151,6 +151,16 @@ def test_corrupt_file_is_skipped_only_on_request(tmp_path, noise_images, sets):
     assert result.exit_code == 0 and "1 corrupt files were skipped" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("metric", "argument"), [("authenticity", "train_features="), ("sfid", "real_spatial=")]
+)
+def test_metrics_of_more_than_two_sets_are_refused_before_any_image_is_read(metric, argument):
+    result = run("digits:test", "--reference", "no-such-data", "--metrics", metric)
+    assert result.exit_code == 2
+    assert metric in result.stderr and argument in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
 def test_help_imports_nothing_heavy():
     code = (
         "import sys; from evaluation.cli import main\n"

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from evaluation import InputError, kernels, measure, spectral_entropy
+from evaluation import InputError, measure
+from evaluation.laws import kernels, spectral_entropy
 from evaluation.metrics import rke
 
 GOLDEN = Path(__file__).parent.parent / "golden"

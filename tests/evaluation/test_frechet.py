@@ -4,10 +4,16 @@ import numpy as np
 import pytest
 import scipy.linalg
 
-from evaluation import frechet_jackknife, measure
-from evaluation.frechet import frechet_distance, lower_bound, trace_of_root
-from evaluation.frechet_jackknife import couple, jackknife, leave_one_out, second_order_variance
-from evaluation.moments import Moments
+from evaluation import measure
+from evaluation.laws import frechet_jackknife
+from evaluation.laws.frechet import frechet_distance, lower_bound, trace_of_root
+from evaluation.laws.frechet_jackknife import (
+    couple,
+    jackknife,
+    leave_one_out,
+    second_order_variance,
+)
+from evaluation.laws.moments import Moments
 
 
 def exact_rows(rng, n, mean, covariance):

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from evaluation import InputError, kernels, measure
+from evaluation import InputError, measure
+from evaluation.laws import kernels
 
 RNG = np.random.default_rng(0)
 ROWS = RNG.standard_normal((40, 5))

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from evaluation import InputError, kernels, measure
+from evaluation import InputError, measure
+from evaluation.laws import kernels
 
 
 def kernel(x, y):

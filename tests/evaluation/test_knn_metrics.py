@@ -6,9 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from evaluation import InputError, closest, distances, measure, metrics
+from evaluation import InputError, measure, metrics
 from evaluation.metrics import clipped_coverage
 from evaluation.metrics.coverage import expected_at_equal_laws
+from evaluation.neighbours import closest, distances
 from evaluation.rows import Pair
 from evaluation.statistics.quantile import median_interval, median_rows
 

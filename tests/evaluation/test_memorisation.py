@@ -8,7 +8,7 @@ from scipy import stats
 
 from evaluation import InputError, measure
 from evaluation.metrics import c_t, fld, mifid
-from evaluation.neighbours import nearest
+from evaluation.neighbours.one_pass import nearest
 from evaluation.rows import Pair
 
 

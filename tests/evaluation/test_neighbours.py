@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evaluation import InputError, closest, distances, measure, metrics, protocols
-from evaluation.neighbours import Neighbours, nearest
+from evaluation import InputError, measure, metrics, protocols
+from evaluation.neighbours import closest, distances
+from evaluation.neighbours.one_pass import Neighbours, nearest
+from evaluation.neighbours.softballs import soft_product
 from evaluation.rows import Pair
-from evaluation.softballs import soft_product
 
 NEIGHBOURS = 5
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from evaluation import InputError
-from evaluation.planning import plan
-from evaluation.ranking import compare
-from evaluation.two_sample import same_distribution
+from evaluation.inference.planning import plan
+from evaluation.inference.ranking import compare
+from evaluation.inference.two_sample import same_distribution
 
 
 def draws(seed, *sizes, d=3):
@@ -75,10 +75,10 @@ def test_power_of_a_planned_comparison(metric):
 def _value(metric, real, fake):
     """The distance of so many rows that sampling does not count; KID from blocks."""
     if metric == "fid":
-        from evaluation.frechet import frechet_distance
+        from evaluation.laws.frechet import frechet_distance
 
         return frechet_distance(real, fake)
-    from evaluation.influences import of_kid
+    from evaluation.inference.influences import of_kid
 
     parts = zip(np.split(real, 20), np.split(fake, 20), strict=True)
     return np.mean([of_kid(x, [y])[0].value for x, y in parts])

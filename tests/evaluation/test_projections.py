@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from evaluation import InputError, measure, projections
-from evaluation.projections import directions, influences, integrals, sliced, wasserstein2
+from evaluation import InputError, measure
+from evaluation.laws import projections
+from evaluation.laws.projections import directions, influences, integrals, sliced, wasserstein2
 
 
 def ask(real, fake, metric="sliced_wasserstein", seed=0, **settings):

@@ -6,7 +6,8 @@ import doctest
 import numpy as np
 import pytest
 
-from evaluation import InputError, Result, float16_balls, measure, protocols
+from evaluation import InputError, Result, measure, protocols
+from evaluation.neighbours import float16_balls
 from evaluation.statistics import estimate
 
 RNG = np.random.default_rng(0)

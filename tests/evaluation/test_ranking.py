@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from evaluation import InputError, differences, influences, measure
-from evaluation.ranking import METRICS, compare
+from evaluation import InputError, measure
+from evaluation.inference import differences, influences
+from evaluation.inference.ranking import METRICS, compare
 from evaluation.rows import Pair
 from evaluation.statistics.multiplicity import benjamini_hochberg, holm
 

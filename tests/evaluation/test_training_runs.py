@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from evaluation import InputError, measure
-from evaluation.training_runs import over_runs
+from evaluation.inference.training_runs import over_runs
 
 
 def features(seed, shift=0.0):

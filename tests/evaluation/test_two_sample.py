@@ -12,8 +12,8 @@ from hypothesis.extra.numpy import arrays
 from scipy import stats
 
 from evaluation import InputError, measure
-from evaluation.statistics.permutation import Pool, distance_kernel, p_value, pair_sums
-from evaluation.two_sample import TESTS, same_distribution
+from evaluation.inference.permutation import Pool, distance_kernel, p_value, pair_sums
+from evaluation.inference.two_sample import TESTS, same_distribution
 
 QUADRATIC = ["kid", "energy"]
 
@@ -81,7 +81,7 @@ def _mean_distance(a, b):
 def test_sums_by_tiles_are_those_of_the_whole_matrix(monkeypatch):
     rows = np.random.default_rng(1).standard_normal((50, 3))
     chosen = np.random.default_rng(2).random((50, 7)) < 0.4
-    monkeypatch.setattr("evaluation.statistics.permutation.TILE_ROWS", 16)
+    monkeypatch.setattr("evaluation.inference.permutation.TILE_ROWS", 16)
     found = pair_sums(rows, distance_kernel, chosen, shift=0.7)
     whole = np.sqrt(np.square(rows[:, None] - rows).sum(axis=2)) - 0.7
     np.fill_diagonal(whole, 0.0)

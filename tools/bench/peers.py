@@ -26,12 +26,12 @@ def save(folder: Path, rows: int, width: int) -> list[str]:
     return files
 
 
-def peer(folder: Path, package: str, beside: tuple[str, ...]) -> str:
-    """The python of a new environment with a package, and our versions of others beside it."""
+def peer(folder: Path, packages: tuple[str, ...], beside: tuple[str, ...]) -> str:
+    """The python of a new environment with packages, and our versions of others beside them."""
     venv.create(folder, with_pip=True)
     python = str(folder / "bin" / "python")
     same = [f"{name}=={importlib.metadata.version(name)}" for name in beside]
-    subprocess.run([python, "-m", "pip", "install", "--quiet", package, *same], check=True)
+    subprocess.run([python, "-m", "pip", "install", "--quiet", *packages, *same], check=True)
     return python
 
 

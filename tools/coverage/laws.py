@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy import special
 
-from evaluation import frechet
+from evaluation.laws import frechet
 
 COMPONENTS = 10  # of a mixture
 

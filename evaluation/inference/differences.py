@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from scipy import optimize
 
-from evaluation import influences
 from evaluation import metrics as all_metrics
-from evaluation.influences import Ends, Influences
+from evaluation.inference import influences
+from evaluation.inference.influences import Ends, Influences
 from evaluation.rows import Pair
 from evaluation.statistics.binomial import normal_quantile, wilson
 from evaluation.statistics.degenerate import total_standard_error

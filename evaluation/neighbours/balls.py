@@ -4,8 +4,8 @@ import dataclasses
 
 import numpy as np
 
-from evaluation.closest import Closest
-from evaluation.distances import Points, below, exact
+from evaluation.neighbours.closest import Closest
+from evaluation.neighbours.distances import Points, below, exact
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,9 +20,10 @@ import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from evaluation import arguments, differences
+from evaluation import arguments
 from evaluation import metrics as all_metrics
 from evaluation.errors import InputError
+from evaluation.inference import differences
 from evaluation.measurement import versions
 from evaluation.result import number
 from evaluation.rows import Pair, as_rows

@@ -13,15 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from evaluation import arguments, frechet
+from evaluation import arguments
 from evaluation.errors import InputError
-from evaluation.kernels import polynomial
+from evaluation.inference.permutation import Pool, distance_kernel, p_value, pair_sums
+from evaluation.laws import frechet
+from evaluation.laws.kernels import polynomial
 from evaluation.measurement import versions
 from evaluation.result import number
 from evaluation.rows import as_rows
 from evaluation.statistics.binomial import normal_quantile
 from evaluation.statistics.halves import shuffled_indices
-from evaluation.statistics.permutation import Pool, distance_kernel, p_value, pair_sums
 
 TESTS = {
     "kid": "KID (cubic kernel, U-statistic)",

@@ -4,7 +4,7 @@ import numpy as np
 import scipy.linalg
 from scipy.linalg import lapack
 
-from evaluation.moments import Moments
+from evaluation.laws.moments import Moments
 
 TINY = np.finfo(np.float64).eps
 

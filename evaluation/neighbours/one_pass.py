@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from evaluation import distances
-from evaluation.balls import Balls, Inside, Ratio
-from evaluation.closest import Closest, closest_of_same
-from evaluation.distances import Points, tiles
-from evaluation.softballs import soft_product
+from evaluation.neighbours import distances
+from evaluation.neighbours.balls import Balls, Inside, Ratio
+from evaluation.neighbours.closest import Closest, closest_of_same
+from evaluation.neighbours.distances import Points, tiles
+from evaluation.neighbours.softballs import soft_product
 
 KEPT = 9  # neighbours of the same side kept at the first request
 SAMPLE = 32  # rows on which the precision of the products is tried

@@ -17,14 +17,15 @@ from typing import Any
 import numpy as np
 from scipy import optimize, stats
 
-from evaluation import arguments, influences
+from evaluation import arguments
 from evaluation.errors import InputError
-from evaluation.influences import Influences
+from evaluation.inference import influences
+from evaluation.inference.influences import Influences
+from evaluation.inference.two_sample import SameDistribution, same_distribution
 from evaluation.measurement import versions
 from evaluation.result import number
 from evaluation.rows import Pair, as_rows
 from evaluation.statistics.binomial import normal_quantile
-from evaluation.two_sample import SameDistribution, same_distribution
 
 METRICS = ("kid", "fid")
 QUESTIONS = {

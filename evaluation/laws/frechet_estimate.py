@@ -8,10 +8,10 @@ import math
 
 import numpy as np
 
-from evaluation import frechet, frechet_jackknife
 from evaluation.errors import InputError
-from evaluation.frechet_jackknife import Coupling, Jackknife
-from evaluation.moments import Moments
+from evaluation.laws import frechet, frechet_jackknife
+from evaluation.laws.frechet_jackknife import Coupling, Jackknife
+from evaluation.laws.moments import Moments
 from evaluation.rows import Pair
 from evaluation.statistics.binomial import normal_quantile
 from evaluation.statistics.degenerate import upper_end
@@ -116,8 +116,8 @@ def corrected(pair: Pair, metric: str, level: float, seed: int) -> Finding:
     if found.bound is not None:
         method = "bounds: too few rows for the dimension"
         details["rows_for_an_interval"] = math.ceil(ROWS_PER_DIMENSION * found.coupling.rank)
-    if pair.dependent and plain > high:
-        high, method = plain, f"{method}; rows shared, widened"
+    if pair.dependent:
+        high, method = max(high, plain), f"{method}; rows shared, widened"
     return Finding(
         value=found.value,
         low=low,

@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from evaluation.distances import differences2
 from evaluation.errors import InputError
+from evaluation.neighbours.distances import differences2
 from evaluation.statistics.binomial import normal_quantile
 from evaluation.statistics.degenerate import interval, total_standard_error
 from evaluation.statistics.halves import shuffled_indices

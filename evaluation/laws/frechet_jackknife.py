@@ -22,7 +22,7 @@ import numpy as np
 import scipy.linalg
 from scipy.linalg import lapack
 
-from evaluation.moments import Moments
+from evaluation.laws.moments import Moments
 from evaluation.rows import blocks
 from evaluation.statistics.halves import shuffled_indices
 

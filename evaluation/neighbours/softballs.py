@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from evaluation.distances import differences2, names_of
+from evaluation.neighbours.distances import differences2, names_of
 
 BLOCK_ROWS = 1024
 NEAR = 1e-3  # squared distance over squared norms, below which differences are used

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from evaluation.distances import Points, below, exact, tiles
+from evaluation.neighbours.distances import Points, below, exact, tiles
 
 ROOM = 4_000_000  # candidates held before all are made exact
 AT_ONCE = 1_000_000  # new candidates held before those out of reach are dropped

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from evaluation import frechet_estimate, kernels
+from evaluation.laws import frechet_estimate, kernels
 from evaluation.rows import Pair
 from evaluation.statistics.binomial import normal_quantile
 from evaluation.statistics.degenerate import interval, total_standard_error

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from evaluation.distances import differences2
+from evaluation.neighbours.distances import differences2
 from evaluation.statistics.halves import shuffled_indices
 
 TILE_ROWS = 1024

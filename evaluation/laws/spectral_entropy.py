@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from evaluation import kernels
 from evaluation.errors import InputError
+from evaluation.laws import kernels
 from evaluation.rows import blocks
 from evaluation.statistics.degenerate import total_standard_error
 from evaluation.statistics.halves import shuffled_indices

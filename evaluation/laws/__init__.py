@@ -1,0 +1,1 @@
+"""What samples tell of the laws behind them: moments, kernels, projections, and their distances."""

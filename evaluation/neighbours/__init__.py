@@ -1,0 +1,1 @@
+"""Nearest neighbours and the balls they span, exact, from one streamed pass."""
