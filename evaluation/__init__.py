@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from evaluation.inference.classes import per_class
     from evaluation.inference.planning import plan
     from evaluation.inference.ranking import compare
+    from evaluation.inference.samples import per_sample
     from evaluation.inference.training_runs import over_runs
     from evaluation.inference.two_sample import same_distribution
     from evaluation.laws.prd import prd_curve
@@ -45,6 +46,7 @@ _HOMES = {
     "open_source": "evaluation.sources",
     "over_runs": "evaluation.inference.training_runs",
     "per_class": "evaluation.inference.classes",
+    "per_sample": "evaluation.inference.samples",
     "plan": "evaluation.inference.planning",
     "prd_curve": "evaluation.laws.prd",
     "same_distribution": "evaluation.inference.two_sample",
@@ -69,6 +71,7 @@ __all__ = [
     "open_source",
     "over_runs",
     "per_class",
+    "per_sample",
     "plan",
     "prd_curve",
     "same_distribution",

@@ -220,16 +220,20 @@ class Pair:
           closed: whether balls hold their sphere; a closed ball of radius 0 holds its copies.
 
         Raises:
-          InputError: k < 1, fewer than k + 2 rows, or an open ball of radius 0.
+          InputError: k < 1, fewer than k + 2 rows, an open ball of radius 0, or half of the closed
+            ones while no row of one side is a copy of one of the other.
         """
         if k < 1:
             raise InputError(f"{metric} setting k={k}; it must be at least 1")
         least = {"real": 1, "fake": 1} | {side: k + 2}
         self.require(metric, least["real"], least["fake"], f"k = {k}")
-        if closed:
-            return
         empty = int((self.neighbours.radii2(side, k) == 0.0).sum())
-        if empty:
+        if closed:  # of rows that take few values such balls are as they should be
+            rows = self.n_real if side == "real" else self.n_fake
+            refused = 2 * empty >= rows and not self.neighbours.share_rows
+        else:
+            refused = empty > 0
+        if refused:
             raise InputError(
                 f"{side}_{self.kind} has {empty} rows with {k} or more exact copies; {metric} needs"
                 " a radius above 0: remove the copies or raise k"

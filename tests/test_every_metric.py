@@ -49,6 +49,14 @@ def test_a_metric_declares_itself(name):
     assert set(module.NEEDS) <= {"real", "fake", "train"}
 
 
+def test_a_metric_says_what_it_tells_and_when_it_misleads(name):
+    paragraphs = metrics.load(name).__doc__.split("\n\n")
+    assert re.match(r"[^:\n]+: .+\.$", paragraphs[0])
+    assert sum(p.startswith("It misleads") for p in paragraphs) == 1
+    for section in ("Args", "Returns", "Raises", "Source", "Example"):
+        assert f"\n    {section}:\n" in metrics.load(name).estimate.__doc__
+
+
 def test_value_lies_in_its_interval_and_is_plain(name, pair):
     found = ask(name, *pair)
     assert found.low <= found.value <= found.high

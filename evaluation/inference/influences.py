@@ -111,6 +111,7 @@ def of_kid(real: np.ndarray, fakes: Sequence[np.ndarray]) -> list[Influences]:
     answers = []
     for fake in fakes:
         fake = fake.astype(np.float64, copy=False)
+        kernels.check_seen("kid", real, fake, None)
         yy, xy = kernels.sums(fake), kernels.sums(real, fake)
         value, biased, first, second = kernels.of_sums(xx, yy, xy)
         f, r = 2.0 * (yy.rows - xy.columns), 2.0 * (xx.rows - xy.rows)

@@ -11,6 +11,7 @@ import numpy as np
 
 from evaluation.errors import InputError
 from evaluation.neighbours.distances import differences2
+from evaluation.rows import blocks
 from evaluation.statistics.binomial import normal_quantile
 from evaluation.statistics.degenerate import interval, total_standard_error
 from evaluation.statistics.halves import shuffled_indices
@@ -20,6 +21,7 @@ MEDIAN_ROWS = 1000  # whose distances give the median
 FAR = 1e4  # squared norms over squared bandwidth, above which a product is too coarse
 UNSEEN = 100.0  # squared distance over squared bandwidth, above which the kernel is as good as 0
 LEAST_ALIKE = 1e-9  # mean kernel
+LEAST_SEEN = 1e-10  # share of a kernel's value that must vary, or rounding decides
 Kernel = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
@@ -102,6 +104,27 @@ def bandwidth_of(rows: np.ndarray | None, bandwidth: float, metric: str) -> floa
             " 0: drop the copies among them or give a bandwidth above 0"
         )
     return median
+
+
+def check_seen(name: str, real: np.ndarray, fake: np.ndarray, bandwidth: float | None) -> None:
+    """Refuses real rows that are all one, and rows whose differences a kernel rounds away.
+
+    Args:
+      name: of the metric or test.
+      real: shape (n, d).
+      fake: shape (m, d).
+      bandwidth: of the Gaussian kernel; None for the polynomial one.
+    """
+    if all((block == real[0]).all() for block in blocks(real)):
+        raise InputError(f"real_features has identical rows only; {name} needs rows that differ")
+    centre = (real.mean(axis=0, dtype=np.float64) + fake.mean(axis=0, dtype=np.float64)) / 2.0
+    spread = max(float(np.abs(b - centre).max()) for x in (real, fake) for b in blocks(x))
+    unit = bandwidth or math.sqrt(1.0 + float(np.square(centre).mean()))
+    if spread < math.sqrt(LEAST_SEEN) * unit:
+        raise InputError(
+            f"{name}: rows vary by {spread:.1e} at most, which its kernel, made for features of"
+            f" size {unit:.1e}, rounds away: subtract their mean, or scale them up"
+        )
 
 
 @dataclasses.dataclass(frozen=True)

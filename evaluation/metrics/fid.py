@@ -16,7 +16,8 @@ or tails are heavy, where it is wider than it need be; docs/coverage.md counts b
 
 It misleads when the features' laws differ beyond mean and covariance, which it cannot see; when
 numbers of different n, features, resizing or programs are compared; and when read as a verdict on
-variety or memorisation: a copy of the training set has FID 0.
+variety or memorisation: a copy of the training set has FID 0. Where a rare mode decides, of which a
+sample holds a row or two, every interval is too narrow: with one of 2 % it covers 0.85 at n = 100.
 """
 
 from evaluation.errors import InputError

@@ -107,6 +107,7 @@ def estimate(
     if estimator == "blocks":
         return _blocks(pair, block_size, level, chosen, details)
     pair.require("kid", LEAST_ROWS, LEAST_ROWS, "with an interval")
+    kernels.check_seen("kid", *pair.both, details.get("bandwidth"))
     found = kernels.mmd2(*pair.both, chosen, level, dependent=pair.dependent)
     if kernel == "gaussian":
         found.check_alike("kid", details["bandwidth"])

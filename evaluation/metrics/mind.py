@@ -6,8 +6,10 @@ vector v gives 3 |v|^2; equal laws give 0.
 
 The plain number, as published, is too large for finite samples, at 5000 rows often by more than
 what is told apart, and by less for more rows: never compare plain values of different n. The
-default removes that. It misleads where generators differ in few of many directions, which the mean
-over all of them dilutes, and when values of different features are compared.
+default removes that.
+
+It misleads where generators differ in few of many directions, which the mean over all of them
+dilutes, and when values of different features are compared.
 """
 
 from evaluation.laws.projections import finding

@@ -45,7 +45,7 @@ def estimate(pair: Pair, *, level: float, seed: int, k: int = 3) -> Finding:
       the share of rows with a realism of 1 or more.
 
     Raises:
-      InputError: too few rows, or k exact copies of most real rows (radii of 0).
+      InputError: too few rows, or k exact copies of half of the real rows (radii of 0).
 
     Source:
       Kynkäänniemi et al. 2019, arXiv:1904.06991, equation 3.
@@ -84,12 +84,13 @@ def per_sample(pair: Pair, *, k: int = 3) -> np.ndarray:
       float64, shape (m,), >= 0; inf at a copy of a real row.
 
     Raises:
-      InputError: too few rows, or k exact copies of most real rows (radii of 0).
+      InputError: too few rows, or k exact copies of half of the real rows (radii of 0).
     """
     pair.require_neighbours("realism", "real", k, closed=True)
-    if np.median(pair.neighbours.radii2("real", k)) == 0.0:
+    empty = int((pair.neighbours.radii2("real", k) == 0.0).sum())
+    if 2 * empty >= pair.n_real:
         raise InputError(
-            f"real_{pair.kind} has {k} or more exact copies of most rows; realism needs radii above"
-            " 0: remove the copies or raise k"
+            f"real_{pair.kind} has {empty} rows with {k} or more exact copies; realism needs radii"
+            " above 0 of more than half: remove the copies or raise k"
         )
     return pair.neighbours.largest_ratio(k)

@@ -53,7 +53,8 @@ def estimate(
       The estimate in [0, 1]. Details: "inside", the number of real rows that count.
 
     Raises:
-      InputError: too few rows, open balls of radius 0, or settings that do not go together.
+      InputError: too few rows, radii of 0 (k exact copies of a row) of an open ball or half of
+        the closed ones, or settings that do not go together.
 
     Source:
       Kynkäänniemi et al. 2019, arXiv:1904.06991, equations 1 and 2.

@@ -19,6 +19,7 @@ RULES = ("float16", "float16-root")
 BLOCK_ROWS = 10_000  # of both sides: what ADM falls back to float32 for
 STRIPE_ROWS = 256
 LARGEST = 65_504.0  # of float16
+SMALLEST = 6e-5  # likewise, with all its digits
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,13 +59,13 @@ def inside(pair: Pair, around: str, k: int, rule: str) -> int:
         as one product, rounded once, and its root.
 
     Raises:
-      InputError: with "float16-root", rows whose squared norm float16 does not hold.
+      InputError: rows whose squared norms float16 does not hold, too large with "float16-root" or
+        too small.
     """
     assert pair.real is not None
     sides = {"real": _Rows.of(pair.real), "fake": _Rows.of(pair.fake)}
-    if rule == "float16-root":
-        for name, side in sides.items():
-            _check_range(name, side)
+    for name, side in sides.items():
+        _check_range(name, side, rule)
     centres = sides[around]
     radii = _radii(centres, k, rule)
     held = np.zeros(len(sides["fake" if around == "real" else "real"]), dtype=bool)
@@ -76,13 +77,19 @@ def inside(pair: Pair, around: str, k: int, rule: str) -> int:
     return int(held.sum())
 
 
-def _check_range(side: str, rows: _Rows) -> None:
-    """Refuses what overflows, of which the program makes infinite distances that all are equal."""
+def _check_range(side: str, rows: _Rows, rule: str) -> None:
+    """Refuses what overflows, of which one program makes equal infinities, and what underflows."""
     bad = int((~np.isfinite(rows.norms)).sum())
-    if bad:
+    if bad and rule == "float16-root":
         raise InputError(
             f"{side}_features has {bad} rows with a squared norm above {LARGEST:.0f}, which float16"
             " does not hold: use distances='exact', or scale all features down"
+        )
+    middle = float(np.median(_norms(rows)))
+    if middle < SMALLEST:
+        raise InputError(
+            f"{side}_features has squared norms of {middle:.1e}, of which float16 holds no digits"
+            f" below {SMALLEST:.0e}: use distances='exact', or scale all features up"
         )
 
 

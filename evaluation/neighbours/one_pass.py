@@ -39,6 +39,11 @@ class Neighbours:
     def _points(self) -> dict[str, Points]:
         return dict(zip(("real", "fake"), prepared(*self._raw), strict=True))
 
+    @property
+    def share_rows(self) -> bool:
+        """Whether any real row is a copy of a fake one."""
+        return bool(np.isin(self._points["real"].names, self._points["fake"].names).any())
+
     def same(self, side: str, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Each row's k nearest other rows of its side.
 

@@ -12,7 +12,10 @@ from evaluation import metrics
 HOMES = sorted(
     {
         inspect.getmodule(getattr(evaluation, name)).__name__
-        for name in ("compare", "nearest", "over_runs", "per_class", "plan", "same_distribution")
+        for name in (
+            *("compare", "nearest", "over_runs", "per_class", "per_sample", "plan", "prd_curve"),
+            "same_distribution",
+        )
     }
 )
 

@@ -179,3 +179,19 @@ def test_rows_too_far_apart_for_the_bandwidth_are_refused(metric, settings):
 def test_cmmd_refuses_an_unknown_estimator():
     with pytest.raises(InputError, match="use 'unbiased' or 'published'"):
         measure(ROWS, OTHERS, "cmmd", settings={"cmmd": {"estimator": "biased"}})
+
+
+@pytest.mark.parametrize("name", ["kid", "cmmd"])
+def test_rows_that_a_kernel_rounds_away_are_refused(name):
+    """At a scale of 1e-4 all digits count, at 1e-8 none does; so with a mean of 1e8."""
+    rng = np.random.default_rng(21)
+    real, fake = rng.standard_normal((2, 100, 4))
+    small = measure(1e-4 * real, 1e-4 * (fake + 3.0), name)[name]
+    assert small.low > 0.0
+    with pytest.raises(InputError, match=f"{name}: rows vary by .* rounds away"):
+        measure(1e-8 * real, 1e-8 * (fake + 3.0), name)
+    with pytest.raises(InputError, match=f"identical rows only; {name} needs"):
+        measure(np.ones((80, 4)), fake, name)
+    if name == "kid":
+        with pytest.raises(InputError, match="subtract their mean"):
+            measure(1e8 + real, 1e8 + fake, name)

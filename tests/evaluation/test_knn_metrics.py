@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from evaluation import InputError, measure, metrics
+from evaluation import InputError, measure, metrics, per_sample
 from evaluation.metrics import clipped_coverage
 from evaluation.metrics.coverage import expected_at_equal_laws
 from evaluation.neighbours import closest, distances
@@ -157,10 +157,21 @@ def test_copies_inside_one_set():
         with pytest.raises(InputError, match="30 rows with 5 or more exact copies"):
             measure(real, fake, name)
     for name in ("probabilistic_precision", "probabilistic_recall", "realism"):
-        with pytest.raises(InputError, match=f"or more exact copies of .*{name} needs"):
+        with pytest.raises(InputError, match=f"or more exact copies.*{name} needs"):
             measure(real, fake, name)
     with pytest.raises(InputError, match="remove the copies"):
         measure(real, fake, "coverage", protocol="prdc")
+
+
+def test_copies_of_real_rows_leave_no_scale_for_rows_between_them():
+    rng = np.random.default_rng(11)
+    real, fake = np.repeat(rng.standard_normal((30, 3)), 5, axis=0), rng.standard_normal((60, 3))
+    for name in ("precision", "rarity", "realism"):
+        with pytest.raises(InputError, match=f"150 rows with 3 or more exact copies.*{name} needs"):
+            measure(real, fake, name)
+    half = np.r_[np.repeat(np.arange(10.0), 5), np.arange(100.0, 150.0)][:, None]
+    with pytest.raises(InputError, match="50 rows with 3 or more exact copies"):
+        measure(half, half[:50], "realism")
 
 
 def test_expected_coverage_and_density_at_equal_laws():
@@ -275,3 +286,21 @@ def test_median_interval_covers_by_the_binomial_law(n, level):
     assert level <= covers
     narrower = below.cdf(high - 1) - below.cdf(low + 1)
     assert narrower < level
+
+
+def test_per_sample_by_name():
+    rng = np.random.default_rng(12)
+    real, fake = rng.standard_normal((2, 60, 3))
+    for name in ("realism", "rarity"):
+        expected = metrics.load(name).per_sample(Pair(real, fake), k=4)
+        found = per_sample(name, real, fake, settings={"k": 4})
+        np.testing.assert_array_equal(found, expected)
+    assert per_sample("authenticity", None, real, real).max() == 0.0  # copies, all of them
+    for wrong, line in (
+        (("fid", real, fake), "needs one of authenticity, rarity, realism"),
+        (("realism", None, fake), "real_features is missing"),
+        (("realism", real, fake[:, :2]), "fake_features has 2 columns"),
+        (("realism", real, fake, None, {"q": 3}), "settings has 'q'"),
+    ):
+        with pytest.raises(InputError, match=line):
+            per_sample(*wrong)

@@ -191,7 +191,7 @@ def test_what_balls_hold():
 
 @pytest.mark.parametrize("case", ["normal", "offset", "copies", "clusters"])
 def test_product_of_distances(case, monkeypatch):
-    monkeypatch.setattr("evaluation.softballs.BLOCK_ROWS", 13)
+    monkeypatch.setattr("evaluation.neighbours.softballs.BLOCK_ROWS", 13)
     x, y = CASES[case](*np.random.default_rng(4).standard_normal((2, 90, 3)))
     radius = 1.3
     with np.errstate(divide="ignore"):

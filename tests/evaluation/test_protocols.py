@@ -222,3 +222,10 @@ def test_a_saved_result_compares_like_the_one_it_was(tmp_path):
 def test_the_example_prints_what_it_says():
     failed, tried = doctest.testmod(estimate)
     assert (failed, tried > 0) == (0, True)
+
+
+@pytest.mark.parametrize("protocol", ["adm", "stylegan3"])
+def test_features_too_small_for_float16_are_refused(protocol):
+    real, fake = 1e-4 * np.random.default_rng(7).standard_normal((2, 50, 4))
+    with pytest.raises(InputError, match="scale all features up"):
+        measure(real, fake, "precision", protocol=protocol)

@@ -15,7 +15,8 @@ it lay wholly below and wholly above it. *Spread* is the standard deviation of t
 
 What is drawn anew is what the interval's target says: both samples for distances; only the
 generated rows for metrics with a fixed reference, only the real ones for those with a fixed
-generated set (5 fixed sets each). The truth is a closed form, or the value of 200 000 rows.
+generated set (5 fixed sets each). Where a metric refuses or gives no interval, its other answers
+count. The truth is a closed form, or the value of 200 000 rows.
 """
 
 TESTS = """
@@ -71,12 +72,15 @@ def _interval_line(cell: Cell, found: dict[str, float]) -> str:
     """One law and size of one metric."""
     numbers = [f"{found[key]:.3g}" for key in ("truth", "bias", "spread", "half_width")]
     missed = f"{found['below']:.3f}, {found['above']:.3f}"
-    slack = 3.0 * math.sqrt(LEVEL * (1.0 - LEVEL) / cell.draws)
+    answers = cell.draws * found.get("answered", 1.0)
+    slack = 3.0 * math.sqrt(LEVEL * (1.0 - LEVEL) / answers)
     verdict = "as claimed"
     if found["coverage"] < LEVEL - slack:
         verdict = "**too narrow**"
     elif found["coverage"] > min(LEVEL + slack, 0.985):
         verdict = "wide"
+    if found.get("answered", 1.0) < 1.0:
+        verdict += f", answers in {found['answered']:.0%}"
     return (
         f"| {cell.law} | {cell.d} | {cell.n} | {cell.m} | {cell.draws} | "
         + " | ".join([*numbers, missed, f"{found['coverage']:.3f}", verdict])

@@ -1,0 +1,67 @@
+"""What a metric knows of each generated row: the best and the worst samples, the copies."""
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from evaluation import metrics
+from evaluation.errors import InputError
+from evaluation.rows import Pair, as_rows
+
+
+def per_sample(
+    metric: str,
+    real_features: Any = None,
+    fake_features: Any = None,
+    train_features: Any = None,
+    settings: Mapping[str, Any] | None = None,
+) -> np.ndarray:
+    """A number for each generated row: realism, rarity, or whether it is authentic.
+
+    Args:
+      metric: "realism", "rarity", "authenticity" or any other metric with numbers of each row.
+      real_features: array-like, shape (n, d), where the metric needs it.
+      fake_features: array-like, shape (m, d).
+      train_features: array-like, shape (t, d), where the metric needs it.
+      settings: of the metric, such as {"k": 5}.
+
+    Returns:
+      float64, shape (m,), in the order of the rows; the metric's page says what they mean.
+
+    Raises:
+      InputError: a metric without numbers of each row, rows that are missing, no tables, of
+        different widths or too few, or an unknown setting.
+
+    Example:
+      >>> import numpy as np
+      >>> real, fake = np.random.default_rng(0).standard_normal((2, 300, 2))
+      >>> fake[7] = [9.0, 9.0]
+      >>> realism = per_sample("realism", real, fake)
+      >>> realism.shape, int(realism.argmin())
+      ((300,), 7)
+    """
+    able = [name for name in metrics.names() if hasattr(metrics.load(name), "per_sample")]
+    if metric not in able:
+        raise InputError(f"metric={metric!r}; per_sample needs one of {', '.join(able)}")
+    module = metrics.load(metric)
+    given = {"real": real_features, "fake": fake_features, "train": train_features}
+    rows = {}
+    for side in module.NEEDS:
+        if given[side] is None:
+            raise InputError(
+                f"{side}_features is missing; {metric} needs it: give {side}_features="
+            )
+        rows[side] = as_rows(given[side], f"{side}_features")
+        if rows[side].shape[1] != rows[module.NEEDS[0]].shape[1]:
+            raise InputError(
+                f"{side}_features has {rows[side].shape[1]} columns and {module.NEEDS[0]}_features"
+                f" {rows[module.NEEDS[0]].shape[1]}; they must agree: take both from the same"
+                " network and layer"
+            )
+    pair = Pair(rows.get("real"), rows["fake"], train=rows.get("train"))
+    for name in settings or {}:
+        if name not in inspect.signature(module.per_sample).parameters or name == "pair":
+            raise InputError(f"settings has {name!r}, which {metric} does not take: leave it out")
+    return module.per_sample(pair, **dict(settings or {}))
