@@ -1,6 +1,7 @@
 """Checks of the arguments that `measure` and `evaluate` share; each mistake is one line."""
 
-from collections.abc import Iterable
+import math
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,17 @@ from evaluation import metrics as metric_files
 from evaluation import protocols
 from evaluation.errors import InputError
 
+SHOWN = 80  # characters
+
+
+def shown(value: Any) -> str:
+    """A value for an error: its repr on one line, cut to `SHOWN` characters."""
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # an int of thousands of digits, or whatever an object's own repr raises
+        return f"<{type(value).__name__}>"
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+
 
 def check_metrics(metrics: Any, protocol: Any) -> tuple[str, ...]:
     """The metrics' names, each once, known, and defined by the protocol.
@@ -16,24 +28,70 @@ def check_metrics(metrics: Any, protocol: Any) -> tuple[str, ...]:
     Raises:
       InputError: no names, an unknown one, or one that the protocol does not define.
     """
-    if not isinstance(metrics, Iterable):
-        raise InputError(f"metrics={metrics!r}; it must be names, such as ['fid', 'kid']")
-    chosen = (metrics,) if isinstance(metrics, str) else tuple(metrics)
+    chosen = tuple(metrics) if is_listing(metrics) else (metrics,)
+    if not all(isinstance(name, str) for name in chosen):
+        raise InputError(f"metrics={shown(metrics)}; it must be names, such as ['fid', 'kid']")
     if not chosen:
         raise InputError(f"metrics is empty: choose from {', '.join(protocols.defined(protocol))}")
     for name in chosen:
         metric_files.load(name)
         protocols.settings(protocol, name)
-    return tuple(dict.fromkeys(chosen))
+    return tuple(dict.fromkeys(str(name) for name in chosen))
 
 
-def check_level(level: Any) -> None:
-    """Raises InputError unless `level` is a fraction between 0 and 1."""
-    if not isinstance(level, float | np.floating) or not 0.0 < level < 1.0:
-        raise InputError(f"level={level!r}; it must lie strictly between 0 and 1, such as 0.95")
+def is_listing(value: Any) -> bool:
+    """Whether `value` has items one after another: neither text nor an array without axes."""
+    if isinstance(value, np.ndarray):
+        return value.ndim > 0
+    return isinstance(value, Iterable) and not isinstance(value, str | bytes)
 
 
-def check_whole(name: str, value: Any, least: int) -> None:
-    """Raises InputError unless the argument called `name` is a whole number of at least `least`."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise InputError(f"{name}={value!r}; it must be a whole number, {least} or more")
+def check_choice(name: str, value: Any, known: Collection[str]) -> None:
+    """Raises InputError unless the argument called `name` is one of the names in `known`."""
+    if not isinstance(value, str) or value not in known:
+        raise InputError(f"{name}={shown(value)}; use one of {', '.join(known)}")
+
+
+def check_level(level: Any) -> float:
+    """The level as a plain float; raises InputError unless it is a fraction between 0 and 1."""
+    if not isinstance(level, float | np.floating) or not 0.0 < float(level) < 1.0:
+        raise InputError(
+            f"level={shown(level)}; it must lie strictly between 0 and 1, a float such as 0.95"
+        )
+    return float(level)
+
+
+def check_whole(name: str, value: Any, least: int, most: int | None = None) -> int:
+    """The argument called `name` as a plain int.
+
+    Raises:
+      InputError: it is no whole number, or one below `least` or above `most`.
+    """
+    given = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not given or value < least or (most is not None and value > most):
+        span = f"{least} or more" if most is None else f"from {least} to {most}"
+        raise InputError(f"{name}={shown(value)}; it must be a whole number, {span}")
+    return int(value)
+
+
+def check_number(name: str, value: Any) -> float:
+    """The argument called `name` as a plain float, which may be inf or nan.
+
+    Raises:
+      InputError: it is no number, or a whole one beyond the largest float.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+        raise InputError(f"{name}={shown(value)}; it must be a number, such as 1.0")
+    try:
+        return float(value)
+    except OverflowError:
+        line = f"{name}={shown(value)} is too large for a float: give a smaller number"
+        raise InputError(line) from None
+
+
+def check_range(name: str, value: Any, least: float, most: float) -> float:
+    """The argument called `name` as a plain float; raises InputError outside [least, most]."""
+    number = check_number(name, value)
+    if math.isnan(number) or not least <= number <= most:
+        raise InputError(f"{name}={shown(value)}; it must lie in [{least:g}, {most:g}]")
+    return number

@@ -69,29 +69,24 @@ def measure(
         defined = protocols.defined(protocol)
         metrics = [name for name in DEFAULT_METRICS if name in defined]
     chosen = arguments.check_metrics(metrics, protocol)
-    settings = _checked_settings(settings, chosen)
-    arguments.check_level(level)
-    arguments.check_whole("seed", seed, 0)
-    prepared = [
-        (name, _bound(name, protocols.settings(protocol, name) | dict(settings.get(name, {}))))
-        for name in chosen
-    ]
+    level, seed = arguments.check_level(level), arguments.check_whole("seed", seed, 0)
+    prepared = bound_settings(chosen, protocol, settings)
     given = {
         "features": {"real": real_features, "fake": fake_features, "train": train_features},
         "logits": {"real": real_logits, "fake": fake_logits},
         "spatial": {"real": real_spatial, "fake": fake_spatial},
     }
-    pairs = _pairs(chosen, given, all_metrics.asked(dict(prepared)))
+    pairs = _pairs(chosen, given, all_metrics.asked(prepared))
     estimates: dict[str, Estimate] = {}
     with _fitting_threads(pairs.values()):
-        for name, bound in prepared:
+        for name, bound in prepared.items():
             module = all_metrics.load(name)
-            found = module.estimate(pairs[module.READS], level=level, seed=int(seed), **bound)
+            found = module.estimate(pairs[module.READS], level=level, seed=seed, **bound)
             estimates[name] = _estimate(name, found, pairs[module.READS], level, protocol, bound)
     context = {
         "protocol": protocol,
         "level": level,
-        "seed": int(seed),
+        "seed": seed,
         "shapes": {
             kind: {
                 "real": None if p.real is None else list(p.real.shape),
@@ -128,6 +123,21 @@ def versions() -> dict[str, str]:
     }
 
 
+def bound_settings(
+    chosen: Sequence[str], protocol: str, settings: Mapping[str, Mapping[str, Any]] | None
+) -> dict[str, dict[str, Any]]:
+    """All settings of each chosen metric: its defaults, the protocol's, and those given.
+
+    Raises:
+      InputError: settings of another metric, unknown ones, or values of another type.
+    """
+    given = _checked_settings(settings, chosen)
+    return {
+        name: _bound(name, protocols.settings(protocol, name) | dict(given.get(name, {})))
+        for name in chosen
+    }
+
+
 def _checked_settings(
     settings: Mapping[str, Mapping[str, Any]] | None, chosen: Sequence[str]
 ) -> Mapping[str, Mapping[str, Any]]:
@@ -135,13 +145,16 @@ def _checked_settings(
     if settings is None:
         return {}
     if not isinstance(settings, Mapping):
-        raise InputError(f"settings={settings!r}; it must map metrics to their settings")
+        raise InputError(
+            f"settings={arguments.shown(settings)}; it must map metrics to their settings"
+        )
     for name in settings:
         if name not in chosen:
             raise InputError(all_metrics.unknown("metric in settings", name, chosen))
         if not isinstance(settings[name], Mapping):
             raise InputError(
-                f"settings[{name!r}] is {settings[name]!r}; it must map setting names to values"
+                f"settings[{name!r}] is {arguments.shown(settings[name])}; it must map setting"
+                " names to values"
             )
     return settings
 
@@ -154,18 +167,27 @@ def _bound(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     }
     for key in given:
         if key not in defaults:
-            raise InputError(all_metrics.unknown(f"setting of {name}", key, defaults))
-        _check_kind(name, key, given[key], defaults[key])
-    return defaults | dict(given)
+            line = all_metrics.unknown(f"setting of {name}", key, defaults)
+            raise InputError(f"{line}; correct the name or leave it out")
+    plain = {key: _plain_setting(name, key, given[key], defaults[key]) for key in given}
+    return defaults | plain
 
 
-def _check_kind(name: str, key: str, value: Any, default: Any) -> None:
-    """Refuses a setting of another kind than its default's; whole numbers pass as floats."""
+def _plain_setting(name: str, key: str, value: Any, default: Any) -> Any:
+    """A setting as plain Python; refuses another kind than its default's, but ints as floats."""
+    if isinstance(value, np.bool_ | np.integer | np.floating | np.str_):
+        value = value.item() if not isinstance(value, np.longdouble) else float(value)
     kinds = {bool: bool, int: int, float: float | int, str: str, type(None): int | None}
     kind = kinds[type(default)]
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        shown = getattr(kind, "__name__", str(kind))
-        raise InputError(f"{name} setting {key}={value!r}; it must be of type {shown}")
+        named = getattr(kind, "__name__", str(kind))
+        raise InputError(
+            f"{name} setting {key}={arguments.shown(value)}; it must be of type {named}, such as"
+            f" {default!r}"
+        )
+    if isinstance(default, float):
+        arguments.check_number(f"{name} setting {key}", value)
+    return value
 
 
 def _pairs(

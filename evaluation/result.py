@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from evaluation.errors import InputError
-from evaluation.statistics.estimate import Estimate
+from evaluation.statistics.estimate import Estimate, plain
 
 if TYPE_CHECKING:
     import pandas
@@ -23,6 +23,7 @@ COLUMNS = ("metric", "value", "interval", "floor", "method / target", "real / fa
 TABLE_COLUMNS = 100
 COMPARED = (("features", "name"), ("features", "sha256"), ("images", "real", "sha256"))
 NUMBERS = ("value", "low", "high", "level")
+INFINITE = {"inf": math.inf, "-inf": -math.inf}  # JSON has no such numbers
 
 
 @dataclasses.dataclass(frozen=True, repr=False, eq=False)
@@ -121,7 +122,12 @@ class Result(Mapping[str, Estimate]):
 
         Raises:
           InputError: they differ; the line names the first thing that does, and both its values.
+            Or `other` is no result.
         """
+        if not isinstance(other, Result):
+            raise InputError(
+                f"other is {type(other).__name__}; it must be a Result: measure or load one"
+            )
         for path in COMPARED:
             ours, theirs = (_at(result.context, path) for result in (self, other))
             if ours != theirs and None not in (ours, theirs):
@@ -139,12 +145,15 @@ class Result(Mapping[str, Estimate]):
             found.comparable(other[name])
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types: {"metrics": {...}, "floor": {...} or None, "context": {...}}."""
+        """Plain JSON types: {"metrics": {...}, "floor": {...} or None, "context": {...}}.
+
+        A number that is not there (nan) is None; infinities are the strings "inf" and "-inf".
+        """
         floor = self.floor
         return {
-            "metrics": {name: _plain(found.to_dict()) for name, found in self.estimates.items()},
-            "floor": None if floor is None else {n: _plain(f.to_dict()) for n, f in floor.items()},
-            "context": _plain(self.context),
+            "metrics": {name: found.to_dict() for name, found in self.estimates.items()},
+            "floor": None if floor is None else {n: f.to_dict() for n, f in floor.items()},
+            "context": plain(self.context),
         }
 
     def to_frame(self) -> "pandas.DataFrame":
@@ -185,7 +194,7 @@ class Result(Mapping[str, Estimate]):
         Raises:
           InputError: another suffix, no metrics to write as .csv, or no place to write to.
         """
-        path = Path(path)
+        path = _path(path)
         suffix = path.suffix.lower()
         if suffix not in (".json", ".csv"):
             raise InputError(f"path {str(path)!r} must end in .json or .csv: rename it")
@@ -219,8 +228,9 @@ class Result(Mapping[str, Estimate]):
         Raises:
           InputError: no such file, or not a saved result.
         """
+        path = _path(path)
         try:
-            saved = json.loads(Path(path).read_text(encoding="utf-8"))
+            saved = json.loads(path.read_text(encoding="utf-8"))
             floor = saved["floor"]
             if not saved["metrics"]:
                 raise ValueError("it holds no metrics")
@@ -261,23 +271,30 @@ def _interval(found: Estimate) -> str:
     return f"[{number(found.low)}, {number(found.high)}]"
 
 
-def _plain(value: Any) -> Any:
-    """Plain JSON types: arrays as lists, numbers that are not finite as None."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if hasattr(value, "tolist"):
-        return _plain(value.tolist())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
+def _path(path: Any) -> Path:
+    """The argument called `path`, which must be one."""
+    if not isinstance(path, str | os.PathLike):
+        raise InputError(f"path={path!r}; it must be the path of a file, such as 'scores.json'")
+    return Path(path)
 
 
 def _estimate(fields: Mapping[str, Any]) -> Estimate:
     """An estimate from its saved fields."""
-    restored = {key: math.nan if fields[key] is None else float(fields[key]) for key in NUMBERS}
-    return Estimate(**(dict(fields) | restored))
+    fields = {
+        key: value if isinstance(value, str) and key not in NUMBERS else _restored(value)
+        for key, value in fields.items()
+    }
+    numbers = {key: math.nan if fields[key] is None else float(fields[key]) for key in NUMBERS}
+    return Estimate(**(fields | numbers))
+
+
+def _restored(value: Any) -> Any:
+    """What `plain` wrote, with its infinities as numbers."""
+    if isinstance(value, dict):
+        return {key: _restored(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_restored(item) for item in value]
+    return INFINITE.get(value, value) if isinstance(value, str) else value
 
 
 def _write(path: Path, text: str) -> None:

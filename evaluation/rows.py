@@ -36,7 +36,8 @@ def as_rows(values: Any, name: str, *, double: bool = False) -> np.ndarray:
     """
     rows = _spooled(values, name, double) if isinstance(values, Iterator) else _table(values, name)
     single = rows.dtype in (np.float16, np.float32) and not double
-    rows = np.ascontiguousarray(rows, dtype=np.float32 if single else np.float64)
+    with np.errstate(over="ignore"):  # longer floats may become infinite, which is refused
+        rows = np.ascontiguousarray(rows, dtype=np.float32 if single else np.float64)
     _check_numbers(rows, name)
     return rows
 
@@ -61,6 +62,12 @@ def _table(values: Any, name: str) -> np.ndarray:
         raise InputError(
             f"{name} is not a table of numbers: give every row the same number of columns"
         ) from error
+    except Exception as error:  # whatever an object's own __array__ raises
+        why = " ".join(f"{type(error).__name__}: {error}".split())
+        raise InputError(
+            f"{name} is {type(values).__name__}, which does not become an array ({why}): convert"
+            " it to a NumPy array in main memory first"
+        ) from error
     if rows.dtype.kind not in "biuf":
         raise InputError(
             f"{name} has dtype {rows.dtype}; it must be real numbers: convert it to float32 first"
@@ -82,16 +89,22 @@ def _spooled(parts: Iterator[Any], name: str, double: bool) -> np.ndarray:
         dtype: np.dtype[Any] = np.dtype(np.float64)
         for index, part in enumerate(parts):
             table = _table(part, f"block {index} of {name}")
+            single = table.dtype in (np.float16, np.float32) and not double
+            own = np.dtype(np.float32 if single else np.float64)
             if not columns:
-                columns = table.shape[1]
-                single = table.dtype in (np.float16, np.float32) and not double
-                dtype = np.dtype(np.float32 if single else np.float64)
+                columns, dtype = table.shape[1], own
+            if own != dtype:
+                raise InputError(
+                    f"block {index} of {name} has dtype {table.dtype}, kept as {own}, and those"
+                    f" before it are kept as {dtype}; all must agree: convert them to one dtype"
+                )
             if table.shape[1] != columns:
                 raise InputError(
                     f"block {index} of {name} has {table.shape[1]} columns, those before it"
                     f" {columns}; all must agree: take them from one network and layer"
                 )
-            file.write(np.ascontiguousarray(table, dtype=dtype).data)
+            with np.errstate(over="ignore"):  # as in `as_rows`
+                file.write(np.ascontiguousarray(table, dtype=dtype).data)
         if not columns:
             raise InputError(f"{name} is an iterator without a block: give some rows")
         file.flush()

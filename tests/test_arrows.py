@@ -39,7 +39,7 @@ def test_the_statistics_need_no_tensorflow():
     [
         ("statistics", {"errors", "statistics"}),
         ("neighbours", {"arguments", "errors", "neighbours", "rows", "statistics"}),
-        ("laws", {"errors", "laws", "neighbours", "rows", "statistics"}),
+        ("laws", {"arguments", "errors", "laws", "neighbours", "rows", "statistics"}),
     ],
 )
 def test_arrows_inside_evaluation(package, may_import):

@@ -12,7 +12,7 @@ import numpy as np
 from evaluation import arguments
 from evaluation import metrics as all_metrics
 from evaluation.errors import InputError, TooFewRows
-from evaluation.measurement import measure
+from evaluation.measurement import bound_settings, measure
 from evaluation.result import Result, number
 from evaluation.rows import as_rows
 from evaluation.statistics.estimate import Estimate
@@ -73,10 +73,10 @@ def per_class(
       [('cat', False), ('dog', True)]
     """
     names = arguments.check_metrics(metrics, protocol)
-    arguments.check_level(level)
+    level, seed = arguments.check_level(level), arguments.check_whole("seed", seed, 0)
     _check_metrics(names)
-    if correction not in CORRECTIONS:
-        raise InputError(f"correction={correction!r}; use one of {', '.join(CORRECTIONS)}")
+    bound_settings(names, protocol, settings)
+    arguments.check_choice("correction", correction, CORRECTIONS)
     real, fake = as_rows(real_features, "real_features"), as_rows(fake_features, "fake_features")
     of_real = _labels(real_labels, "real_labels", len(real))
     of_fake = _labels(fake_labels, "fake_labels", len(fake))

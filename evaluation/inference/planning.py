@@ -21,11 +21,16 @@ from evaluation import arguments
 from evaluation.errors import InputError
 from evaluation.inference import influences
 from evaluation.inference.influences import Influences
-from evaluation.inference.two_sample import SameDistribution, same_distribution
+from evaluation.inference.two_sample import (
+    MOST_PERMUTATIONS,
+    SameDistribution,
+    same_distribution,
+)
 from evaluation.measurement import versions
 from evaluation.result import number
 from evaluation.rows import Pair, as_rows
 from evaluation.statistics.binomial import normal_quantile
+from evaluation.statistics.levels import least_permutations
 
 METRICS = ("kid", "fid")
 QUESTIONS = {
@@ -35,6 +40,7 @@ QUESTIONS = {
 LEAST_ROWS = 50  # of a pilot
 PERMUTATIONS = 400
 MOST = 1e12  # rows
+LARGEST_EFFECT = 1e100  # a variance grows with its power
 GROWTH = 1.5  # of a row's variance with the distance: 1 for a shift, up to 2 for changes of scale
 
 
@@ -113,8 +119,8 @@ def plan(
       metric: "kid" or "fid".
       real: array-like, shape (N, d), N >= 50: the pilot's reference.
       fake: array-like, shape (m, d), m >= 50: the pilot of a model.
-      effect: the difference to find, > 0; give this or `n`.
-      n: rows of each sample, >= 20, for which the smallest detectable difference is asked.
+      effect: the difference to find, > 0 and <= 1e100; give this or `n`.
+      n: rows of each sample, 20 to 10^12, for which the smallest detectable difference is asked.
       power: chance to find it, in (0.5, 1).
       level: 1 - level is the chance of a false finding.
       question: "difference" or "equality".
@@ -144,8 +150,7 @@ def plan(
       True
     """
     _check_arguments(metric, effect, n, power, question, other)
-    arguments.check_level(level)
-    arguments.check_whole("seed", seed, 0)
+    level, seed = arguments.check_level(level), arguments.check_whole("seed", seed, 0)
     tables = {"real": as_rows(real, "real"), "fake": as_rows(fake, "fake")}
     if other is not None:
         tables["other"] = as_rows(other, "other")
@@ -178,7 +183,7 @@ def plan(
         n=int(n),
         effect=float(effect),
         power=float(power),
-        level=float(level),
+        level=level,
         standard_error=math.sqrt(linear / n + quadratic / n**2),
         linear=linear,
         quadratic=quadratic,
@@ -188,7 +193,7 @@ def plan(
         dimension=tables["fake"].shape[1],
         protocol="default",
         settings={"second_pilot": other is not None},
-        seed=int(seed),
+        seed=seed,
         versions=versions(),
     )
 
@@ -197,20 +202,21 @@ def _check_arguments(
     metric: Any, effect: Any, n: Any, power: Any, question: Any, other: Any
 ) -> None:
     """Refuses arguments that do not fit each other."""
-    if metric not in METRICS:
-        raise InputError(f"metric={metric!r}; plan knows {', '.join(METRICS)}")
-    if question not in QUESTIONS:
-        raise InputError(f"question={question!r}; use one of {', '.join(QUESTIONS)}")
+    if not isinstance(metric, str) or metric not in METRICS:
+        raise InputError(f"metric={arguments.shown(metric)}; plan knows {', '.join(METRICS)}")
+    arguments.check_choice("question", question, QUESTIONS)
     if (effect is None) == (n is None):
         raise InputError(
             f"effect={effect!r} and n={n!r}; give one of them: effect= for the rows that it needs,"
             " n= for the difference that so many rows find"
         )
-    number_given = isinstance(effect, int | float | np.number) and not isinstance(effect, bool)
-    if effect is not None and not (number_given and 0.0 < effect < math.inf):
-        raise InputError(f"effect={effect!r}; it must be a finite number above 0")
+    if effect is not None and not 0.0 < arguments.check_number("effect", effect) <= LARGEST_EFFECT:
+        raise InputError(
+            f"effect={arguments.shown(effect)}; it must be a finite number above 0,"
+            f" {LARGEST_EFFECT:.0e} at most"
+        )
     if n is not None:
-        arguments.check_whole("n", n, 20)
+        arguments.check_whole("n", n, 20, int(MOST))
     if not isinstance(power, float | np.floating) or not 0.5 < power < 1.0:
         raise InputError(f"power={power!r}; it must lie strictly between 0.5 and 1, such as 0.8")
     if other is not None and question != "difference":
@@ -251,7 +257,8 @@ def _tested(
 ) -> SameDistribution:
     """The permutation test of the pilot, for its quantile at equal laws."""
     try:
-        return same_distribution(tables["real"], tables["fake"], metric, PERMUTATIONS, seed, level)
+        permutations = min(max(PERMUTATIONS, least_permutations(level)), MOST_PERMUTATIONS)
+        return same_distribution(tables["real"], tables["fake"], metric, permutations, seed, level)
     except InputError as error:
         raise InputError(f"{error}; or give a pilot of fewer rows") from error
 

@@ -27,6 +27,7 @@ from evaluation.inference import differences
 from evaluation.measurement import versions
 from evaluation.result import number
 from evaluation.rows import Pair, as_rows
+from evaluation.statistics.levels import rejects
 from evaluation.statistics.multiplicity import benjamini_hochberg, holm
 
 METRICS = ("fid", "kid", "precision", "density", "coverage")
@@ -191,8 +192,7 @@ def compare(
       'b = a < worse'
     """
     _check_arguments(metric, correction, paired_latents, k)
-    arguments.check_level(level)
-    arguments.check_whole("seed", seed, 0)
+    level, seed = arguments.check_level(level), arguments.check_whole("seed", seed, 0)
     pairs = _checked(models, reference, metric, paired_latents)
     module = all_metrics.load(metric)
     direction = module.BETTER
@@ -213,28 +213,28 @@ def compare(
         ranking=_ranking(order, found, "<" if direction == "lower" else ">"),
         direction=direction,
         target="both populations" if metric in ("fid", "kid") else "fixed reference",
-        level=float(level),
+        level=level,
         correction=correction,
         paired_latents=bool(paired_latents),
         n_real=some.n_real,
         dimension=some.fake.shape[1],
         protocol="default",
         settings=settings,
-        seed=int(seed),
+        seed=seed,
         versions=versions(),
     )
 
 
 def _check_arguments(metric: Any, correction: Any, paired_latents: Any, k: Any) -> None:
     """Refuses unknown names, and settings that do not go with the metric."""
-    if metric not in METRICS:
-        all_metrics.load(metric)
+    if not isinstance(metric, str) or metric not in METRICS:
+        if isinstance(metric, str):
+            all_metrics.load(metric)
         raise InputError(
-            f"metric={metric!r} has no standard error over generated rows with a fixed or random"
-            f" reference; compare needs one of {', '.join(METRICS)}"
+            f"metric={arguments.shown(metric)} has no standard error over generated rows with a"
+            f" fixed or random reference; compare needs one of {', '.join(METRICS)}"
         )
-    if correction not in CORRECTIONS:
-        raise InputError(f"correction={correction!r}; use one of {', '.join(CORRECTIONS)}")
+    arguments.check_choice("correction", correction, CORRECTIONS)
     if not isinstance(paired_latents, bool):
         raise InputError(f"paired_latents={paired_latents!r}; it must be True or False")
     if paired_latents and metric == "coverage":
@@ -315,7 +315,7 @@ def _differences(
                 p_value=p_value,
                 adjusted_p_value=float(corrected),
                 detectable=differences.detectable(gap, shared),
-                better=first if corrected <= 1.0 - level else None,
+                better=first if rejects(corrected, level) else None,
             )
         )
     return tuple(answers)

@@ -26,6 +26,7 @@ from evaluation.statistics.estimate import Estimate
 
 SAME = ("metric", "protocol", "settings", "n_real", "n_fake", "target")
 METHOD = "Student's t over runs"
+LARGEST = 1e150  # of a value or a standard error; its square is finite, and so is its inverse's
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,7 +114,8 @@ def over_runs(
 
     Raises:
       InputError: fewer than two runs; runs of different metrics, protocols, settings, targets or
-        numbers of rows, or of different kinds; values that are not finite or all the same.
+        numbers of rows, or of different kinds; values that are not finite, beyond 1e150 or all the
+        same; or standard errors that are no such numbers.
 
     Source:
       DerSimonian & Laird 1986, Controlled Clinical Trials 7(3), 177-188, with equal weights.
@@ -125,8 +127,13 @@ def over_runs(
       >>> round(found.between_variance, 4), round(found.within_variance, 4)
       (0.6033, 0.04)
     """
-    arguments.check_level(level)
-    if isinstance(runs, str | Mapping) or not isinstance(runs, Sequence | np.ndarray):
+    level = arguments.check_level(level)
+    if metric is not None and not isinstance(metric, str):
+        raise InputError(
+            f"metric={arguments.shown(metric)}; it must be one metric's name, such as 'fid'"
+        )
+    listed = isinstance(runs, Sequence) or (isinstance(runs, np.ndarray) and runs.ndim == 1)
+    if isinstance(runs, str | bytes | Mapping) or not listed:
         raise InputError(
             f"runs is {type(runs).__name__}; it must be a list of results, estimates or numbers,"
             " one for each training seed"
@@ -149,18 +156,23 @@ def over_runs(
     else:
         raise InputError("runs mixes estimates and plain numbers: give one kind")
     for index, value in enumerate(values):
-        if not math.isfinite(value):
+        if not abs(value) <= LARGEST:
             raise InputError(
-                f"runs[{index}] is {value}; each must be a finite number: leave it out"
+                f"runs[{index}] is {value}; each must be a finite number, {LARGEST:.0e} at most:"
+                " leave it out, or rescale all"
             )
     if min(values) == max(values):
         raise InputError(
             f"runs all hold {values[0]}, which says nothing of a spread: give runs that differ in"
             " their training seeds, not one run several times"
         )
-    spread2 = float(np.var(values, ddof=1))
-    within = float(np.mean(np.square(errors)))
-    error = math.sqrt(spread2 / len(values))
+    spread, within = _spread(values), float(np.mean(np.square(errors)))
+    if spread < 1.0 / LARGEST and not math.isnan(within):
+        raise InputError(
+            f"runs have a standard deviation of {spread:.1e}, whose square is too small a number to"
+            " be parted in two: rescale runs and standard_errors"
+        )
+    error = spread / math.sqrt(len(values))
     mean = math.fsum(values) / len(values)
     half = float(stats.t.ppf(0.5 + level / 2.0, len(values) - 1)) * error
     return OverRuns(
@@ -169,12 +181,12 @@ def over_runs(
         value=mean,
         low=mean - half,
         high=mean + half,
-        level=float(level),
+        level=level,
         method=METHOD,
         target="training seeds, fixed reference",
         standard_error=error,
-        spread=math.sqrt(spread2),
-        between_variance=within if math.isnan(within) else max(spread2 - within, 0.0),
+        spread=spread,
+        between_variance=within if math.isnan(within) else max(spread**2 - within, 0.0),
         within_variance=within,
         values=tuple(float(value) for value in values),
         protocol=first.protocol if first else "",
@@ -183,6 +195,12 @@ def over_runs(
         n_fake=first.n_fake if first else 0,
         versions=versions(),
     )
+
+
+def _spread(values: Sequence[float]) -> float:
+    """Standard deviation, in units of the largest value, so that no square over- or underflows."""
+    unit = max(abs(value) for value in values)
+    return unit * float(np.std([value / unit for value in values], ddof=1))
 
 
 def _estimate(run: Any, metric: str | None, index: int) -> Any:
@@ -201,11 +219,11 @@ def _estimate(run: Any, metric: str | None, index: int) -> Any:
         if metric is not None and run.metric != metric:
             raise InputError(f"runs[{index}] is of {run.metric}, not of metric={metric!r}")
         return run
-    if isinstance(run, bool) or not isinstance(run, int | float | np.number):
+    if isinstance(run, bool) or not isinstance(run, int | float | np.integer | np.floating):
         raise InputError(
             f"runs[{index}] is {type(run).__name__}; each must be a result, an estimate or a number"
         )
-    return float(run)
+    return arguments.check_number(f"runs[{index}]", run)
 
 
 def _check_same(estimates: Sequence[Estimate]) -> None:
@@ -236,10 +254,19 @@ def _given_errors(errors: Sequence[float] | None, runs: int) -> list[float]:
     """Plain standard errors, nan without them."""
     if errors is None:
         return [math.nan] * runs
-    given = np.asarray(errors, dtype=np.float64)
-    if given.shape != (runs,) or not (np.isfinite(given) & (given >= 0.0)).all():
+    given = list(errors) if arguments.is_listing(errors) else [errors]
+    numbers = [_number(error) for error in given]
+    if len(numbers) != runs or not all(0.0 <= error <= LARGEST for error in numbers):
         raise InputError(
-            f"standard_errors={list(errors)!r}; it must hold {runs} finite numbers of 0 or more,"
-            " one for each run"
+            f"standard_errors={arguments.shown(errors)}; it must hold {runs} finite numbers of 0 or"
+            f" more, {LARGEST:.0e} at most, one for each run"
         )
-    return given.tolist()
+    return numbers
+
+
+def _number(value: Any) -> float:
+    """A plain number as float; nan for anything else."""
+    try:
+        return arguments.check_number("", value)
+    except InputError:
+        return math.nan

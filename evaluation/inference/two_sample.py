@@ -17,12 +17,13 @@ from evaluation import arguments
 from evaluation.errors import InputError
 from evaluation.inference.permutation import Pool, distance_kernel, p_value, pair_sums
 from evaluation.laws import frechet
-from evaluation.laws.kernels import polynomial
+from evaluation.laws.kernels import check_seen, polynomial
 from evaluation.measurement import versions
 from evaluation.result import number
 from evaluation.rows import as_rows
 from evaluation.statistics.binomial import normal_quantile
 from evaluation.statistics.halves import shuffled_indices
+from evaluation.statistics.levels import least_permutations, rejects
 
 TESTS = {
     "kid": "KID (cubic kernel, U-statistic)",
@@ -30,6 +31,7 @@ TESTS = {
     "energy": "energy distance",
     "classifier": "held-out accuracy of a logistic regression",
 }
+MOST_PERMUTATIONS = 1_000_000
 LEAST_ROWS = {"kid": 4, "fid": 4, "energy": 4, "classifier": 20}
 POWER = 0.8
 
@@ -74,7 +76,7 @@ class SameDistribution:
     @property
     def different(self) -> bool:
         """Whether a difference of the laws is established at `level`."""
-        return self.p_value <= 1.0 - self.level
+        return bool(rejects(self.p_value, self.level))
 
     def __str__(self) -> str:
         """The finding in one sentence."""
@@ -115,7 +117,8 @@ def same_distribution(
       x: array-like, shape (n, d), any real dtype, finite; n >= 4, "classifier" >= 20.
       y: array-like, shape (m, d); m need not be n.
       test: "kid", "fid", "energy" (sees any difference) or "classifier".
-      permutations: random splits, >= 19; the smallest p-value is 1 / (1 + permutations).
+      permutations: random splits, 19 to 1000000; the smallest p-value is 1 / (1 + permutations),
+        which must not exceed 1 - level.
       seed: of the splits, >= 0. The order of the rows does not matter.
       level: 1 - level is the chance of a false alarm.
       max_operations: "fid" only, whose every split costs a decomposition: the most floating-point
@@ -127,7 +130,7 @@ def same_distribution(
 
     Raises:
       InputError: rows that are no tables of finite numbers, of different widths or too few; an
-        unknown test; or more splits than `max_operations` allows.
+        unknown test; fewer splits than `level` needs, or more than `max_operations` allows.
 
     Source:
       Gretton et al. 2012, Journal of Machine Learning Research 13, 723-773, section 5; Székely &
@@ -141,20 +144,24 @@ def same_distribution(
       >>> same_distribution(x, y + 1.0, test="energy", permutations=199).p_value
       0.005
     """
-    if test not in TESTS:
-        raise InputError(f"test={test!r}; use one of {', '.join(TESTS)}")
-    arguments.check_whole("permutations", permutations, 19)
-    arguments.check_whole("seed", seed, 0)
-    arguments.check_level(level)
+    arguments.check_choice("test", test, TESTS)
+    permutations = arguments.check_whole("permutations", permutations, 19, MOST_PERMUTATIONS)
+    seed, level = arguments.check_whole("seed", seed, 0), arguments.check_level(level)
+    _check_enough(permutations, level)
+    max_operations = arguments.check_number("max_operations", max_operations)
+    if not max_operations > 0.0:
+        raise InputError(f"max_operations={max_operations!r}; it must be above 0, such as 2e13")
     both = _checked(x, y, test)
-    settings: dict[str, Any] = {"permutations": int(permutations)}
+    settings: dict[str, Any] = {"permutations": permutations}
     if test == "classifier":
         statistics, slack = _classifier(both, permutations, seed)
         settings["test_rows"] = 2 * (min(len(rows) for rows in both) // 2)
     else:
+        if test == "kid":
+            check_seen("test='kid'", *both, None)
         pool = Pool.of(*both, seed)
         if test == "fid":
-            settings["max_operations"] = float(max_operations)
+            settings["max_operations"] = max_operations
             pool = _reduced(pool, permutations, max_operations)
         of_splits = {"kid": _kid, "energy": _energy, "fid": _fid}[test]
         statistics, slack = of_splits(pool, pool.splits(permutations, seed))
@@ -167,15 +174,27 @@ def same_distribution(
         detectable=_detectable(critical - expected, float(random.std()), test),
         expected_at_equal_laws=expected,
         critical=critical,
-        permutations=int(permutations),
-        level=float(level),
+        permutations=permutations,
+        level=level,
         n_x=len(both[0]),
         n_y=len(both[1]),
         dimension=both[0].shape[1],
-        seed=int(seed),
+        seed=seed,
         settings=settings,
         versions=versions(),
     )
+
+
+def _check_enough(permutations: int, level: float) -> None:
+    """Refuses fewer permutations than could ever establish a difference at `level`."""
+    least = least_permutations(level)
+    if permutations < least:
+        remedy = f"give at least {least} or a lower level"
+        raise InputError(
+            f"permutations={permutations}; p-values are 1 / (1 + permutations) or more, never"
+            f" 1 - level = {1.0 - level:.3g}:"
+            f" {remedy if least <= MOST_PERMUTATIONS else 'give a lower level'}"
+        )
 
 
 def _checked(x: Any, y: Any, test: str) -> tuple[np.ndarray, np.ndarray]:
@@ -236,8 +255,6 @@ def _energy(pool: Pool, chosen: np.ndarray) -> tuple[np.ndarray, float]:
 
 def _reduced(pool: Pool, permutations: int, max_operations: float) -> Pool:
     """The pool in its own span, where that is smaller; refused where splits cost too much."""
-    if not isinstance(max_operations, int | float) or not max_operations > 0.0:
-        raise InputError(f"max_operations={max_operations!r}; it must be a number above 0")
     total, d = pool.rows.shape
     n = int(min(pool.first.sum(), (~pool.first).sum()))
     m, r = total - n, min(total, d)

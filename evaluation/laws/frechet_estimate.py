@@ -21,7 +21,7 @@ from evaluation.statistics.halves import shuffled_indices
 LEAST_ROWS = 20  # for an interval
 ROWS_PER_DIMENSION = 2.0  # below that a half has fewer rows than dimensions
 NOISE = 2.0  # standard deviations that a number must exceed to count
-REMAINDER = 1.3  # what may remain of the bias, in units of the second order; see `correct`
+REMAINDER = 1.6  # what may remain of the bias, in units of the second order; see `correct`
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,14 +58,15 @@ class Corrected:
         return whole - max(sure, 0.0) * min(self.quadratic, 0.5 * whole)
 
     def ends(self, level: float) -> tuple[float, float]:
-        """The interval, whose upper end is that of the score interval, see `upper_end`."""
+        """The interval: below, all that may be left of the bias; above, see `upper_end`."""
         z, whole = normal_quantile(level), self.jackknife.variance
         if self.bound is not None:
             half = z * math.sqrt(whole)
             low = min(self.bound[0] - z * self.bound[1], self.value - half)
             return low, self.value + half
         error, plain = math.sqrt(self.variance), self.coupling.plain
-        low = self.value - math.hypot(z * error, REMAINDER * self.removed)
+        left = REMAINDER * max(self.second_order or 0.0, 0.0)
+        low = self.value - math.hypot(z * error, left)
         return low, upper_end(self.value, error, whole, self.quadratic, plain, z)
 
 

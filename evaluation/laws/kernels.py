@@ -106,19 +106,24 @@ def bandwidth_of(rows: np.ndarray | None, bandwidth: float, metric: str) -> floa
     return median
 
 
-def check_seen(name: str, real: np.ndarray, fake: np.ndarray, bandwidth: float | None) -> None:
-    """Refuses real rows that are all one, and rows whose differences a kernel rounds away.
+def check_differ(name: str, real: np.ndarray) -> None:
+    """Refuses real rows that are all one; shape (n, d)."""
+    if all((block == real[0]).all() for block in blocks(real)):
+        raise InputError(f"real_features has identical rows only; {name} needs rows that differ")
+
+
+def check_seen(name: str, first: np.ndarray, second: np.ndarray, bandwidth: float | None) -> None:
+    """Refuses rows whose differences a kernel rounds away.
 
     Args:
       name: of the metric or test.
-      real: shape (n, d).
-      fake: shape (m, d).
+      first: shape (n, d).
+      second: shape (m, d).
       bandwidth: of the Gaussian kernel; None for the polynomial one.
     """
-    if all((block == real[0]).all() for block in blocks(real)):
-        raise InputError(f"real_features has identical rows only; {name} needs rows that differ")
-    centre = (real.mean(axis=0, dtype=np.float64) + fake.mean(axis=0, dtype=np.float64)) / 2.0
-    spread = max(float(np.abs(b - centre).max()) for x in (real, fake) for b in blocks(x))
+    both = first, second
+    centre = sum(x.mean(axis=0, dtype=np.float64) for x in both) / 2.0
+    spread = max(float(np.abs(b - centre).max()) for x in both for b in blocks(x))
     unit = bandwidth or math.sqrt(1.0 + float(np.square(centre).mean()))
     if spread < math.sqrt(LEAST_SEEN) * unit:
         raise InputError(

@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from evaluation import arguments
 from evaluation.errors import InputError
 from evaluation.rows import Pair, as_rows
 from evaluation.statistics.binomial import normal_quantile, wilson
@@ -31,6 +32,8 @@ LEAST_ROWS = 60
 ROWS_PER_CELL = 10  # counted rows of the smaller side, on average
 NEAREST_ANGLE = 1e-10  # of the curve's ends to 0 and pi / 2, as published
 STARTS = 10  # of k-means, as published
+MOST_RUNS, MOST_ANGLES = 10_000, 1_000_000
+LARGEST_BETA = 1e6
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -49,10 +52,14 @@ class PRDCurve:
         """The curve's largest (1 + beta^2) p r / (beta^2 p + r); beta > 1 weighs recall.
 
         Raises:
-          InputError: beta is not above 0.
+          InputError: beta is not above 0, or outside [1e-6, 1e6].
         """
-        if not beta > 0.0:
-            raise InputError(f"beta={beta}; it must be above 0, such as 8 or 1/8")
+        number = arguments.check_number("beta", beta)
+        if not 1.0 / LARGEST_BETA <= number <= LARGEST_BETA:
+            raise InputError(
+                f"beta={beta}; it must be above 0, such as 8 or 1/8, and in [1e-06, 1e+06]"
+            )
+        beta = number
         below = beta**2 * self.precision + self.recall
         product = (1.0 + beta**2) * self.precision * self.recall
         return float(np.divide(product, below, out=np.zeros_like(below), where=below > 0.0).max())
@@ -83,8 +90,8 @@ def prd_curve(
       real: array-like, shape (n, d), finite.
       fake: array-like, shape (m, d); of the larger side min(n, m) random rows are taken.
       clusters: cells, >= 2 and <= 2 min(n, m).
-      angles: points of the curve, >= 3.
-      runs: of k-means, over which precision and recall are averaged, >= 1.
+      angles: points of the curve, 3 to 1000000.
+      runs: of k-means, over which precision and recall are averaged, 1 to 10000.
       seed: of the starts of k-means, >= 0.
 
     Returns:
@@ -110,9 +117,10 @@ def prd_curve(
             " take both from the same network and layer"
         )
     most = 2 * min(len(x) for x in both)
-    for name, value, least in (("clusters", clusters, 2), ("angles", angles, 3), ("runs", runs, 1)):
-        if value < least:
-            raise InputError(f"{name}={value}; it must be at least {least}")
+    arguments.check_whole("clusters", clusters, 2)
+    arguments.check_whole("angles", angles, 3, MOST_ANGLES)
+    arguments.check_whole("runs", runs, 1, MOST_RUNS)
+    seed = arguments.check_whole("seed", seed, 0)
     if clusters > most:
         raise InputError(f"clusters={clusters}; {most} rows have fewer cells: give more rows")
     rows = [shuffled(x, seed + side)[: most // 2] for side, x in enumerate(both)]
@@ -290,9 +298,9 @@ def finding(
     """The largest F_beta as a metric; see `metrics/prd_recall.py`."""
     if estimator not in ("held_out", "published"):
         raise InputError(f"{metric} setting estimator={estimator!r}; use 'held_out' or 'published'")
-    for name, given, least in (("clusters", clusters, 2), ("runs", runs, 1), ("angles", angles, 3)):
-        if given < least:
-            raise InputError(f"{metric} setting {name}={given}; it must be at least {least}")
+    arguments.check_whole(f"{metric} setting clusters", clusters, 2)
+    arguments.check_whole(f"{metric} setting runs", runs, 1, MOST_RUNS)
+    arguments.check_whole(f"{metric} setting angles", angles, 3, MOST_ANGLES)
     if estimator == "published":
         pair.require(metric, clusters, clusters, f"clusters={clusters}")
         curve = prd_curve(pair.real, pair.fake, clusters, angles, runs, seed)

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from evaluation import arguments
 from evaluation.errors import InputError
 from evaluation.rows import Pair, blocks
 from evaluation.statistics.binomial import normal_quantile
@@ -27,6 +28,7 @@ from evaluation.statistics.halves import shuffled_indices
 
 LEAST_ROWS = 20  # for an interval
 LEAST_DIRECTIONS = 30  # for the variance over directions
+MOST_DIRECTIONS = 100_000  # all are held at once
 BLOCK_ENTRIES = 2_000_000  # projections held at once
 PARTS = 4
 STREAM = 0x511CED  # keeps directions apart from data that were drawn with the same seed
@@ -177,7 +179,7 @@ class Sliced:
       plain: over these directions, of the samples as they are, >= 0.
       value: over all directions, of the two laws, without bias; may be negative.
       variance: of `value` over samples.
-      variance_of_directions: of `value` over directions.
+      variance_of_directions: of `value` over directions; nan of a single one.
     """
 
     plain: float
@@ -220,7 +222,7 @@ def sliced(real: np.ndarray, fake: np.ndarray, count: int, seed: int) -> Sliced:
         plain=float(np.concatenate(plain).mean()),
         value=value,
         variance=variance,
-        variance_of_directions=float(np.var(centred, ddof=1)) / count,
+        variance_of_directions=float(np.var(centred, ddof=1)) / count if count > 1 else math.nan,
     )
 
 
@@ -257,8 +259,7 @@ def finding(
     if estimator not in ("corrected", "plain"):
         raise InputError(f"{metric} setting estimator={estimator!r}; use 'corrected' or 'plain'")
     least = LEAST_DIRECTIONS if estimator == "corrected" else 1
-    if projections < least:
-        raise InputError(f"{metric} setting projections={projections}; it must be at least {least}")
+    arguments.check_whole(f"{metric} setting projections", projections, least, MOST_DIRECTIONS)
     pair.require(metric, LEAST_ROWS, LEAST_ROWS, "with an interval")
     real, fake = pair.real, pair.fake
     assert real is not None

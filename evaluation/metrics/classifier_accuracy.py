@@ -14,6 +14,7 @@ import warnings
 import numpy as np
 from scipy import stats
 
+from evaluation import arguments
 from evaluation.errors import InputError
 from evaluation.rows import Pair
 from evaluation.statistics.binomial import clopper_pearson
@@ -26,6 +27,7 @@ BETTER = "lower"
 COLLAPSE = "higher"
 
 LEAST_ROWS = 20
+LARGEST_PENALTY = 1e9
 CLASSIFIERS = ("logistic", "neighbours")
 
 
@@ -45,14 +47,14 @@ def estimate(
       seed: of the split.
       classifier: "logistic" (regression on standardised features), or "neighbours" (the majority
         of the nearest sqrt(rows) rows of equal numbers on both sides).
-      penalty: of squared weights of "logistic", > 0.
+      penalty: of squared weights of "logistic", 1e-9 to 1e9.
 
     Returns:
       The estimate, in [0, 1]; 0.5 on average at equal laws. Details: "p_value" (one-sided, exact:
       against guessing), "test_rows" (2 t), "right_on_real" and "right_on_fake" (shares).
 
     Raises:
-      InputError: too few rows, or an unknown classifier.
+      InputError: too few rows, an unknown classifier, or a penalty out of range.
 
     Source:
       Lopez-Paz & Oquab 2017, arXiv:1610.06545; Hoeffding 1956, Annals of Mathematical
@@ -73,8 +75,9 @@ def estimate(
             f"classifier_accuracy setting classifier={classifier!r}; use one of"
             f" {', '.join(CLASSIFIERS)}"
         )
-    if not penalty > 0.0:
-        raise InputError(f"classifier_accuracy setting penalty={penalty}; it must be above 0")
+    arguments.check_range(
+        "classifier_accuracy setting penalty", penalty, 1.0 / LARGEST_PENALTY, LARGEST_PENALTY
+    )
     pair.require("classifier_accuracy", LEAST_ROWS, LEAST_ROWS, "half of them to learn from")
     both = [shuffled(rows, seed + side) for side, rows in enumerate(pair.both)]
     tested = min(pair.n_real, pair.n_fake) // 2

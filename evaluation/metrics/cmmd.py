@@ -72,6 +72,7 @@ def estimate(
     least = LEAST_ROWS if unbiased else 2
     pair.require("cmmd", least, least, "with an interval" if unbiased else "")
     width = kernels.bandwidth_of(pair.real, bandwidth, "cmmd")
+    kernels.check_differ("cmmd", pair.both[0])
     kernels.check_seen("cmmd", *pair.both, width)
     found = kernels.mmd2(*pair.both, kernels.gaussian(width), level, dependent=pair.dependent)
     found.check_alike("cmmd", width)

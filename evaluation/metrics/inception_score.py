@@ -1,14 +1,24 @@
-"""Inception Score: how sure a classifier is of each generated image, and how varied its answers."""
+"""Inception Score: how sure a classifier is of each generated image, and how varied its answers.
+
+1 where all rows get the same answer, up to the number of classes where every row gets a sure one
+and all classes come equally often.
+
+It misleads when the classifier's classes are not those of the data, as it never looks at real rows:
+a generator that gives one perfect image per class has the highest score, and images that fool the
+classifier, or are none, may score well. It cannot see what varies within a class.
+"""
 
 import itertools
 import math
 
 import numpy as np
 import scipy.special
+from scipy import stats
 
 from evaluation.errors import InputError
 from evaluation.rows import Pair
 from evaluation.statistics.binomial import normal_quantile
+from evaluation.statistics.degenerate import upper_end
 from evaluation.statistics.estimate import Finding
 from evaluation.statistics.jackknife import jackknife
 
@@ -18,6 +28,7 @@ BETTER = "higher"
 COLLAPSE = "lower"
 
 LEAST_ROWS = 20
+MOST_SINGLE = 0.25  # of the rows; beyond, the classes that were seen bound nothing
 
 
 def estimate(
@@ -36,6 +47,17 @@ def estimate(
     removes the bias of order classes / n. "splits", as published programs have it, biases the score
     downwards, and the spread over splits is not a standard error: then there is no interval.
 
+    The logarithm is a distance from one answer for all rows, and log K less it one from K equal
+    classes. Both ends of the interval are score ends of such distances, with the variance of the
+    quadratic part as a floor where the linear one vanishes, around the value brought into [1, K].
+    The upper end also allows for rows of classes not seen, as many as Clopper and Pearson's bound
+    on the missing mass. The truth lies in [1, K], and so do the ends, except that the interval
+    contains its value, which may exceed K.
+
+    Simulated coverage at 0.95, for 2, 10 and 100 classes and 20 to 1000 rows: .92 to 1, of one-hot
+    and of unsure answers, even, falling shares and collapse. It is above .99 where the classes are
+    even, and where fewer than about three rows lie outside a collapsed class.
+
     Args:
       pair: logits; only the generated ones are read, m >= 20 rows ("splits": >= splits, or >= 1
         with `split_rows`).
@@ -48,7 +70,7 @@ def estimate(
         None keeps their order.
 
     Returns:
-      The estimate; without bias correction it lies in [1, classes]. Details: "plain" and
+      The estimate; bias correction may take it out of [1, K], K classes. Details: "plain" and
       "standard_error" (of the logarithm), or for splits "spread_over_splits".
 
     Raises:
@@ -81,23 +103,33 @@ def estimate(
         raise InputError("fake_logits has one column; inception_score needs two classes or more")
     if not whole:
         return _split(pair, splits, split_rows, shuffle_seed)
-    plain, left_out = _log_scores(scipy.special.log_softmax(pair.fake, axis=1))
-    value, error = jackknife(plain, left_out)
-    half = normal_quantile(level) * error
+    log_p = scipy.special.log_softmax(pair.fake, axis=1)
+    p = np.exp(log_p)
+    plain, left_out = _log_scores(p, log_p)
+    value, first = jackknife(plain, left_out)
+    second = _second_variance(p)
+    error = math.sqrt(max(first**2, second))
+    critical, most = normal_quantile(level), math.log(p.shape[1])
+    centre = min(max(value, 0.0), most)
+    short = upper_end(most - centre, error, first**2, second, most - plain, critical)
+    reach = upper_end(centre, error, first**2, second, plain, critical)
+    low = min(centre - critical * error, most - short)
+    high = max(centre + critical * error, reach, _with_unseen(p, log_p, level))
     return Finding(
         value=math.exp(value),
-        low=math.exp(value - half),
-        high=math.exp(value + half),
-        method="delete-one jackknife of the logarithm",
+        low=math.exp(min(max(low, 0.0), value)),
+        high=math.exp(max(min(high, most), value)),
+        method="delete-one jackknife of the logarithm, score ends, unseen classes",
         target="generated population",
         details={"plain": math.exp(plain), "standard_error": error},
     )
 
 
-def _log_scores(log_p: np.ndarray) -> tuple[float, np.ndarray]:
-    """The score's logarithm for all rows, and with each row left out; log_p (n, classes)."""
-    n = len(log_p)
-    p = np.exp(log_p)
+def _log_scores(p: np.ndarray, log_p: np.ndarray) -> tuple[float, np.ndarray]:
+    """The score's logarithm for all rows, and with each row left out; p (n, classes)."""
+    n = len(p)
+    if (p == p[0]).all():
+        return 0.0, np.zeros(n)
     own = np.einsum("ij,ij->i", p, log_p)  # minus the entropy of each row
     total = p.sum(axis=0)
     mean = total / n
@@ -105,6 +137,42 @@ def _log_scores(log_p: np.ndarray) -> tuple[float, np.ndarray]:
     rest = np.maximum(total - p, 0.0) / (n - 1)
     left_out = (own.sum() - own) / (n - 1) - scipy.special.xlogy(rest, rest).sum(axis=1)
     return float(whole), left_out
+
+
+def _second_variance(p: np.ndarray) -> float:
+    """Of the quadratic part, -1/2 sum_c (mean p_c - E p_c)^2 / E p_c: tr(M^2) / 2 n^2.
+
+    M is the covariance of p_c / sqrt(E p_c).
+    """
+    n, mean = len(p), p.mean(axis=0)
+    here = mean > 0.0
+    root = np.sqrt(mean)
+    spread = (p.T @ p / n - np.outer(mean, mean))[np.ix_(here, here)]
+    scaled = spread / np.outer(root, root)[np.ix_(here, here)]
+    return float(np.square(scaled).sum()) / (2.0 * n**2)
+
+
+def _with_unseen(p: np.ndarray, log_p: np.ndarray, level: float) -> float:
+    """The largest logarithm if a part q of the population, sure of its classes, was not seen.
+
+    q is an upper bound on the missing mass, from the classes that exactly one row has, or all where
+    those are too many. Its rows raise the rarest classes to one common share.
+    """
+    n, classes = p.shape
+    singles = int((np.bincount(p.argmax(axis=1), minlength=classes) == 1).sum())
+    if singles > MOST_SINGLE * n:
+        return math.log(classes)
+    error = (1.0 - level) / 2.0
+    bound = (
+        stats.beta.ppf(1.0 - error, singles + 1, classes - singles) if singles < classes else 1.0
+    )
+    q = min(max(1.0 - error ** (1.0 / n), float(bound) * classes / n), 1.0)
+    share = (1.0 - q) * np.sort(p.mean(axis=0))
+    common = (q + np.cumsum(share)) / np.arange(1, classes + 1)
+    last = np.flatnonzero(common >= share)[-1]
+    share[: last + 1] = common[last]
+    own = float(np.einsum("ij,ij->", p, log_p)) / n
+    return (1.0 - q) * own - float(scipy.special.xlogy(share, share).sum())
 
 
 def _split(pair: Pair, splits: int, split_rows: int | None, shuffle_seed: int | None) -> Finding:

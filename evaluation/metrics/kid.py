@@ -13,6 +13,7 @@ import math
 import numpy as np
 from scipy import stats
 
+from evaluation import arguments
 from evaluation.errors import InputError
 from evaluation.laws import kernels
 from evaluation.rows import Pair
@@ -25,6 +26,7 @@ COLLAPSE = "higher"
 
 LEAST_ROWS = 20
 LEAST_BLOCKS = 3  # for an interval
+MOST_SUBSETS = 1_000_000
 ESTIMATORS = ("complete", "subsets", "blocks")
 KERNELS = ("polynomial", "gaussian")
 
@@ -58,9 +60,9 @@ def estimate(
       seed: unused: nothing is random.
       estimator: "complete"; or as published programs have it, "subsets", the mean over random
         subsets, or "blocks", the mean over blocks in the order of the rows.
-      subsets: number of subsets, >= 1.
+      subsets: number of subsets, 1 to 1000000.
       subset_size: rows drawn without replacement from each side, >= 2.
-      rng_seed: of `numpy.random.RandomState`, which draws the subsets.
+      rng_seed: of `numpy.random.RandomState`, which draws the subsets, 0 to 2^32 - 1.
       at_most: whether fewer rows than `subset_size` are allowed: subsets then hold min(n, m).
       block_size: the most rows that a block holds of each side, >= 2.
       kernel: "polynomial", or "gaussian", exp(-|x - y|^2 / (2 bandwidth^2)).
@@ -107,6 +109,7 @@ def estimate(
     if estimator == "blocks":
         return _blocks(pair, block_size, level, chosen, details)
     pair.require("kid", LEAST_ROWS, LEAST_ROWS, "with an interval")
+    kernels.check_differ("kid", pair.both[0])
     kernels.check_seen("kid", *pair.both, details.get("bandwidth"))
     found = kernels.mmd2(*pair.both, chosen, level, dependent=pair.dependent)
     if kernel == "gaussian":
@@ -135,6 +138,8 @@ def _subsets(
         raise InputError(
             f"kid settings subsets={subsets}, subset_size={size}; use at least 1 and at least 2"
         )
+    arguments.check_whole("kid setting subsets", subsets, 1, MOST_SUBSETS)
+    arguments.check_whole("kid setting rng_seed", rng_seed, 0, 2**32 - 1)
     if at_most:
         size = max(2, min(size, pair.n_real, pair.n_fake))
     pair.require("kid", size, size, 'this protocol\'s settings={"kid": {"subset_size": ...}}')

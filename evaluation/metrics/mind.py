@@ -36,7 +36,7 @@ def estimate(
       pair: features, n and m >= 20 rows of d columns.
       level: confidence level of the interval.
       seed: of the directions and the random halves.
-      projections: number of directions, >= 30 ("plain": >= 1); published programs take 1000.
+      projections: number of directions, 30 ("plain": 1) to 100000; published programs take 1000.
       estimator: "corrected", or "plain": the published statistic, too large, without an interval.
         At unequal n and m all rows count, where published programs drop some.
 

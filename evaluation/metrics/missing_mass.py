@@ -7,12 +7,12 @@ It misleads when the classifier invents classes: a generator of noise seems rich
 the generator can still show, not of what the data have and it lacks; that is what `modes` counts.
 """
 
-import numpy as np
 from scipy import stats
 
 from evaluation.errors import InputError
 from evaluation.rows import Pair
 from evaluation.statistics.estimate import Finding
+from evaluation.statistics.labels import class_counts
 
 READS = "logits"
 NEEDS = ("fake",)
@@ -41,7 +41,7 @@ def estimate(pair: Pair, *, level: float, seed: int) -> Finding:
       "classes" (K).
 
     Raises:
-      InputError: too few rows, or one class only.
+      InputError: too few rows, a row without a class (two largest logits), or one class only.
 
     Source:
       Good 1953, Biometrika 40(3/4), 237-264; Hoeffding 1956, Annals of Mathematical Statistics
@@ -59,7 +59,7 @@ def estimate(pair: Pair, *, level: float, seed: int) -> Finding:
     m, classes = pair.fake.shape
     if classes < 2:
         raise InputError("fake_logits has one column; missing_mass needs two classes or more")
-    counts = np.bincount(pair.fake.argmax(axis=1), minlength=classes)
+    counts = class_counts(pair.fake, "fake_logits")
     singletons = int((counts == 1).sum())
     interval = stats.binomtest(min(singletons, classes), classes).proportion_ci(level, "exact")
     scale = classes / m

@@ -12,11 +12,14 @@ import math
 
 import numpy as np
 import scipy.special
+from scipy import stats
 
 from evaluation.errors import InputError
 from evaluation.rows import Pair
 from evaluation.statistics.binomial import normal_quantile
+from evaluation.statistics.degenerate import interval, total_standard_error
 from evaluation.statistics.estimate import Finding
+from evaluation.statistics.labels import class_counts
 
 READS = "logits"
 NEEDS = ("real", "fake")
@@ -24,15 +27,22 @@ BETTER = "lower"
 COLLAPSE = "higher"
 
 LEAST_ROWS = 20
+DIRECTIONS = 16  # in which the two shares of a class are moved
 
 
 def estimate(pair: Pair, *, level: float, seed: int) -> Finding:
     """sum_c p_c log(p_c / q_c) of the fake shares p and the real shares q, less its bias of 1/n.
 
-    A row's class is its largest logit. The variance is that of the part that is linear in the
-    shares, var_p(log p/q) / m + var_q(p/q) / n, or that of the quadratic part where it is larger,
-    as near p = q. There the interval covers more often than it claims; where several classes have
-    about one row it covers a few percent less.
+    A row's class is its largest logit. Each end of the interval is the outer one of two. The delta
+    method, to second order and with the score end of small distances, holds where every class has
+    many rows. Where a class is rare or lost, each class's shares are moved to the rim of Clopper
+    and Pearson's limits and the changes are added in squares; classes that neither side shows count
+    as real ones that are not generated, one share with such a limit.
+
+    Simulated coverage at 0.95, for 2, 10 and 100 classes, 50 to 2000 rows a side, shares even,
+    falling as 0.8^k, with one class of 3 % or 0.3 %, one lost, or collapse: .93 to 1, and above .99
+    near p = q. Where a generated class has 0.3 to 0.6 real rows on average, most samples are
+    refused and .92 of the others cover.
 
     Args:
       pair: logits, n and m >= 20 rows, K >= 2 columns.
@@ -44,12 +54,13 @@ def estimate(pair: Pair, *, level: float, seed: int) -> Finding:
       interval always reaches 0. Details: "plain" (with its bias), "bias", "standard_error".
 
     Raises:
-      InputError: too few rows, one class only, or a generated class that no real row has, where
-        the divergence has no estimate.
+      InputError: too few rows, one column only, a row whose largest logit is not unique, or a
+        generated class that no real row has, where the divergence has no estimate.
 
     Source:
       Mode counting as in Metz et al. 2017, arXiv:1611.02163; the bias as in Miller
-      1955, Information Theory in Psychology, 95-100; the variance by the delta method.
+      1955, Information Theory in Psychology, 95-100; Clopper & Pearson 1934, Biometrika 26(4),
+      404-413; squares of limits as in Zou & Donner 2008, Statistics in Medicine 27(10), 1693-1702.
 
     Example:
       >>> import numpy as np
@@ -65,8 +76,8 @@ def estimate(pair: Pair, *, level: float, seed: int) -> Finding:
     classes = fake.shape[1]
     if classes < 2:
         raise InputError("fake_logits has one column; mode_kl needs two classes or more")
-    reference = np.bincount(real.argmax(axis=1), minlength=classes)
-    counts = np.bincount(fake.argmax(axis=1), minlength=classes)
+    reference = class_counts(real, "real_logits")
+    counts = class_counts(fake, "fake_logits")
     lacking = np.flatnonzero((counts > 0) & (reference == 0))
     if lacking.size:
         raise InputError(
@@ -74,15 +85,20 @@ def estimate(pair: Pair, *, level: float, seed: int) -> Finding:
             " mode_kl has no estimate there: give more real rows, or use modes"
         )
     value, plain = kl_divergence(counts, reference), _plain(counts, reference)
-    error = _standard_error(counts, reference)
-    half = normal_quantile(level) * error
+    first, second = _variances(counts, reference)
+    low, high = interval(value, first, second, plain, normal_quantile(level))
+    down, up = _reach(counts, reference, (1.0 - level) / 2.0)
     return Finding(
         value=value,
-        low=value - half,
-        high=max(value + half, 0.0),  # no divergence is negative
-        method="debiased, delta method to second order",
+        low=min(low, value - down),
+        high=max(high, value + up, 0.0),  # no divergence is negative
+        method="debiased; delta method to second order, and exact limits of each share",
         target="both populations",
-        details={"plain": plain, "bias": plain - value, "standard_error": error},
+        details={
+            "plain": plain,
+            "bias": plain - value,
+            "standard_error": total_standard_error(first, second),
+        },
     )
 
 
@@ -113,8 +129,8 @@ def _plain(counts: np.ndarray, reference: np.ndarray) -> float:
     return float(scipy.special.rel_entr(*shares).sum())
 
 
-def _standard_error(counts: np.ndarray, reference: np.ndarray) -> float:
-    """Of `kl_divergence`: Taylor's first order in both shares, or its second, which never dies."""
+def _variances(counts: np.ndarray, reference: np.ndarray) -> tuple[float, float]:
+    """Of the parts of `kl_divergence` that are linear and quadratic in the shares."""
     m, n = counts.sum(), reference.sum()
     here = reference > 0
     p, q = counts[here] / m, reference[here] / n
@@ -126,4 +142,35 @@ def _standard_error(counts: np.ndarray, reference: np.ndarray) -> float:
     crossed = np.sum(ratio * (1.0 - p) * (1.0 - q))
     own = np.sum((ratio * (1.0 - q)) ** 2)
     second = 0.5 * ((seen + rest) / m**2 + (own + rest) / n**2) + (crossed + rest) / (n * m)
-    return math.sqrt(max(float(first), float(second)))
+    return max(float(first), 0.0), max(float(second), 0.0)
+
+
+def _reach(counts: np.ndarray, reference: np.ndarray, error: float) -> tuple[float, float]:
+    """How far down and up exact limits of the shares let the divergence move.
+
+    Its part of one class, with the same derivatives once shares sum to 1, is
+    p log(p / q) - (1 + KL) p + q.
+    """
+    here = reference > 0
+    unseen = 0.0 if here.all() else -math.log(error) / reference.sum()  # -log(1 - upper limit)
+    m, n = counts.sum(), reference.sum()
+    p, q = counts[here] / m, reference[here] / n
+    p_low, p_high = _limits(counts[here], m, error)
+    q_low, q_high = _limits(reference[here], n, error)
+    angle = 2.0 * np.pi * np.arange(DIRECTIONS)[:, None] / DIRECTIONS
+    across, along = np.cos(angle), np.sin(angle)
+    moved_p = np.maximum(p + across * np.where(across > 0.0, p_high - p, p - p_low), 0.0)
+    moved_q = q + along * np.where(along > 0.0, q_high - q, q - q_low)
+    tilt = 1.0 + _plain(counts, reference)
+    moved = scipy.special.rel_entr(moved_p, moved_q) - tilt * moved_p + moved_q
+    change = moved - (scipy.special.rel_entr(p, q) - tilt * p + q)
+    down, up = np.minimum(change.min(axis=0), 0.0), np.maximum(change.max(axis=0), 0.0)
+    return math.hypot(*down), math.hypot(unseen, *up)
+
+
+def _limits(counts: np.ndarray, trials: int, error: float) -> tuple[np.ndarray, np.ndarray]:
+    """Clopper and Pearson's limits of each share."""
+    failures = trials - counts
+    low = stats.beta.ppf(error, np.maximum(counts, 1), failures + 1)
+    high = stats.beta.ppf(1.0 - error, counts + 1, np.maximum(failures, 1))
+    return np.where(counts > 0, low, 0.0), np.where(failures > 0, high, 1.0)

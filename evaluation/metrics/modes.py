@@ -15,6 +15,8 @@ from evaluation.metrics.mode_kl import kl_divergence
 from evaluation.rows import Pair
 from evaluation.statistics.binomial import clopper_pearson, equal_share_p_values
 from evaluation.statistics.estimate import Finding
+from evaluation.statistics.labels import class_counts
+from evaluation.statistics.levels import rejects
 from evaluation.statistics.multiplicity import holm
 
 READS = "logits"
@@ -46,7 +48,8 @@ def estimate(pair: Pair, *, level: float, seed: int, share: float = 0.1) -> Find
       "too_few" and "too_many".
 
     Raises:
-      InputError: one class only, too few generated rows to see every mode, or a wrong share.
+      InputError: one class only, too few generated rows to see every mode, a row without a class
+        (two largest logits), or a wrong share.
 
     Source:
       Clopper & Pearson 1934; mode counting as in Metz et al. 2017, arXiv:1611.02163.
@@ -65,14 +68,13 @@ def estimate(pair: Pair, *, level: float, seed: int, share: float = 0.1) -> Find
         raise InputError("fake_logits has one column; modes needs two classes or more")
     if not 0.0 < share <= 1.0:
         raise InputError(f"modes setting share={share}; it must lie in (0, 1]")
-    counts_real = np.bincount(real.argmax(axis=1), minlength=classes)
-    counts_fake = np.bincount(fake.argmax(axis=1), minlength=classes)
+    counts_real, counts_fake = class_counts(real, "real_logits"), class_counts(fake, "fake_logits")
     modes = np.flatnonzero(counts_real)
     pair.require("modes", len(modes), len(modes), f"{len(modes)} modes, one row each")
     shares_real, shares_fake = counts_real / len(real), counts_fake / len(fake)
     covered = shares_fake[modes] >= share * shares_real[modes]
     p_values = holm(equal_share_p_values(counts_fake, len(fake), counts_real, len(real)))
-    apart, fewer = p_values <= 1.0 - level, shares_fake < shares_real
+    apart, fewer = rejects(p_values, level), shares_fake < shares_real
     low, high = _sure(counts_real[modes], counts_fake[modes], pair, share, level)
     return Finding(
         value=float(covered.sum()),

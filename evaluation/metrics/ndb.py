@@ -17,6 +17,7 @@ from evaluation.rows import Pair
 from evaluation.statistics import bins as cells
 from evaluation.statistics.binomial import clopper_pearson, equal_share_p_values
 from evaluation.statistics.estimate import Finding
+from evaluation.statistics.levels import rejects
 from evaluation.statistics.multiplicity import benjamini_hochberg, holm
 
 READS = "features"
@@ -90,7 +91,7 @@ def estimate(
         details={
             "bins": len(real),
             "different": different,
-            "surely_different": int((sure <= 1.0 - level).sum()),
+            "surely_different": int(rejects(sure, level).sum()),
             "different_bh": int((benjamini_hochberg(p_values) <= alpha).sum()),
             "p_value": homogeneity(real, fake),
             "real_shares": (real / n).tolist(),

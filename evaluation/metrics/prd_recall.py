@@ -50,8 +50,8 @@ def estimate(
         curve at `angles` points averaged over `runs` runs of k-means; it has no interval.
       clusters: largest number of cells, >= 2; fewer where the smaller side has not ten counted rows
         for each.
-      runs: of k-means, >= 1; only with "published".
-      angles: points of the curve, >= 3; only with "published".
+      runs: of k-means, 1 to 10000; only with "published".
+      angles: points of the curve, 3 to 1000000; only with "published".
 
     Returns:
       The estimate, in [0, 1]. Details: "cells", "lambda" (where the maximum is),

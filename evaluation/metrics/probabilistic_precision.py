@@ -10,6 +10,7 @@ neither. It grows with the number of real rows.
 
 import math
 
+from evaluation import arguments
 from evaluation.errors import InputError
 from evaluation.rows import Pair
 from evaluation.statistics.estimate import Finding
@@ -21,6 +22,7 @@ BETTER = "higher"
 COLLAPSE = "higher"
 
 LEAST_ROWS = 20
+LARGEST_FACTOR = 1e3  # beyond it, or below its inverse, all balls hold every row, or none any
 
 
 def estimate(pair: Pair, *, level: float, seed: int, k: int = 4, a: float = 1.2) -> Finding:
@@ -34,7 +36,7 @@ def estimate(pair: Pair, *, level: float, seed: int, k: int = 4, a: float = 1.2)
       level: confidence level of the interval.
       seed: unused: nothing is random.
       k: which neighbour sets the radius, >= 1.
-      a: factor of the radius, > 0.
+      a: factor of the radius, 0.001 to 1000.
 
     Returns:
       The estimate in [0, 1]. Details: "standard_error".
@@ -53,10 +55,10 @@ def estimate(pair: Pair, *, level: float, seed: int, k: int = 4, a: float = 1.2)
       >>> round(found["probabilistic_precision"].value, 3)
       0.46
     """
-    if k < 1 or not 0.0 < a < math.inf:
-        raise InputError(
-            f"probabilistic_precision settings k={k}, a={a}; k must be at least 1 and a above 0"
-        )
+    arguments.check_whole("probabilistic_precision setting k", k, 1)
+    arguments.check_range(
+        "probabilistic_precision setting a", a, 1 / LARGEST_FACTOR, LARGEST_FACTOR
+    )
     pair.require("probabilistic_precision", 0, LEAST_ROWS, "with an interval")
     pair.require_neighbours("probabilistic_precision", "real", k, closed=True)
     if not pair.neighbours.radii2("real", k).any():

@@ -41,7 +41,7 @@ def estimate(
       pair: features, n and m >= 20 rows.
       level: confidence level of the interval.
       seed: of the directions and the random halves.
-      projections: number of directions, >= 30 ("plain": >= 1).
+      projections: number of directions, 30 ("plain": 1) to 100000.
       estimator: "corrected", or "plain": the mean of the samples' own W_2^2 over the directions,
         too large, and without an interval.
 

@@ -11,7 +11,7 @@ equal law with as many duplicates, which is less than the number of different ro
 
 import numpy as np
 
-from evaluation.errors import InputError
+from evaluation import arguments
 from evaluation.rows import Pair
 from evaluation.statistics.binomial import garwood
 from evaluation.statistics.estimate import Finding
@@ -24,6 +24,7 @@ COLLAPSE = None  # without duplicates it tells nothing of modes
 LEAST_ROWS = 50  # below that few pairs tell too little of how unequal the chances are
 BLOCK_ENTRIES = 4_000_000  # distances held at once
 UNSEEN_MEETINGS = 2.0  # see `_overdispersion`
+LARGEST_RADIUS = 1e100  # its square is finite; no two rows are as far apart
 ROUNDING = 1e-11  # relative error of a product's distances, below which they are computed again
 
 
@@ -38,7 +39,7 @@ def estimate(pair: Pair, *, level: float, seed: int, radius: float = 0.0) -> Fin
       pair: features; only the generated ones are read, s >= 50 rows.
       level: confidence level of the interval.
       seed: unused: nothing is random.
-      radius: Euclidean distance up to which two rows are the same, >= 0; 0: exact copies.
+      radius: Euclidean distance up to which two rows are the same, 0 (exact copies) to 1e100.
 
     Returns:
       The estimate, >= 1. Without a pair the upper end is inf: the value is then no more than the
@@ -46,7 +47,7 @@ def estimate(pair: Pair, *, level: float, seed: int, radius: float = 0.0) -> Fin
       duplicate), "overdispersion" (f).
 
     Raises:
-      InputError: too few rows or a radius below 0.
+      InputError: too few rows or a radius out of range.
 
     Source:
       Arora & Zhang 2017, arXiv:1706.08224; Garwood 1936, Biometrika 28(3/4), 437-442.
@@ -59,8 +60,7 @@ def estimate(pair: Pair, *, level: float, seed: int, radius: float = 0.0) -> Fin
       >>> found.details["pairs"], round(found.value), round(found.low), round(found.high)
       (50, 9990, 7578, 13460)
     """
-    if not radius >= 0.0:
-        raise InputError(f"support setting radius={radius}; it must be 0 or more")
+    arguments.check_range("support setting radius", radius, 0.0, LARGEST_RADIUS)
     pair.require("support", 0, LEAST_ROWS, "with an interval")
     degrees = _copies(pair.fake) if radius == 0.0 else _near(pair.fake, radius)
     s, pairs = len(degrees), int(degrees.sum()) // 2

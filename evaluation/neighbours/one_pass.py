@@ -241,7 +241,8 @@ def nearest(reference: Any, rows: Any = None, k: int = 1) -> tuple[np.ndarray, n
     asked = as_rows(rows, "rows")
     if asked.shape[1] != table.shape[1]:
         raise InputError(
-            f"rows has {asked.shape[1]} columns and reference {table.shape[1]}; they must agree"
+            f"rows has {asked.shape[1]} columns and reference {table.shape[1]}; they must agree:"
+            " take both from the same network and layer"
         )
     others, own = prepared(table, asked)
     found = Closest(own, others, k)

@@ -86,6 +86,7 @@ class Estimate:
 
         Raises:
           InputError: they differ; the line names the first thing that does, and both its values.
+            Or `other` is no estimate.
 
         Example:
           >>> import numpy as np
@@ -99,6 +100,11 @@ class Estimate:
           ...     print(error)
           fid setting ddof is 1 (ttur) and 0 (stylegan3); they must agree: measure both alike
         """
+        if not isinstance(other, Estimate):
+            raise InputError(
+                f"other is {type(other).__name__}; it must be an Estimate, such as"
+                f" result[{self.metric!r}]"
+            )
         for name in COMPARED:
             ours, theirs = getattr(self, name), getattr(other, name)
             if name == "settings":
@@ -120,9 +126,18 @@ class Estimate:
                 )
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields as plain JSON types; a missing bound is None."""
-        fields = dataclasses.asdict(self)
-        for name in ("low", "high", "level"):
-            if not math.isfinite(fields[name]):
-                fields[name] = None
-        return fields
+        """The fields as plain JSON types: nan as None, infinities as "inf" and "-inf"."""
+        return plain(dataclasses.asdict(self))
+
+
+def plain(value: Any) -> Any:
+    """Plain JSON types: arrays as lists, nan as None, infinities as "inf" and "-inf"."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else ("inf" if value > 0.0 else "-inf")
+    return value

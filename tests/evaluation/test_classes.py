@@ -149,9 +149,11 @@ def test_it_prints_as_a_table_and_saves_as_frame_and_json():
         ({"metrics": "fidd"}, "unknown metric 'fidd': did you mean 'fid'?"),
         ({"correction": "holm"}, "correction='holm'; use one of bonferroni, none"),
         ({"level": 2.0}, "level=2.0"),
+        ({"seed": -1}, "^seed=-1; it must be a whole number"),
+        ({"correction": ["none"]}, r"correction=\['none'\]; use one of"),
         (
             {"settings": {"fid": {"x": 1}}},
-            "no class can be measured; class 1: unknown setting of f",
+            "^unknown setting of fid 'x'",
         ),
         ({"fake_features": FAKE[:, :2]}, "real_features has 3 columns and fake_features 2"),
     ],

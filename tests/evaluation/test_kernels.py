@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from evaluation import InputError, measure
+from evaluation import InputError, measure, same_distribution
 from evaluation.laws import kernels
 
 RNG = np.random.default_rng(0)
@@ -195,3 +195,5 @@ def test_rows_that_a_kernel_rounds_away_are_refused(name):
     if name == "kid":
         with pytest.raises(InputError, match="subtract their mean"):
             measure(1e8 + real, 1e8 + fake, name)
+        with pytest.raises(InputError, match="test='kid': rows vary by"):
+            same_distribution(1e-8 * real, 1e-8 * fake)

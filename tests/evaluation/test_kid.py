@@ -161,6 +161,9 @@ def test_blocks_of_shared_rows_have_no_interval():
         ({"estimator": "blocks", "block_size": 1}, "block_size=1; it must be at least 2"),
         ({"estimator": "blocks", "block_size": 2}, r"21 rows; kid needs at least 40 \(2 in each"),
         ({"estimator": "subsets", "subsets": 0}, "use at least 1"),
+        ({"estimator": "subsets", "subset_size": 9, "subsets": 10**13}, "from 1 to 1000000"),
+        ({"estimator": "subsets", "subset_size": 9, "rng_seed": -1}, "rng_seed=-1; .*from 0 to 42"),
+        ({"estimator": "subsets", "subset_size": 9, "rng_seed": 2**40}, "kid setting rng_seed=1"),
     ],
 )
 def test_wrong_settings_are_refused(settings, line):

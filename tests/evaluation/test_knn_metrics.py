@@ -263,8 +263,10 @@ def test_rarity_refuses_where_hardly_a_row_is_inside():
     [
         ("p_cover", {"k": 0}, "p_cover settings k=0, c=3; both must be at least 1"),
         ("r_cover", {"c": 0}, "r_cover settings k=3, c=0; both must be at least 1"),
-        ("probabilistic_precision", {"a": 0.0}, "probabilistic_precision settings k=4, a=0.0"),
-        ("probabilistic_recall", {"k": 0}, "probabilistic_recall settings k=0, a=1.2"),
+        ("probabilistic_precision", {"a": 0.0}, r"probabilistic_precision setting a=0.0; .*\[0.00"),
+        ("probabilistic_precision", {"a": 1e300}, r"setting a=1e\+300; it must lie in"),
+        ("probabilistic_recall", {"a": 1e-300}, "setting a=1e-300; it must lie in"),
+        ("probabilistic_recall", {"k": 0}, "probabilistic_recall setting k=0; it must be a whole"),
         ("realism", {"k": 0}, "realism setting k=0; it must be at least 1"),
         ("r_cover", {"c": 30}, r"real_features has 60 rows; r_cover needs at least 92 \(k = 90\)"),
     ],

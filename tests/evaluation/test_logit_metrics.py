@@ -4,11 +4,16 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from evaluation import InputError, measure
 from evaluation.metrics.mode_kl import kl_divergence
 
 SURE = 1000.0
+
+
+def score_of(logits):
+    return measure(metrics="inception_score", fake_logits=logits)["inception_score"]
 
 
 def one_hot(labels, classes):
@@ -24,8 +29,44 @@ def test_score_of_equal_one_hot_classes_is_their_number(classes):
 
 def test_score_of_equal_answers_is_one():
     logits = np.tile(np.random.default_rng(0).standard_normal(5), (40, 1))
-    found = measure(metrics="inception_score", fake_logits=logits)["inception_score"]
-    assert found.value == pytest.approx(1.0, abs=1e-9)
+    found = score_of(logits)
+    assert (found.value, found.low) == (1.0, 1.0)
+    assert found.high > 1.01  # a part of the population may be unlike all 40 rows
+    unseen = 1 - 0.025 ** (1 / 20)
+    mixed = np.append(np.full(9, unseen / 9), 1 - unseen)  # nine more classes share what is unseen
+    bound = np.exp(stats.entropy(mixed))
+    assert score_of(one_hot(np.zeros(20, dtype=int), 10)).high >= bound - 1e-9
+
+
+@pytest.mark.parametrize("rows", [5, 20])
+def test_score_of_even_classes_ends_at_their_number(rows):
+    """The value exceeds 10, as it adds a bias of 9 / 2n; what it estimates cannot."""
+    found = score_of(one_hot(np.repeat(np.arange(10), rows), 10))
+    assert found.low < 10.0 - 1e-3 < found.value == found.high
+    assert math.log(found.value) == pytest.approx(math.log(10) + 9 / (20 * rows), rel=0.02)
+    second = math.sqrt(9 / 2) / (10 * rows)  # chi-square with 9 degrees of freedom over 2n
+    assert found.details["standard_error"] == pytest.approx(second, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("shares", "rows"),
+    [
+        (np.ones(2), 100),
+        (np.array([0.6, 0.4]), 200),
+        (np.ones(10), 50),
+        (np.append(np.full(9, 0.03 / 9), 0.97), 50),
+        (np.append(np.full(9, 0.01 / 9), 0.99), 200),
+        (np.ones(100), 50),
+    ],
+)
+def test_score_covers_at_the_edge(shares, rows):
+    """Sure answers, even classes or a collapsed generator: 300 draws miss in 5 % or less."""
+    p, rng, missed = shares / shares.sum(), np.random.default_rng(3), 0
+    truth = math.exp(stats.entropy(p))
+    for _ in range(300):
+        found = score_of(one_hot(rng.choice(len(p), size=rows, p=p), len(p)))
+        missed += not found.low - 1e-9 <= truth <= found.high + 1e-9
+    assert stats.binom.sf(missed - 1, 300, 0.06) > 1e-3
 
 
 def test_jackknife_is_that_of_a_loop():
@@ -42,7 +83,8 @@ def test_jackknife_is_that_of_a_loop():
     found = measure(metrics="inception_score", fake_logits=logits)["inception_score"]
     assert found.value == pytest.approx(math.exp(value), rel=1e-10)
     assert found.details["standard_error"] == pytest.approx(error, rel=1e-8)
-    assert found.high == pytest.approx(math.exp(value + 1.959963984540054 * error), rel=1e-8)
+    assert found.low <= math.exp(value - 1.959963984540054 * error) * (1 + 1e-9)
+    assert found.high >= math.exp(value + 1.959963984540054 * error) * (1 - 1e-9)
 
 
 def test_modes_counts_what_is_produced():

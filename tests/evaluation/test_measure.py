@@ -20,6 +20,9 @@ REAL, FAKE = RNG.standard_normal((60, 4)), RNG.standard_normal((50, 4))
         ({"metrics": "fidd"}, "unknown metric 'fidd': did you mean 'fid'?"),
         ({"metrics": ("fid", "inseption_score")}, "did you mean 'inception_score'?"),
         ({"metrics": 3}, "metrics=3; it must be names"),
+        ({"metrics": b"fid"}, "metrics=b'fid'; it must be names, such as ['fid', 'kid']"),
+        ({"metrics": [["fid"]]}, "metrics=[['fid']]; it must be names"),
+        ({"metrics": np.array("fid")}, "it must be names, such as"),
         ({"protocol": ["prdc"]}, "unknown protocol ['prdc']"),
         ({"settings": 3}, "settings=3; it must map"),
         ({"fake_features": np.ma.masked_array(FAKE, FAKE > 2)}, "fake_features is a masked array"),
@@ -32,8 +35,10 @@ REAL, FAKE = RNG.standard_normal((60, 4)), RNG.standard_normal((50, 4))
         ({"metrics": "kid", "protocol": "prdc"}, "one of precision, recall, density, coverage"),
         ({"level": 95}, "level=95; it must lie strictly between 0 and 1"),
         ({"level": float("nan")}, "level=nan"),
-        ({"level": "0.95"}, "level='0.95'; it must"),
+        ({"level": "0.95"}, "level='0.95'; it must lie strictly between 0 and 1, a float such as"),
         ({"seed": -1}, "seed=-1; it must be a whole number"),
+        ({"seed": np.ones((9, 9))}, "it must be a whole number"),
+        ({"level": 10**5000}, "level=<int>; it must"),
         ({"seed": 0.5}, "seed=0.5; it must be a whole number"),
         ({"settings": {"kld": {}}}, "unknown metric in settings 'kld': did you mean 'kid'?"),
         ({"settings": {"kid": {"subset": 9}}}, "unknown setting of kid 'subset': did you mean"),
@@ -41,6 +46,13 @@ REAL, FAKE = RNG.standard_normal((60, 4)), RNG.standard_normal((50, 4))
         ({"settings": {"kid": {"subset_size": "many"}}}, "kid setting subset_size='many'"),
         ({"settings": {"precision": {"k": 0}}}, "precision setting k=0; it must be at least 1"),
         ({"settings": {"precision": {"k": 2.5}}}, "precision setting k=2.5"),
+        ({"settings": {"precision": {"k": np.float64(3)}}}, "k=3.0; it must be of type int, such"),
+        ({"settings": {"precision": {"k": np.True_}}}, "precision setting k=True; it must be of"),
+        (
+            {"metrics": "support", "settings": {"support": {"radius": 10**400}}},
+            "is too large for a float: give a smaller number",
+        ),
+        ({"settings": {"fid": {"nonsense": 1}}}, "correct the name or leave it out"),
         (
             {"settings": {"precision": {"k": 59}}},
             "has 60 rows; precision needs at least 61 (k = 59)",
@@ -70,6 +82,57 @@ def test_mistakes_give_one_line(options, line):
         measure(**({"real_features": REAL, "fake_features": FAKE} | options))
     assert line in str(error.value)
     assert "\n" not in str(error.value)
+
+
+class _OnDevice:
+    """A tensor that refuses to become an array, as those on a GPU do, in two lines."""
+
+    def __array__(self, *args, **kwargs):
+        raise TypeError("can't convert device tensor to numpy.\nUse Tensor.cpu()")
+
+
+@pytest.mark.parametrize(
+    ("rows", "line"),
+    [
+        (_OnDevice(), "does not become an array (TypeError: can't convert device tensor"),
+        (np.full((60, 4), np.longdouble("1e400")), "holds NaN or infinite numbers in 60 of 60"),
+        (iter([np.full((60, 4), np.longdouble("1e400"))]), "holds NaN or infinite numbers"),
+        (
+            iter([REAL.astype(np.float32), 1e39 * REAL]),
+            "block 1 of real_features has dtype float64",
+        ),
+        (iter([REAL, REAL.astype(np.float32)]), "all must agree: convert them to one dtype"),
+    ],
+)
+def test_rows_that_cannot_be_kept_as_they_are_give_one_line(rows, line):
+    with pytest.raises(InputError) as error:
+        measure(rows, FAKE, "kid")
+    assert line in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_blocks_of_one_precision_are_the_rows():
+    half = REAL.astype(np.float16)
+    single = iter([half[:30], half[30:].astype(np.float32)])
+    assert measure(single, FAKE, "kid")["kid"] == measure(half, FAKE, "kid")["kid"]
+    whole = np.round(8 * REAL)
+    found = measure(iter([whole[:30].astype(int), whole[30:]]), FAKE, "kid")["kid"]
+    assert found == measure(whole, FAKE, "kid")["kid"]
+
+
+def test_numpy_scalars_are_settings_and_become_plain():
+    given = {"k": np.int64(5), "closed": np.False_, "distances": np.str_("exact")}
+    found = measure(REAL, FAKE, "precision", settings={"precision": given}, seed=np.uint8(255))
+    plain = {"k": 5, "closed": False, "distances": "exact"}
+    assert (
+        found["precision"]
+        == measure(REAL, FAKE, "precision", settings={"precision": plain})["precision"]
+    )
+    assert [type(value) for value in found["precision"].settings.values()] == [int, bool, str]
+    assert type(found.context["seed"]) is int
+    radius = {"support": {"radius": np.float32(0.5)}}
+    found = measure(fake_features=REAL, metrics="support", settings=radius)["support"]
+    assert found.settings == {"radius": 0.5}
 
 
 def test_one_name_and_order_and_repeats():
@@ -136,7 +199,7 @@ def test_metrics_are_the_files_of_the_folder():
         "import evaluation; evaluation.InputError",
         "import evaluation, numpy as n; evaluation.measure(n.eye(30), n.eye(30)[::-1], 'kid')",
         "from evaluation import measurement; import evaluation as e; e.measure.__call__",
-        "from evaluation import frechet, moments, neighbours, protocols, result, rows",
+        "from evaluation.laws import frechet, moments; from evaluation import neighbours, rows",
         "from evaluation import metrics; [metrics.load(n) for n in metrics.names()]",
     ],
 )

@@ -144,8 +144,10 @@ def test_neighbours_see_what_no_hyperplane_does():
     assert strong != ask("classifier_accuracy", real, fake + 1.0, penalty=1e5).value
     with pytest.raises(InputError, match="classifier='forest'; use one of logistic, neighbours"):
         ask("classifier_accuracy", real, fake, classifier="forest")
-    with pytest.raises(InputError, match=r"penalty=0\.0; it must be above 0"):
+    with pytest.raises(InputError, match=r"penalty=0\.0; it must lie in"):
         ask("classifier_accuracy", real, fake, penalty=0.0)
+    with pytest.raises(InputError, match=r"penalty=inf; it must lie in \[1e-09, 1e\+09\]"):
+        ask("classifier_accuracy", real, fake, penalty=np.inf)
 
 
 def test_identical_rows_cannot_be_told_apart():

@@ -223,7 +223,10 @@ def test_nearest_reads_mapped_files(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        ((np.ones((5, 2)), np.ones((5, 3))), "rows has 3 columns and reference 2"),
+        (
+            (np.ones((5, 2)), np.ones((5, 3))),
+            "rows has 3 columns and reference 2; they must agree: take",
+        ),
         ((np.ones((5, 2)), np.ones((5, 2)), 6), "reference has 5 rows; k=6 needs at least 6"),
         ((np.ones((5, 2)), None, 5), "reference has 5 rows; k=5 needs at least 6"),
         ((np.ones((5, 2)), np.ones((5, 2)), 0), "k=0; it must be a whole number, 1 or more"),

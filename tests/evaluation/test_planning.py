@@ -131,7 +131,13 @@ def test_the_plan_is_plain_and_says_what_it_was_made_of():
         ({"n": 100}, "effect=0.1 and n=100; give one of them"),
         ({"effect": None}, "effect=None and n=None"),
         ({"effect": 0.0}, "effect=0.0; it must be a finite number above 0"),
-        ({"effect": None, "n": 5}, "n=5; it must be a whole number, 20 or more"),
+        ({"effect": None, "n": 5}, "n=5; it must be a whole number, from 20 to 10"),
+        ({"effect": None, "n": 10**400}, "it must be a whole number, from 20 to 10"),
+        ({"question": ["x"]}, r"question=\['x'\]; use one of difference, equality"),
+        ({"metric": ["kid"]}, r"metric=\['kid'\]; plan knows"),
+        ({"effect": 1e300}, r"effect=1e\+300; it must be a finite number above 0, 1e\+100"),
+        ({"effect": 10**400}, "is too large for a float"),
+        ({"level": 1.0 - 1e-9, "question": "equality"}, "give a lower level"),
         ({"power": 80}, "power=80"),
         ({"level": 0.0}, "level=0.0"),
         ({"seed": -1}, "seed=-1"),
@@ -146,6 +152,22 @@ def test_refusals(change, line):
     given = {"metric": "kid", "real": real, "fake": fake + 0.5, "effect": 0.1}
     with pytest.raises(InputError, match=line):
         plan(**(given | change))
+
+
+@pytest.mark.parametrize("metric", ["kid", "fid"])
+def test_the_largest_effect_needs_the_fewest_rows(metric):
+    real, fake = draws(15, 60, 60)
+    assert plan(metric, real, fake + 0.5, effect=1e100).n == 20
+
+
+def test_equality_at_a_high_level_takes_the_permutations_that_it_needs():
+    """400 permutations have no quantile at 0.999; a higher level needs more rows."""
+    real, fake = draws(16, 60, 60)
+    few, more = (
+        plan("kid", real, fake + 0.5, effect=0.5, question="equality", level=level).n
+        for level in (0.9, 0.999)
+    )
+    assert few < more
 
 
 def test_the_pilot_must_not_be_the_reference():

@@ -186,7 +186,7 @@ def test_disjoint_laws_have_zero_and_an_upper_bound():
 
 def test_mistakes_of_prd_are_named():
     rows = np.random.default_rng(11).standard_normal((80, 2))
-    with pytest.raises(InputError, match="prd_recall setting clusters=1; it must be at least 2"):
+    with pytest.raises(InputError, match="prd_recall setting clusters=1; it must be a whole"):
         ask("prd_recall", rows, rows, clusters=1)
     with pytest.raises(InputError, match="prd_recall setting estimator='x'; use 'held_out' or"):
         ask("prd_recall", rows, rows, estimator="x")
@@ -197,7 +197,14 @@ def test_mistakes_of_prd_are_named():
     with pytest.raises(InputError, match="clusters=20; 10 rows have fewer cells"):
         prd_curve(rows[:5], rows)
     for name in ("angles", "runs"):
-        with pytest.raises(InputError, match=f"{name}=0; it must be at least"):
+        with pytest.raises(InputError, match=f"^{name}=0; it must be a whole number, from"):
             prd_curve(rows, rows, **{name: 0})
+        with pytest.raises(InputError, match=f"^{name}={10**13}; it must be a whole number, from"):
+            prd_curve(rows, rows, **{name: 10**13})
+    for name, wrong in (("seed", -1), ("clusters", "x")):
+        with pytest.raises(InputError, match=f"^{name}={wrong!r}; it must be a whole number"):
+            prd_curve(rows, rows, **{name: wrong})
     with pytest.raises(InputError, match=r"beta=0\.0; it must be above 0"):
         prd_curve(rows, rows, runs=1).f_beta(0.0)
+    with pytest.raises(InputError, match=r"beta=1e\+300; it must be .* in \[1e-06, 1e\+06\]"):
+        prd_curve(rows, rows, runs=1).f_beta(1e300)

@@ -188,10 +188,23 @@ def test_odd_shapes_have_answers():
     assert one_row.low < one_row.value < one_row.high
 
 
+@pytest.mark.parametrize("metric", ["mind", "sliced_wasserstein"])
+def test_a_single_direction_is_enough_for_the_plain_statistic(metric):
+    """Along one unit vector u: W of u.x and u.y, times 3 d for MIND."""
+    real, fake = np.random.default_rng(14).standard_normal((2, 30, 2))
+    unit = directions(1, 2, 0)[0]
+    gaps = np.sort(real @ unit) - np.sort(fake @ unit)
+    found = ask(real, fake, metric, projections=1, estimator="plain").value
+    expected = np.mean(gaps**2)
+    assert found == pytest.approx(6.0 * expected if metric == "mind" else expected)
+
+
 def test_mistakes_of_projections_are_named():
     rows = np.random.default_rng(13).standard_normal((30, 2))
-    with pytest.raises(InputError, match="projections=29; it must be at least 30"):
+    with pytest.raises(InputError, match="projections=29; it must be a whole number, from 30 to"):
         ask(rows, rows + 1.0, projections=29)
+    with pytest.raises(InputError, match=r"mind setting projections=1.*, from 30 to 100000"):
+        ask(rows, rows + 1.0, "mind", projections=10**13)
     with pytest.raises(InputError, match="mind setting estimator='best'; use 'corrected' or"):
         ask(rows, rows + 1.0, "mind", estimator="best")
     with pytest.raises(InputError, match="real_features has identical rows only; mind needs"):

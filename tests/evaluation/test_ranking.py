@@ -245,6 +245,8 @@ def test_the_comparison_is_plain_and_says_what_it_was_made_of():
         ({"metric": "recall"}, "metric='recall' has no standard error over generated rows"),
         ({"metric": "fud"}, "unknown metric 'fud'"),
         ({"correction": "none"}, "correction='none'; use one of holm, benjamini-hochberg"),
+        ({"correction": ["holm"]}, r"correction=\['holm'\]; use one of holm"),
+        ({"metric": ["fid"]}, r"metric=\['fid'\] has no standard error"),
         ({"level": 1}, "level=1"),
         ({"paired_latents": 1}, "paired_latents=1"),
         ({"paired_latents": True, "metric": "coverage"}, "coverage is no mean over generated rows"),

@@ -102,6 +102,44 @@ def test_json_round_trip(found, tmp_path):
     assert [item.name for item in tmp_path.iterdir()] == ["scores.json"]
 
 
+def test_infinities_and_missing_ends_survive_a_file(tmp_path):
+    """No duplicates: support [.., inf]; a class that real rows lack: a divergence of inf."""
+    rows = np.arange(60.0)[:, None]
+    logits = np.eye(3)[np.arange(60) % 3]
+    options = {"real_logits": 4 * np.eye(3)[np.arange(60) % 2], "fake_logits": 4 * logits}
+    found = measure(fake_features=rows, metrics=["support", "modes"], **options)
+    assert (found["support"].high, found["modes"].details["kl"]) == (math.inf, math.inf)
+    path = found.save(tmp_path / "scores.json")
+    again = Result.load(path)
+    assert dict(again) == dict(found)
+    assert str(again) == str(found)
+    fields = json.loads(path.read_text())["metrics"]
+    assert (fields["support"]["high"], fields["modes"]["details"]["kl"]) == ("inf", "inf")
+    made = dataclasses.replace(found["support"], low=-math.inf, high=math.nan, method="inf")
+    loaded = Result.load(Result({"support": made}).save(path))["support"]
+    assert (loaded.low, loaded.method) == (-math.inf, "inf")
+    assert math.isnan(loaded.high)
+
+
+def test_a_file_that_holds_none_for_an_infinite_end_is_still_read(found, tmp_path):
+    path = found.save(tmp_path / "scores.json")
+    content = json.loads(path.read_text())
+    content["metrics"]["fid"]["high"] = None
+    path.write_text(json.dumps(content))
+    assert math.isnan(Result.load(path)["fid"].high)
+
+
+@pytest.mark.parametrize("wrong", [3, None])
+def test_what_is_no_path_or_no_result_is_refused(found, wrong):
+    for use in (found.save, Result.load):
+        with pytest.raises(InputError, match=f"path={wrong}; it must be the path of a file"):
+            use(wrong)
+    with pytest.raises(InputError, match=r"other is \w+; it must be an Estimate"):
+        found["fid"].comparable(wrong)
+    with pytest.raises(InputError, match=r"other is \w+; it must be a Result"):
+        found.comparable(wrong)
+
+
 def test_csv_has_a_line_for_each_metric(found, tmp_path):
     with open(found.save(tmp_path / "scores.csv"), newline="") as stream:
         lines = list(csv.DictReader(stream))

@@ -138,11 +138,35 @@ def test_mixes_are_refused_by_the_field():
         ([1.0, 2.0], {"standard_errors": [0.1]}, "must hold 2 finite numbers"),
         ([1.0, 2.0], {"standard_errors": [0.1, -0.1]}, "of 0 or more"),
         ([1.0, 2.0], {"level": 2.0}, "level=2.0"),
+        ([1.0, 2.0], {"metric": 3}, "metric=3; it must be one metric's name"),
+        ([1.0, 2.0], {"metric": ["fid"]}, r"metric=\['fid'\]; it must be one"),
+        ([1.0, 2.0], {"standard_errors": "ab"}, "standard_errors='ab'; it must hold 2"),
+        (
+            [1.0, 2.0],
+            {"standard_errors": ["a", "b"]},
+            r"standard_errors=\['a', 'b'\]; it must hold",
+        ),
+        ([1.0, 2.0], {"standard_errors": 3}, "standard_errors=3; it must hold 2 finite"),
+        ([1.0, 2.0], {"standard_errors": np.ones((3, 3))}, r"^standard_errors=[^\n]*$"),
+        ([1.0, 2.0], {"standard_errors": [1e200, 1.0]}, "1e.150 at most"),
+        ([1e200, 2e200], {}, r"runs\[0\] is 1e\+200; .* 1e\+150 at most"),
+        ([10**400, 1], {}, r"runs\[0\]=10000.*\.\.\. is too large for a float"),
+        ([np.complex128(1), 2.0], {}, r"runs\[0\] is complex128"),
+        ([1e-200, 2e-200], {"standard_errors": [1e-200, 1e-200]}, "rescale runs and standard_err"),
+        (b"ab", {}, "runs is bytes"),
+        (np.array(3.0), {}, "runs is ndarray; it must be a list"),
     ],
 )
 def test_refusals(runs, change, line):
     with pytest.raises(InputError, match=line):
         over_runs(runs, **change)
+
+
+@pytest.mark.parametrize("unit", [1e-300, 1e-200, 1e-100, 1e100, 1e149])
+def test_the_interval_scales_from_the_smallest_to_the_largest_unit(unit):
+    found, expected = over_runs([unit, 2.0 * unit, 4.0 * unit]), over_runs([1.0, 2.0, 4.0])
+    for name in ("value", "low", "high", "spread", "standard_error"):
+        assert getattr(found, name) / unit == pytest.approx(getattr(expected, name))
 
 
 def test_which_metric_must_be_said():

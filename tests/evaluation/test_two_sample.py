@@ -14,6 +14,7 @@ from scipy import stats
 from evaluation import InputError, measure
 from evaluation.inference.permutation import Pool, distance_kernel, p_value, pair_sums
 from evaluation.inference.two_sample import TESTS, same_distribution
+from evaluation.statistics.levels import least_permutations, rejects
 
 QUADRATIC = ["kid", "energy"]
 
@@ -208,6 +209,32 @@ def test_what_would_have_been_found():
     assert 0.7 < power < 1.0
 
 
+@pytest.mark.parametrize("level", [0.5, 0.8, 0.9, 0.95, 0.99, 0.999, 0.9999])
+def test_the_least_p_value_of_just_enough_permutations_rejects(level):
+    """(1 - level) of a tenth, say, is no float: 1 - 0.9 < 0.1."""
+    count = round(1.0 / (1.0 - level)) - 1
+    assert least_permutations(level) == count
+    assert rejects(1.0 / (1 + count), level)
+    assert not rejects(np.nextafter(1.0 / (1 + count), 1.0) + 1e-12, level)
+    found = dataclasses.replace(
+        same_distribution(*samples(8, 8, 1), permutations=19, level=0.5),
+        p_value=1.0 / (1 + count),
+        level=level,
+    )
+    assert found.different
+
+
+def test_numpy_scalars_are_plain_numbers():
+    """A seed of uint8 must not overflow where a test adds to it."""
+    x, y = samples(30, 30, 2)
+    for test in TESTS:
+        given = {"seed": np.uint8(255), "max_operations": np.float32(1e12)}
+        found = same_distribution(x, y, test, np.int16(39), level=np.float32(0.9), **given)
+        plain = same_distribution(x, y, test, 39, 255, float(np.float32(0.9)))
+        assert found.p_value == plain.p_value
+        json.dumps(dataclasses.asdict(found))
+
+
 def test_the_finding_is_plain_and_says_what_it_was_made_of():
     x, y = samples(20, 20, 2)
     found = same_distribution(x, y, "kid", 19, seed=3)
@@ -223,9 +250,16 @@ def test_the_finding_is_plain_and_says_what_it_was_made_of():
     ("change", "line"),
     [
         ({"test": "mmd"}, "test='mmd'; use one of kid, fid, energy, classifier"),
-        ({"permutations": 5}, "permutations=5; it must be a whole number, 19 or more"),
+        ({"permutations": 5}, "permutations=5; it must be a whole number, from 19 to"),
         ({"seed": -1}, "seed=-1"),
         ({"level": 95}, "level=95"),
+        ({"test": ["kid"]}, r"test=\['kid'\]; use one of kid, fid, energy, classifier"),
+        ({"permutations": 10**13}, "permutations=1.*, from 19 to 1000000"),
+        ({"permutations": 50, "level": 0.99}, "permutations=50; .* give at least 99 or a lower"),
+        ({"level": 1.0 - 1e-9}, "permutations=1000; .*: give a lower level"),
+        ({"max_operations": [1]}, r"max_operations=\[1\]; it must be a number"),
+        ({"max_operations": True}, "max_operations=True; it must be a number"),
+        ({"max_operations": "x", "test": "kid"}, "max_operations='x'; it must be a number"),
         ({"y": np.ones((20, 3))}, "x has 2 columns and y 3"),
         ({"x": np.ones((1, 2))}, "x has 1 rows; test='kid' needs at least 4"),
         ({"x": np.full((20, 2), np.nan)}, "x holds NaN"),

@@ -193,13 +193,13 @@ def classes(cell: Cell) -> dict[str, list[Row]]:
     p, q = (x / x.sum() for x in SHARES[cell.law](cell.d))
     truth = {
         "missing_mass": float((q * (1.0 - q) ** cell.m).sum()),
-        "modes": float((q >= 0.1 * p).sum()),
         "mode_kl": float(special.xlogy(q, q / p).sum()),
     }
-    found: dict[str, list[Row]] = {name: [] for name in truth}
+    found: dict[str, list[Row]] = {name: [] for name in (*truth, "modes")}
     for draw in range(cell.draws):
         rng = cell.rng(draw)
         real = np.eye(cell.d)[rng.choice(cell.d, cell.n, p=p)]
+        truth["modes"] = float((q >= 0.1 * p)[real.any(axis=0)].sum())  # of those that it shows
         fake = np.eye(cell.d)[rng.choice(cell.d, cell.m, p=q)]
         for name in truth:
             with contextlib.suppress(InputError):  # a class that the real rows lack
