@@ -125,7 +125,7 @@ def check_seen(name: str, first: np.ndarray, second: np.ndarray, bandwidth: floa
     centre = sum(x.mean(axis=0, dtype=np.float64) for x in both) / 2.0
     spread = max(float(np.abs(b - centre).max()) for x in both for b in blocks(x))
     unit = bandwidth or math.sqrt(1.0 + float(np.square(centre).mean()))
-    if spread < math.sqrt(LEAST_SEEN) * unit:
+    if 0.0 < spread < math.sqrt(LEAST_SEEN) * unit:  # of copies nothing is lost
         raise InputError(
             f"{name}: rows vary by {spread:.1e} at most, which its kernel, made for features of"
             f" size {unit:.1e}, rounds away: subtract their mean, or scale them up"

@@ -119,9 +119,12 @@ def test_order_of_rows_and_of_samples_does_not_matter(test):
         assert swapped.statistic == pytest.approx(found.statistic, rel=1e-9)
 
 
+STEPS = st.floats(-9, 9).map(lambda x: round(x, 3))  # finer ones are refused, see test_kernels
+
+
 @settings(max_examples=25, deadline=None)
 @given(
-    arrays(np.float64, st.tuples(st.integers(8, 16), st.integers(1, 3)), elements=st.floats(-9, 9)),
+    arrays(np.float64, st.tuples(st.integers(8, 16), st.integers(1, 3)), elements=STEPS),
     st.integers(4, 4),
     st.sampled_from(["kid", "energy", "fid"]),
 )
