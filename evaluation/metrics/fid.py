@@ -11,8 +11,9 @@ removed and the interval widened by it. With fewer than two rows per dimension t
 one-sided bounds, and the interval reaches from one to the other.
 
 The interval is the jackknife's, whose upper end allows for the variance that grows with the
-distance. At 0.95 it covers 0.94 to 0.98 of laws that differ, and nearly always where laws are equal
-or tails are heavy, where it is wider than it need be; docs/coverage.md counts both, up to d = 2048.
+distance, and whose lower end for all that may be left of the bias. At 0.95 it covers 0.93 to 0.99
+of laws that differ, and nearly always where laws are equal or tails are heavy, where it is wider
+than it need be; docs/coverage.md counts both, up to d = 2048.
 
 It misleads when the features' laws differ beyond mean and covariance, which it cannot see; when
 numbers of different n, features, resizing or programs are compared; and when read as a verdict on
