@@ -44,10 +44,11 @@ def _projection(rows: np.ndarray) -> np.ndarray:
     answer = np.empty(len(rows))
     step = max(1, BLOCK_ENTRIES // rows.shape[1])
     for start in range(0, len(rows), step):
-        block = rows[start : start + step].astype(np.float64)
-        with np.errstate(over="ignore"):
-            rounded = block.astype(np.float32).astype(np.float64)
-        rounded = np.where(np.isfinite(rounded), rounded, block)
+        rounded = block = rows[start : start + step].astype(np.float64)
+        if rows.dtype != np.float32:
+            with np.errstate(over="ignore"):
+                rounded = block.astype(np.float32).astype(np.float64)
+            rounded = np.where(np.isfinite(rounded), rounded, block)
         answer[start : start + step] = np.einsum("ij,j->i", rounded, direction)
     return answer + 0.0  # no -0.0
 

@@ -57,7 +57,11 @@ OPTIONS = [{"loss": loss} for loss in LOSSES] + [
 
 @pytest.mark.parametrize("settings", OPTIONS, ids=str)
 def test_two_replicas_train_as_one(tf, settings):
-    """After 20 SGD steps on the same global batches the weights agree to 1e-6."""
+    """After 20 SGD steps on the same global batches the weights agree as far as float32 goes.
+
+    That is 1e-6 on most CPUs; with wider vectors, which sum in another order, layer norm has come
+    to 2e-6. A loss that is scaled wrongly is off by more than 1e-3.
+    """
     from gantf import strategies
 
     finals = []
@@ -71,7 +75,7 @@ def test_two_replicas_train_as_one(tf, settings):
         moved = max(np.abs(finals[-1][n] - before[n]).max() for n in before if "kernel" in n)
         assert moved > 1e-5
     for name, value in finals[0].items():
-        np.testing.assert_allclose(finals[1][name], value, atol=1e-6, err_msg=name)
+        np.testing.assert_allclose(finals[1][name], value, atol=5e-6, err_msg=name)
 
 
 def test_a_gradient_is_summed_over_replicas_once(tf):
