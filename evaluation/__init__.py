@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from evaluation.report import write_report
     from evaluation.result import Result
     from evaluation.sources import load_images, open_source
+    from evaluation.sources.folder import find_images, read_image
     from evaluation.sources.images import Images
     from evaluation.statistics.estimate import Estimate
 
@@ -40,6 +41,7 @@ _HOMES = {
     "evaluate": "evaluation.api",
     "extract": "evaluation.features",
     "import_tensorflow": "evaluation.quiet",
+    "find_images": "evaluation.sources.folder",
     "load_images": "evaluation.sources",
     "measure": "evaluation.measurement",
     "nearest": "evaluation.neighbours.one_pass",
@@ -49,6 +51,7 @@ _HOMES = {
     "per_sample": "evaluation.inference.samples",
     "plan": "evaluation.inference.planning",
     "prd_curve": "evaluation.laws.prd",
+    "read_image": "evaluation.sources.folder",
     "same_distribution": "evaluation.inference.two_sample",
     "write_report": "evaluation.report",
 }
@@ -64,6 +67,7 @@ __all__ = [
     "default_features",
     "evaluate",
     "extract",
+    "find_images",
     "import_tensorflow",
     "load_images",
     "measure",
@@ -74,6 +78,7 @@ __all__ = [
     "per_sample",
     "plan",
     "prd_curve",
+    "read_image",
     "same_distribution",
     "write_report",
 ]

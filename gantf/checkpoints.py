@@ -18,6 +18,7 @@ import numpy as np
 from evaluation import InputError
 
 META = "meta"
+HIGHER_IS_BETTER = ("coverage", "psnr", "ssim")  # of the scores that choose checkpoints
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,16 +136,20 @@ def choose(run_dir: Path, which: str, best_by: str) -> Checkpoint:
 
 
 def best(run_dir: Path, metric: str) -> int | None:
-    """The step whose checkpoint has the lowest `metric`, None if none tells it."""
+    """The step whose checkpoint has the best `metric`, None if none tells it.
+
+    "auto" is the first metric that the checkpoints tell.
+    """
     scores = {}
     for step, path in paths(run_dir).items():
         try:
             with np.load(path, allow_pickle=False) as arrays:
-                score = json.loads(str(arrays[META])).get("metrics", {}).get(metric)
+                metrics = json.loads(str(arrays[META])).get("metrics", {})
         except Exception:  # damaged, see `read`
             continue
-        if score is not None:
-            scores[step] = score
+        name = next(iter(metrics), "") if metric == "auto" else metric
+        if name in metrics:
+            scores[step] = -metrics[name] if name in HIGHER_IS_BETTER else metrics[name]
     return min(scores, key=lambda step: scores[step]) if scores else None
 
 

@@ -1,9 +1,11 @@
 """The `gantf` command. TensorFlow is imported inside the commands: `--help` answers at once."""
 
+import dataclasses
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any, get_args
 
 import click
@@ -46,15 +48,37 @@ def main() -> None:
 def _option(name: str, field: str, text: str, **more: Any) -> Callable:
     """An option that fills a field of `RunConfig` and shows its default."""
     default = configs.RunConfig.model_fields[field].default
-    return click.option(name, field, default=default, show_default=True, help=text, **more)
+    return click.option(
+        name, field, **{"default": default, "show_default": True, "help": text, **more}
+    )
 
 
 @main.command()
-@_option("--model", "model", "One of `gantf models`.")
-@_option("--data", "data", "One of `gantf datasets`, any TFDS name, or folder:PATH.")
+@_option("--model", "model", "One of `gantf models`, or a Python file of your own.")
+@_option(
+    "--data",
+    "data",
+    "One of `gantf datasets`, any TFDS name, folder:PATH, or two of them: folder:A,folder:B.",
+    default=None,
+    show_default="the model's",
+)
 @_option("--size", "size_px", "Crop and resize to so many pixels a side.", type=int)
-@_option("--steps", "steps", "A step is one move of every player.", type=int)
-@_option("--batch-size", "batch_size", "Images in a step, over all replicas.", type=int)
+@_option(
+    "--steps",
+    "steps",
+    "A step is one move of every player.",
+    type=int,
+    default=None,
+    show_default="the model's",
+)
+@_option(
+    "--batch-size",
+    "batch_size",
+    "Images in a step, over all replicas.",
+    type=int,
+    default=None,
+    show_default="the model's",
+)
 @_option("--seed", "seed", "Of weights, data order and noise.", type=int)
 @_option(
     "--strategy",
@@ -64,6 +88,12 @@ def _option(name: str, field: str, text: str, **more: Any) -> Callable:
 )
 @_option("--logical-cpus", "logical_cpus", "Split the CPU into so many devices.", type=int)
 @click.option("--run-dir", type=click.Path(path_type=Path), help="[default: runs/MODEL-DATA]")
+@click.option(
+    "--config",
+    "file",
+    type=click.Path(path_type=Path),
+    help="A YAML file of these options, such as a run's config.yaml; options given here win.",
+)
 @click.option(
     "--set", "pairs", multiple=True, metavar="KEY=VALUE", help="A setting of the model; repeatable."
 )
@@ -75,26 +105,53 @@ def _option(name: str, field: str, text: str, **more: Any) -> Callable:
 @_option(
     "--best-by",
     "best_by",
-    "The score whose best checkpoint is kept.",
+    "The score whose best checkpoint is kept; auto is the model's first.",
     type=click.Choice(get_args(configs.ScoreName)),
 )
+@_option(
+    "--stop-after",
+    "stop_after",
+    "Scores in a row without improvement beyond the interval that end the run; 0 for never.",
+    type=int,
+)
 @_option("--keep", "keep", "Newest checkpoints kept, besides the best.", type=int)
-def train(run_dir: Path | None, pairs: tuple[str, ...], **options: Any) -> None:
+@click.option("--dry-run", is_flag=True, help="Print what would be trained, and train nothing.")
+@click.pass_context
+def train(
+    context: click.Context,
+    run_dir: Path | None,
+    file: Path | None,
+    pairs: tuple[str, ...],
+    dry_run: bool,
+    **options: Any,
+) -> None:
     """Train a model; the same command goes on where it stopped.
 
     Ctrl-C saves and stops. The run directory holds config.yaml, metrics.jsonl, tensorboard/,
     samples/, checkpoints/ and, at the end, generator/: a SavedModel for `gantf-eval`.
     """
     with _user_errors():
-        given = configs.parse_settings(pairs)
-        models.check(options["model"])
-        run = configs.make_run_config(**{**options, "data": _absolute(options["data"])})
+        given = {
+            name: value
+            for name, value in options.items()
+            if context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
+        }
+        fields = {**(configs.read_file(file) if file else {}), **given}
+        own = configs.parse_settings(pairs)
+        name = _absolute_model(fields.get("model", configs.RunConfig.model_fields["model"].default))
+        models.check(name)
+        configs.make_run_config(**{**fields, "model": name, "settings": {}})
         import_tensorflow()
-        model = models.load(run.model)
-        settings = configs.make_model_config(model.Config, given, run.model)
-        run = run.model_copy(update={"settings": settings.model_dump(mode="json")})
-        run_dir = run_dir or Path("runs") / f"{run.model}-{_as_file_name(run.data)}"
-
+        model = models.load(name)
+        wanted = {**fields.pop("settings", {}), **own}
+        settings = configs.make_model_config(model.Config, wanted, models.title(name))
+        fields = {**dataclasses.asdict(models.defaults(model)), **fields, "model": name}
+        fields["settings"] = settings.model_dump(mode="json")
+        run = configs.make_run_config(**{**fields, "data": _absolute(str(fields["data"]))})
+        run_dir = run_dir or Path("runs") / f"{models.title(name)}-{_as_file_name(run.data)}"
+        if dry_run:
+            _tell(run, model, settings)
+            return
         from gantf import logs, trainer
 
         _make_deterministic()
@@ -104,7 +161,18 @@ def train(run_dir: Path | None, pairs: tuple[str, ...], **options: Any) -> None:
             raise click.ClickException(str(error)) from None
     if not done:
         sys.exit(INTERRUPTED)
-    click.echo(f"{run_dir / 'generator'}")
+    for path in sorted(run_dir.glob("generator*")):
+        click.echo(f"{path}")
+
+
+def _tell(run: configs.RunConfig, model: ModuleType, settings: configs.ModelConfig) -> None:
+    """Prints the resolved configuration and the networks, as `--dry-run` asks."""
+    from gantf import building, data
+
+    read = data.load(run.data, models.needs(model), run.size_px, run.skip_corrupt)
+    game = building.build(model, settings, read.spec, run.seed)
+    click.echo(configs.dump(run.model_copy(update={"data_sha256": read.sha256})))
+    click.echo(building.describe(game))
 
 
 @main.command()
@@ -113,35 +181,71 @@ def train(run_dir: Path | None, pairs: tuple[str, ...], **options: Any) -> None:
 @click.option("--out", default=Path("samples.png"), type=click.Path(path_type=Path))
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
 @click.option("--checkpoint", default="last", show_default=True, help="last, best or a step.")
-def sample(run_dir: Path, count: int, out: Path, seed: int, checkpoint: str) -> None:
+@click.option("--label", help="A class, by name or number; conditional models.")
+@click.option("--prompt", help="A text; models that read some.")
+@click.option("--truncation", type=click.FloatRange(0, 1), help="0: the average image; StyleGAN2.")
+@click.option(
+    "--reconstruct",
+    type=click.Path(path_type=Path),
+    help="A folder of images: each beside what the model makes of it; VAE-GAN.",
+)
+@click.option(
+    "--interpolate",
+    nargs=2,
+    type=click.Path(path_type=Path),
+    help="Two images: N steps from one to the other; VAE-GAN.",
+)
+def sample(run_dir: Path, out: Path, checkpoint: str, **wanted: Any) -> None:
     """Draw images from a run's generator into one grid."""
     with _user_errors():
         if out.suffix.lower() != ".png":
             raise InputError(f"--out {out}: the grid is a PNG; give a name that ends in .png.")
         import_tensorflow()
-        import numpy as np
-
-        from gantf import grids, restoring, scoring
+        from gantf import drawing, grids, restoring
 
         restored = restoring.load(run_dir, checkpoint)
-        latents = scoring.draw_latents(restored.game, count, np.random.default_rng(seed))
-        grids.save(scoring.sample(restored.game, latents), out)
+        images, columns = drawing.draw(restored, **wanted)
+        grids.save(images, out, columns)
     click.echo(f"{out}")
 
 
 @main.command()
 @click.argument("run_dir", type=click.Path(path_type=Path))
+@click.argument("in_dir", type=click.Path(path_type=Path))
+@click.argument("out_dir", type=click.Path(path_type=Path))
+@click.option("--direction", help="a2b or b2a, of a model that goes both ways.")
+@click.option("--checkpoint", default="last", show_default=True, help="last, best or a step.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
+@click.option("--tile", "tile_px", default=256, show_default=True, type=click.IntRange(min=32))
+def translate(run_dir: Path, in_dir: Path, out_dir: Path, checkpoint: str, **wanted: Any) -> None:
+    """Translate every image of IN_DIR, of any size, into OUT_DIR; larger ones in tiles."""
+    with _user_errors():
+        import_tensorflow()
+        from gantf import logs, restoring, translation
+
+        restored = restoring.load(run_dir, checkpoint)
+        count = translation.translate(restored.game, in_dir, out_dir, logs.Terminal(), **wanted)
+    click.echo(f"{out_dir} ({count} images)")
+
+
+@main.command()
+@click.argument("run_dir", type=click.Path(path_type=Path))
 @click.option("--checkpoint", default="best", show_default=True, help="last, best or a step.")
-def export(run_dir: Path, checkpoint: str) -> None:
+@click.option("--truncation", type=click.FloatRange(0, 1), help="0: the average image; StyleGAN2.")
+def export(run_dir: Path, checkpoint: str, truncation: float | None) -> None:
     """Write RUN_DIR/generator anew, from another checkpoint than the last."""
     with _user_errors():
         import_tensorflow()
+        from gantf import drawing, restoring
         from gantf import export as exporting
-        from gantf import restoring
 
         restored = restoring.load(run_dir, checkpoint)
-        target = exporting.save(restored.game, restored.run, restored.step, run_dir, checkpoint)
-    click.echo(f"{target} (step {restored.step})")
+        drawing.truncate(restored.game, truncation)
+        targets = exporting.save(
+            restored.game, restored.run, restored.data, restored.step, run_dir, checkpoint
+        )
+    for target in targets:
+        click.echo(f"{target} (step {restored.step})")
 
 
 @main.command("models")
@@ -152,15 +256,17 @@ def list_models(name: str | None) -> None:
         import_tensorflow()
         if name is None:
             for known in models.names():
-                docstring = models.load(known).__doc__ or ""
-                click.echo(docstring.splitlines()[0].replace("`", ""))
+                click.echo(models.summary(models.load(known)))
             return
         module = models.load(name)
         click.echo((module.__doc__ or "").strip())
+        standard = models.defaults(module)
+        click.echo(
+            f"\nBy default: --data {standard.data} --steps {standard.steps} "
+            f"--batch-size {standard.batch_size}"
+        )
         for key, field in module.Config.model_fields.items():
-            default = field.default
-            shown = (",".join(default) or "none") if isinstance(default, tuple) else default
-            click.echo(f"\n  --set {key}={shown}\n      {field.description}")
+            click.echo(f"\n  --set {key}={configs.shown(field.default)}\n      {field.description}")
 
 
 @main.command("datasets")
@@ -177,16 +283,28 @@ def list_datasets() -> None:
 
 
 def _absolute(data: str) -> str:
-    """A folder by its whole path, so that the run means the same from anywhere."""
-    if data.startswith("folder:") and data != "folder:":
-        return f"folder:{Path(data.removeprefix('folder:')).absolute()}"
-    return data
+    """Folders by their whole paths, so that the run means the same from anywhere."""
+    return ",".join(
+        f"folder:{Path(part.removeprefix('folder:')).absolute()}"
+        if part.startswith("folder:") and part != "folder:"
+        else part
+        for part in data.split(",")
+    )
+
+
+def _absolute_model(name: str) -> str:
+    """A model's own name, or its file's whole path."""
+    return str(Path(name).absolute()) if models.is_file(name) else name
 
 
 def _as_file_name(data: str) -> str:
     """What a run directory is called after its data: "digits", or a folder's own name."""
-    last = Path(data.removeprefix("folder:")).name if data.startswith("folder:") else data
-    return "".join(letter if letter.isalnum() else "-" for letter in last).strip("-")
+    parts = [
+        Path(part.removeprefix("folder:")).name if part.startswith("folder:") else part
+        for part in data.split(",")
+    ]
+    whole = "-".join(parts)
+    return "".join(letter if letter.isalnum() else "-" for letter in whole).strip("-")
 
 
 def _make_deterministic() -> None:

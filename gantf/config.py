@@ -1,5 +1,6 @@
 """What a run is made of, from the command line to `config.yaml` in the run's directory."""
 
+import dataclasses
 import difflib
 import os
 from collections.abc import Mapping
@@ -30,9 +31,30 @@ class ModelConfig(pydantic.BaseModel):
 
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _read_none(cls, settings: Any) -> Any:
+        """The word "none" on the command line, for a setting that may be left open."""
+        if not isinstance(settings, Mapping):
+            return settings
+        open_ones = {name for name, field in cls.model_fields.items() if field.default is None}
+        return {
+            name: None if value == "none" and name in open_ones else value
+            for name, value in settings.items()
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class Defaults:
+    """What a model is trained on, and how long, where the user says nothing else."""
+
+    data: str = "digits"
+    steps: int = 4000
+    batch_size: int = 64
+
 
 StrategyName = Literal["auto", "one-device", "mirrored", "multi-worker", "tpu"]
-ScoreName = Literal["fid", "kid"]
+ScoreName = Literal["auto", "fid", "kid", "coverage", "psnr", "ssim", "l1"]
 
 
 class RunConfig(pydantic.BaseModel):
@@ -45,7 +67,7 @@ class RunConfig(pydantic.BaseModel):
     data: str = "digits"
     data_sha256: str = ""
     size_px: int | None = Field(None, ge=8, le=256)
-    batch_size: int = Field(64, ge=2)
+    batch_size: int = Field(64, ge=1)
     seed: int = Field(0, ge=0, lt=2**31)
     skip_corrupt: bool = False
     settings: dict[str, Any] = Field(default_factory=dict)
@@ -57,7 +79,8 @@ class RunConfig(pydantic.BaseModel):
     checkpoint_every_steps: int = Field(500, ge=1)
     sample_every_steps: int = Field(1000, ge=1)
     evaluate_every_steps: int = Field(1000, ge=0)
-    best_by: ScoreName = "fid"
+    best_by: ScoreName = "auto"
+    stop_after: int = Field(0, ge=0)
     keep: int = Field(3, ge=1)
 
 
@@ -70,8 +93,16 @@ MAY_CHANGE = (
     "sample_every_steps",
     "evaluate_every_steps",
     "best_by",
+    "stop_after",
     "keep",
 )
+
+
+def shown(value: Any) -> str:
+    """A setting's value as `--set` would take it."""
+    if isinstance(value, tuple):
+        return ",".join(value) or "none"
+    return {None: "none", True: "true", False: "false"}.get(value, str(value))
 
 
 def parse_settings(pairs: tuple[str, ...]) -> dict[str, str]:
@@ -135,10 +166,41 @@ def make_run_config(**values: Any) -> RunConfig:
         raise InputError(f"{option} {first['input']}: {message}.") from None
 
 
+def read_file(path: Path) -> dict[str, Any]:
+    """The fields of a run that a YAML file gives, such as a run directory's `config.yaml`.
+
+    Raises:
+      InputError: it cannot be read, or has a field that a run has not.
+    """
+    try:
+        fields = yaml.safe_load(path.read_text())
+    except (OSError, yaml.YAMLError, UnicodeError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"--config {path}: it cannot be read as YAML ({reason}).") from None
+    if not isinstance(fields, dict) or not isinstance(fields.get("settings", {}), dict):
+        raise InputError(
+            f"--config {path}: it must hold fields and their values, such as `steps: 2000`, and "
+            "the model's under `settings:`."
+        )
+    for name in fields:
+        if name not in RunConfig.model_fields:
+            near = difflib.get_close_matches(str(name), RunConfig.model_fields, n=1)
+            known = ", ".join(RunConfig.model_fields)
+            hint = f"did you mean {near[0]!r}?" if near else f"choose from {known}."
+            raise InputError(f"--config {path}: {name} is no field of a run; {hint}")
+    fields.pop("data_sha256", None)
+    return fields
+
+
+def dump(config: RunConfig) -> str:
+    """The configuration as YAML."""
+    return yaml.safe_dump(config.model_dump(), sort_keys=False)
+
+
 def save(config: RunConfig, run_dir: Path) -> None:
     """Writes `config.yaml`, whole or not at all."""
     temporary = run_dir / ".config.yaml.tmp"
-    temporary.write_text(yaml.safe_dump(config.model_dump(), sort_keys=False))
+    temporary.write_text(dump(config))
     os.replace(temporary, run_dir / "config.yaml")
 
 

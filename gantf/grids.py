@@ -13,15 +13,15 @@ SMALLEST_SIDE_PX = (
 
 
 def to_uint8(images: np.ndarray) -> np.ndarray:
-    """Images in [-1, 1] -> uint8 0..255, rounded; tanh cannot leave the range."""
-    return np.rint((np.asarray(images) + 1.0) * 127.5).astype(np.uint8)
+    """Images in [-1, 1] -> uint8 0..255, rounded; what lies outside becomes black or white."""
+    return np.rint((np.clip(np.asarray(images), -1.0, 1.0) + 1.0) * 127.5).astype(np.uint8)
 
 
-def save(images: np.ndarray, path: Path) -> None:
-    """Writes images (n, H, W, C) in [-1, 1] as one nearly square grid, atomically."""
+def save(images: np.ndarray, path: Path, columns: int | None = None) -> None:
+    """Writes images (n, H, W, C) in [-1, 1] as one grid, nearly square by default, atomically."""
     images = to_uint8(images)
     count, height, width, channels = images.shape
-    columns = math.ceil(math.sqrt(count))
+    columns = min(columns or math.ceil(math.sqrt(count)), count)
     rows = math.ceil(count / columns)
     gap = 1
     canvas = np.full(

@@ -13,7 +13,11 @@ import tensorflow as tf
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from gantf.scoring import Scores
+
 METRICS_FILE = "metrics.jsonl"
+WINDOW_MARK = "generator/loss"  # what only records of log windows have
+SCORE_MARK = "scored"
 LINE_EVERY_SECONDS = 10.0  # without a terminal, a line of progress at the most so often
 
 
@@ -27,7 +31,8 @@ class RunLog:
         temporary = path.with_name(f".{path.name}.tmp")
         temporary.write_text("".join(json.dumps(line) + "\n" for line in kept))
         os.replace(temporary, path)
-        self.windows = [line for line in kept if "generator/loss" in line]
+        self.windows = [line for line in kept if WINDOW_MARK in line]
+        self.scores = [line for line in kept if SCORE_MARK in line]
         self._file = open(path, "a", buffering=1)  # noqa: SIM115  closed by `close`
         self._summaries = tf.summary.create_file_writer(str(run_dir / "tensorboard"))
 
@@ -43,6 +48,16 @@ class RunLog:
         """Adds the means of a log window, which the alarms look back on."""
         self.write(step, values)
         self.windows.append({"step": step, **values})
+
+    def write_scores(self, step: int, scores: Scores) -> None:
+        """Adds one record of scores: each value, and its interval as NAME_low and NAME_high."""
+        values = {}
+        for name, score in scores.items():
+            values[name] = score.value
+            if score.low is not None and score.high is not None:
+                values |= {f"{name}_low": score.low, f"{name}_high": score.high}
+        self.write(step, {SCORE_MARK: True, **values})
+        self.scores.append({"step": step, **values})
 
     def flush(self) -> None:
         """Brings all to disk: before a checkpoint that says it has been written."""
@@ -117,3 +132,9 @@ class Terminal:
             self._last_line = time.monotonic()
             left = (steps - step) * batch_size / images_per_second if images_per_second else 0.0
             self.say(f"step {step}/{steps}, {images_per_second:,.0f} images/s, {left:.0f} s left")
+
+    def count(self, what: str, done: int, total: int) -> None:
+        """Tells how much of something other than steps is done, from time to time."""
+        if time.monotonic() - self._last_line >= LINE_EVERY_SECONDS or done == total:
+            self._last_line = time.monotonic()
+            self.say(f"{what} {done}/{total}")

@@ -4,13 +4,14 @@ import sys
 import types
 import warnings
 from collections.abc import Callable
-from typing import Literal, get_args
+from typing import get_args
 
 import tensorflow as tf
 
-Name = Literal["minimax", "non_saturating", "least_squares", "hinge", "wasserstein", "relativistic"]
-NAMES = get_args(Name)
-SMOOTHABLE = ("minimax", "non_saturating", "least_squares")  # where the real label is a number
+from gantf.settings import SMOOTHABLE, Loss
+
+NAMES = get_args(Loss)
+PROBABILISTIC = ("minimax", "non_saturating", "relativistic")  # D(x) is a probability
 _TFGAN_NAMES = {"non_saturating": "modified", "hinge": "wasserstein_hinge"}
 
 
@@ -33,7 +34,10 @@ _tfgan = _import_tfgan()
 
 
 def discriminator_loss(
-    name: str, real_logits: tf.Tensor, fake_logits: tf.Tensor, label_smoothing: float = 0.0
+    name: str,
+    real_logits: tf.Tensor,
+    fake_logits: tf.Tensor,
+    label_smoothing: float | tf.Tensor = 0.0,
 ) -> tf.Tensor:
     """What the discriminator (the critic, for "wasserstein") minimises.
 
@@ -49,7 +53,8 @@ def discriminator_loss(
       name: one of `NAMES`.
       real_logits: D(x), float, shape (batch,) or (batch, ..., 1); unbounded.
       fake_logits: D(G(z)), same shape and dtype as `real_logits`.
-      label_smoothing: in [0, 1); the losses of `SMOOTHABLE` then ask less than 1 of the real.
+      label_smoothing: in [0, 1), one number or one per example; the losses of `SMOOTHABLE` then
+        ask less than 1 of the real.
 
     Returns:
       Tensor of shape (batch,); patches are averaged, the batch is not.
@@ -63,18 +68,25 @@ def discriminator_loss(
       arXiv:1807.00734, equation 7.
     """
     _check(name, real_logits, fake_logits)
-    if label_smoothing and name not in SMOOTHABLE:
+    smooth = tf.is_tensor(label_smoothing) or label_smoothing > 0
+    if smooth and name not in SMOOTHABLE:
         raise ValueError(f"label_smoothing has no meaning for the loss {name!r}")
     if name == "relativistic":
         real_against, fake_against = _relative(real_logits, fake_logits)
-        return _per_example(tf.nn.softplus(-real_against) + tf.nn.softplus(fake_against))
+        return per_example(tf.nn.softplus(-real_against) + tf.nn.softplus(fake_against))
     options = {}
-    if name == "least_squares":
-        options = {"real_label": 1.0 - label_smoothing}
-    elif name in SMOOTHABLE:
-        options = {"label_smoothing": label_smoothing}
-    loss = _from_tfgan(name, "discriminator")
-    return _per_example(loss(real_logits, fake_logits, **options))
+    if name in SMOOTHABLE:  # what TF-GAN takes as one number is added per example below
+        options = {"real_label": 1.0} if name == "least_squares" else {"label_smoothing": 0.0}
+    loss = per_example(_from_tfgan(name, "discriminator")(real_logits, fake_logits, **options))
+    return loss + _smoothing(name, real_logits, label_smoothing) if smooth else loss
+
+
+def _smoothing(name: str, real_logits: tf.Tensor, amount: float | tf.Tensor) -> tf.Tensor:
+    """What a real label of 1 - amount adds per example; the cross-entropies' is 1 - amount / 2."""
+    mean = per_example(real_logits)
+    if name == "least_squares":  # ((r - 1 + s)^2 - (r - 1)^2) / 2
+        return amount * (mean - 1.0) + 0.5 * tf.square(amount)
+    return 0.5 * amount * mean  # softplus(r) - softplus(-r) is r
 
 
 def generator_loss(name: str, real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:
@@ -104,11 +116,11 @@ def generator_loss(name: str, real_logits: tf.Tensor, fake_logits: tf.Tensor) ->
     _check(name, real_logits, fake_logits)
     if name == "relativistic":
         real_against, fake_against = _relative(real_logits, fake_logits)
-        return _per_example(tf.nn.softplus(-fake_against) + tf.nn.softplus(real_against))
+        return per_example(tf.nn.softplus(-fake_against) + tf.nn.softplus(real_against))
     if name == "minimax":  # TF-GAN adds a constant to the paper's log(1 - D)
-        return _per_example(-tf.nn.softplus(fake_logits))
+        return per_example(-tf.nn.softplus(fake_logits))
     # The hinge and the Wasserstein generator are the same: TF-GAN gives both.
-    return _per_example(_from_tfgan(name, "generator")(fake_logits))
+    return per_example(_from_tfgan(name, "generator")(fake_logits))
 
 
 def _from_tfgan(name: str, side: str) -> Callable[..., tf.Tensor]:
@@ -139,5 +151,6 @@ def _check(name: str, real_logits: tf.Tensor, fake_logits: tf.Tensor) -> None:
         )
 
 
-def _per_example(values: tf.Tensor) -> tf.Tensor:
+def per_example(values: tf.Tensor) -> tf.Tensor:
+    """The mean over all but the first axis: shape (batch,)."""
     return tf.reduce_mean(values, axis=list(range(1, values.shape.rank)))

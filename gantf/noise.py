@@ -1,8 +1,10 @@
 """Random numbers of a step: a pure function of (seed, step, name), whatever the replicas."""
 
 import dataclasses
+import threading
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import tensorflow as tf
 
@@ -16,12 +18,14 @@ class Noise:
 
     Attributes:
       seed: shape (2,), int64; already folded with the step.
-      first_row: this replica's first row in the global batch.
+      step: number of the step, from 0; what comes only every few steps asks it.
+      first_row: the first row of this part in the global batch.
       global_rows: rows of the global batch.
-      local_rows: rows on this replica.
+      local_rows: rows of this part.
     """
 
     seed: tf.Tensor
+    step: tf.Tensor
     first_row: tf.Tensor
     global_rows: int
     local_rows: int
@@ -34,17 +38,28 @@ class Noise:
         """U[0, 1), float32, shape (local_rows, *shape)."""
         return self._cut(tf.random.stateless_uniform((self.global_rows, *shape), self._key(name)))
 
-    def latents(self, dim: int, law: str) -> tf.Tensor:
+    def shared_uniform(self, name: str, shape: Sequence[int] = ()) -> tf.Tensor:
+        """U[0, 1), float32, of that very shape: the same on all replicas, for the whole batch."""
+        return tf.random.stateless_uniform(shape, self._key(name))
+
+    def latents(self, dim: int, law: str, name: str = "latents") -> tf.Tensor:
         """A generator's input, shape (local_rows, dim): N(0, 1) or U(-1, 1)."""
         if law == "normal":
-            return self.normal("latents", (dim,))
-        return self.uniform("latents", (dim,)) * 2.0 - 1.0
+            return self.normal(name, (dim,))
+        return self.uniform(name, (dim,)) * 2.0 - 1.0
+
+    def part(self, number: int, parts: int) -> "Noise":
+        """The noise of one of the equal parts that this replica's rows are cut into."""
+        rows = self.local_rows // parts
+        return dataclasses.replace(
+            self, first_row=self.first_row + number * rows, local_rows=rows
+        )
 
     def _key(self, name: str) -> tf.Tensor:
         return tf.random.experimental.stateless_fold_in(self.seed, zlib.crc32(name.encode()))
 
     def _cut(self, rows: tf.Tensor) -> tf.Tensor:
-        if self.local_rows == self.global_rows:
+        if self.local_rows is self.global_rows:
             return rows
         return tf.slice(
             rows,
@@ -53,11 +68,48 @@ class Noise:
         )
 
 
-def of_step(seed: int, step: tf.Tensor, global_rows: int) -> Noise:
-    """The noise of one step on the replica that calls; the whole batch outside a replica."""
-    key = tf.random.experimental.stateless_fold_in(tf.constant([seed, 0x6A4E], tf.int64), step)
+def of_step(seed: int, step: tf.Tensor, global_rows: int, turn: int = 0, turns: int = 1) -> Noise:
+    """The noise of one turn of a step on the replica that calls; the whole batch outside one."""
+    key = tf.random.experimental.stateless_fold_in(
+        tf.constant([seed, 0x6A4E], tf.int64), step * turns + turn
+    )
     context = tf.distribute.get_replica_context()
     replicas = context.num_replicas_in_sync if context else 1
     replica = context.replica_id_in_sync_group if context else 0
-    local_rows = global_rows // replicas
-    return Noise(key, tf.cast(replica, tf.int32) * local_rows, global_rows, local_rows)
+    local_rows = global_rows if replicas == 1 else global_rows // replicas
+    return Noise(key, step, tf.cast(replica, tf.int32) * local_rows, global_rows, local_rows)
+
+
+def of_seed(seed: tf.Tensor | int, rows: int | tf.Tensor) -> Noise:
+    """The noise of one call outside training, such as a translation's dropout."""
+    return of_step(0, tf.cast(seed, tf.int64), rows)
+
+
+@dataclasses.dataclass
+class _Scope(threading.local):
+    """The noise that layers draw from, in the thread of one replica, and how often they have."""
+
+    noise: Noise | None = None
+    draws: int = 0
+
+
+_scope = _Scope()
+
+
+@contextmanager
+def scope(noise: Noise) -> Iterator[None]:
+    """Lets the layers that need randomness, such as dropout, draw it from `noise`."""
+    before = _scope.noise, _scope.draws
+    _scope.noise, _scope.draws = noise, 0
+    try:
+        yield
+    finally:
+        _scope.noise, _scope.draws = before
+
+
+def in_scope(kind: str) -> tuple[Noise, str] | None:
+    """For a layer: the noise and a name for its draw, new for each call; None outside a scope."""
+    if _scope.noise is None:
+        return None
+    _scope.draws += 1
+    return _scope.noise, f"{kind}/{_scope.draws}"

@@ -1,12 +1,13 @@
 """Gradient penalties on a discriminator, one value per example."""
 
 from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
 
 def gradient_penalty(
-    discriminator: Callable[[tf.Tensor], tf.Tensor],
+    discriminator: Callable[[tf.Tensor], Any],
     real: tf.Tensor,
     fake: tf.Tensor,
     mixing: tf.Tensor,
@@ -14,7 +15,8 @@ def gradient_penalty(
     """(|grad D(u)| - 1)^2 at u = mixing * real + (1 - mixing) * fake.
 
     Args:
-      discriminator: images -> logits; each row must depend on its own image alone.
+      discriminator: images -> logits, or a list that starts with them; each row must depend on its
+        own image alone.
       real: shape (batch, ...), float.
       fake: same shape.
       mixing: shape (batch,), in [0, 1].
@@ -31,26 +33,57 @@ def gradient_penalty(
 
 
 def r1_penalty(
-    discriminator: Callable[[tf.Tensor], tf.Tensor], real: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """|grad D(x)|^2 / 2 at the real images, beside D(x) itself, which it needs anyway.
+    discriminator: Callable[[tf.Tensor], Any], images: tf.Tensor
+) -> tuple[tf.Tensor, list[tf.Tensor]]:
+    """|grad D(x)|^2 / 2 at the images, beside all outputs of D, which it needs anyway.
+
+    At real images it is R1, at fakes R2.
 
     Args:
-      discriminator: images -> logits; each row must depend on its own image alone.
-      real: shape (batch, ...), float.
+      discriminator: images -> logits, or a list that starts with them; each row must depend on its
+        own image alone.
+      images: shape (batch, ...), float.
 
     Returns:
-      The penalty, shape (batch,), >= 0, and the logits.
+      The penalty, shape (batch,), >= 0, and the outputs, the logits first.
 
     Source: Mescheder et al. 2018, arXiv:1801.04406, equation 9 (gamma is the weight outside).
     """
-    norm_squared, logits = _squared_gradient_norm(discriminator, real)
-    return 0.5 * norm_squared, logits
+    norm_squared, outputs = _squared_gradient_norm(discriminator, images)
+    return 0.5 * norm_squared, outputs
 
 
-def _squared_gradient_norm(discriminator, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def lazily(
+    penalty: Callable[[], tf.Tensor], step: tf.Tensor, every_steps: int, rows: int
+) -> tf.Tensor:
+    """A penalty that is computed only every few steps, and then counts as many times.
+
+    Args:
+      penalty: a function of nothing -> shape (rows,); it may change no variable and must not ask
+        other replicas.
+      step: number of the step, from 0.
+      every_steps: 1 for always.
+      rows: of the batch.
+
+    Returns:
+      Shape (rows,): `every_steps` times the penalty, or 0.
+
+    Source: Karras et al. 2020, arXiv:1912.04958, section 3.1.
+    """
+    if every_steps == 1:
+        return penalty()
+    return tf.cond(
+        tf.equal(step % every_steps, 0),
+        lambda: every_steps * penalty(),
+        lambda: tf.zeros([rows]),
+    )
+
+
+def _squared_gradient_norm(discriminator, images: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(images)
-        logits = discriminator(images)
+        judged = discriminator(images)
+        outputs = list(judged) if isinstance(judged, list | tuple) else [judged]
+        logits = outputs[0]
     gradient = tape.gradient(logits, images)
-    return tf.reduce_sum(tf.square(gradient), axis=list(range(1, images.shape.rank))), logits
+    return tf.reduce_sum(tf.square(gradient), axis=list(range(1, images.shape.rank))), outputs

@@ -3,16 +3,17 @@
 import dataclasses
 from pathlib import Path
 
-from gantf import checkpoints, config, models, trainer
+from gantf import building, checkpoints, config, models
 from gantf.game import DataSpec, Game
 
 
 @dataclasses.dataclass(frozen=True)
 class Restored:
-    """A game as it was at `step` of `run`."""
+    """A game as it was at `step` of `run`, and the data that it was built for."""
 
     run: config.RunConfig
     game: Game
+    data: DataSpec
     step: int
 
 
@@ -25,8 +26,15 @@ def load(run_dir: Path, checkpoint: str) -> Restored:
     run = config.load(run_dir)
     chosen = checkpoints.choose(run_dir, checkpoint, run.best_by)
     model = models.load(run.model)
-    settings = config.make_model_config(model.Config, run.settings, run.model)
-    data = DataSpec(**chosen.meta["data"])
-    game = trainer.build(model, settings, data, run.seed)
+    settings = config.make_model_config(model.Config, run.settings, models.title(run.model))
+    data = _spec(chosen.meta["data"])
+    game = building.build(model, settings, data, run.seed)
     checkpoints.restore(chosen, game.variables())
-    return Restored(run, game, chosen.step)
+    return Restored(run, game, data, chosen.step)
+
+
+def _spec(fields: dict) -> DataSpec:
+    """A `DataSpec` from JSON, which knows no tuples."""
+    return DataSpec(
+        **{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
+    )

@@ -27,6 +27,7 @@ class Progress:
       window_seconds: that those took.
       window_sums: of what they logged, shape (LOG_WIDTH,).
       metrics: scores at this very step, if it was scored.
+      stopped_early: whether its score no longer improved.
     """
 
     step: int = 0
@@ -36,6 +37,7 @@ class Progress:
         default_factory=lambda: np.zeros(LOG_WIDTH, np.float32)
     )
     metrics: dict[str, float] = dataclasses.field(default_factory=dict)
+    stopped_early: bool = False
 
 
 @contextmanager
@@ -61,8 +63,16 @@ def claimed(run: config.RunConfig, run_dir: Path) -> Iterator[None]:
         yield
 
 
-def resume(run_dir: Path, game: Game, terminal: logs.Terminal) -> Progress:
+def resume(
+    run_dir: Path, game: Game, terminal: logs.Terminal, stop_early: bool = False
+) -> Progress:
     """Puts the newest whole checkpoint into the game.
+
+    Args:
+      run_dir: of the run.
+      game: whose variables are set.
+      terminal: where to tell what was found.
+      stop_early: whether a run that has stopped early is to stay so.
 
     Raises:
       InputError: there are checkpoints, and all are damaged.
@@ -87,6 +97,7 @@ def resume(run_dir: Path, game: Game, terminal: logs.Terminal) -> Progress:
         checkpoint.meta["window_steps"],
         checkpoint.meta["window_seconds"],
         np.array(checkpoint.meta["window_sums"], np.float32),
+        stopped_early=stop_early and checkpoint.meta["stopped_early"],
     )
 
 
@@ -101,6 +112,7 @@ def save(run_dir: Path, game: Game, data: DataSpec, progress: Progress) -> None:
         "window_seconds": progress.window_seconds,
         "window_sums": [float(value) for value in progress.window_sums],
         "metrics": progress.metrics,
+        "stopped_early": progress.stopped_early,
         "data": dataclasses.asdict(data),
     }
     values = checkpoints.values_of(game.variables())

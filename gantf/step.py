@@ -10,8 +10,9 @@ import tensorflow as tf
 
 from gantf import noise
 from gantf.game import Average, Batch, Game, Player
+from gantf.noise import Noise
 
-LOG_WIDTH = 32  # room for the logged values: their number is only known once the step is traced
+LOG_WIDTH = 64  # room for the logged values: their number is only known once the step is traced
 ALL_FINITE = -1
 AVERAGE_RAMP = 0.1  # an average's half-life is at most this share of the images seen
 
@@ -75,28 +76,75 @@ def train_step(
     Returns:
       Scalars by name whose sum over the replicas is the value to log.
     """
-    logged = {}
+    logged: dict[str, tf.Tensor] = {}
     for turn, batch in enumerate(batches):
         turns_left = len(batches) - turn
         movers = [player for player in game.players if player.updates_per_step >= turns_left]
-        turn_noise = noise.of_step(seed, step * len(batches) + turn, global_batch_size)
-        with tf.GradientTape(persistent=True) as tape:  # inside a tf.function it costs nothing
-            shared = game.forward(batch, turn_noise)
-            for player in movers:
-                loss, observed = player.loss(shared, turn_noise)
-                mean_loss = tf.nn.compute_average_loss(loss, global_batch_size=global_batch_size)
-                with tape.stop_recording():
-                    norm = _move(player, tape, mean_loss)
-                    logged[f"{player.name}/loss"] = mean_loss
-                    logged[f"{player.name}/gradient_norm"] = norm
-                    for name, value in observed.items():
-                        logged[name] = tf.nn.compute_average_loss(
-                            value, global_batch_size=global_batch_size
-                        )
-        del tape
+        turn_noise = noise.of_step(seed, step, global_batch_size, turn, len(batches))
+        take_turn = _take_turn_at_once if game.accumulation == 1 else _take_turn_in_parts
+        logged |= take_turn(game, movers, batch, turn_noise)
     for average in game.averages:
         _update_average(average, step, global_batch_size)
     return logged
+
+
+def _take_turn_at_once(game: Game, movers: list[Player], batch: Batch, turn_noise: Noise):
+    """All moves on one batch, from one pass of what the players share."""
+    logged = {}
+    with tf.GradientTape(persistent=True) as tape:  # inside a tf.function it costs nothing
+        with noise.scope(turn_noise):
+            shared = game.forward(batch, turn_noise)
+        for player in movers:
+            loss, observed = _mean_loss(player, shared, turn_noise)
+            with tape.stop_recording():
+                gradients = _gradients(player, tape, loss)
+                logged |= observed | _move(player, gradients, loss)
+    return logged
+
+
+def _take_turn_in_parts(game: Game, movers: list[Player], batch: Batch, turn_noise: Noise):
+    """The same moves, each from gradients that are summed over parts of the batch."""
+    logged: dict[str, tf.Tensor] = {}
+    for player in movers:
+        total: list[tf.Tensor] = []
+        sums: dict[str, tf.Tensor] = {}
+        for number in range(game.accumulation):
+            part, part_noise = _part(batch, turn_noise, number, game.accumulation)
+            with tf.GradientTape() as tape:
+                with noise.scope(part_noise):
+                    shared = game.forward(part, part_noise)
+                loss, observed = _mean_loss(player, shared, part_noise)
+            gradients = _gradients(player, tape, loss)
+            total = [a + b for a, b in zip(total, gradients, strict=True)] or gradients
+            for name, value in {**observed, "loss": loss}.items():
+                sums[name] = sums.get(name, 0.0) + value
+        loss = sums.pop("loss")
+        logged |= sums | _move(player, total, loss)
+    return logged
+
+
+def _mean_loss(player: Player, shared: Batch, turn_noise: Noise):
+    """The player's loss and what it observed, as this part's shares of global means."""
+    with noise.scope(turn_noise):
+        loss, observed = player.loss(shared, turn_noise)
+
+    def mean(values: tf.Tensor) -> tf.Tensor:
+        values = tf.cast(values, tf.float32)
+        return tf.nn.compute_average_loss(values, global_batch_size=turn_noise.global_rows)
+
+    return mean(loss), {name: mean(value) for name, value in observed.items()}
+
+
+def _part(batch: Batch, turn_noise: Noise, number: int, parts: int) -> tuple[Batch, Noise]:
+    """The rows of one of the equal parts of this replica's batch, and their noise."""
+    if turn_noise.local_rows % parts:
+        raise ValueError(
+            f"accumulation={parts} does not divide the {turn_noise.local_rows} images of a replica"
+        )
+    noise_part = turn_noise.part(number, parts)
+    rows = noise_part.local_rows
+    cut = {name: value[number * rows : (number + 1) * rows] for name, value in batch.items()}
+    return cut, noise_part
 
 
 def where(fault: int, game: Game) -> tuple[int, str]:
@@ -105,17 +153,47 @@ def where(fault: int, game: Game) -> tuple[int, str]:
     return step, game.players[place].name
 
 
-def _move(player: Player, tape: tf.GradientTape, loss: tf.Tensor) -> tf.Tensor:
-    """Applies the gradient of the global mean loss; returns its norm, divided by the replicas."""
-    variables = player.network.trainable_variables
+def _gradients(player: Player, tape: tf.GradientTape, loss: tf.Tensor) -> list[tf.Tensor]:
+    variables = player.trainable_variables
     gradients = tape.gradient(loss, [variable.value for variable in variables])
     missing = [v.path for v, g in zip(variables, gradients, strict=True) if g is None]
     if missing:
         raise ValueError(f"the loss of {player.name!r} does not depend on {', '.join(missing)}")
+    return [tf.convert_to_tensor(gradient) for gradient in gradients]
+
+
+def _move(player: Player, gradients: list[tf.Tensor], loss: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Sums the gradients over the replicas, clips the sum, and applies it.
+
+    Returns:
+      The loss and the norm before clipping, as this replica's shares.
+    """
     replicas = tf.distribute.get_replica_context()
     gradients = replicas.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
-    player.optimizer.apply(gradients, variables)
-    return tf.linalg.global_norm(gradients) / replicas.num_replicas_in_sync
+    norm = tf.linalg.global_norm(gradients)
+    if player.clip_norm:
+        scale = tf.minimum(1.0, player.clip_norm / tf.maximum(norm, 1e-12))
+        gradients = [gradient * scale for gradient in gradients]
+    player.optimizer.apply(gradients, player.trainable_variables)
+    if player.weight_limit:
+        _limit_weights(player)
+    return {
+        f"{player.name}/loss": loss,
+        f"{player.name}/gradient_norm": norm / replicas.num_replicas_in_sync,
+    }
+
+
+def _limit_weights(player: Player) -> None:
+    """Cuts every weight of the player to its limit, on all replicas alike."""
+
+    def cut(target: tf.Variable) -> None:
+        target.assign(tf.clip_by_value(target, -player.weight_limit, player.weight_limit))
+
+    def update(strategy):
+        for variable in player.trainable_variables:
+            strategy.extended.update(variable.value, cut, group=False)
+
+    tf.__internal__.distribute.interim.maybe_merge_call(update, tf.distribute.get_strategy())
 
 
 def _reduce_once(optimizer) -> None:

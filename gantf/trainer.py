@@ -1,5 +1,6 @@
 """The loop of a training: data, steps, log, samples, checkpoints, resume."""
 
+import math
 import signal
 import time
 from collections.abc import Iterator
@@ -10,26 +11,30 @@ from types import ModuleType
 import numpy as np
 import tensorflow as tf
 
-import evaluation
 from evaluation import InputError
 from gantf import (
     batches,
+    building,
     checkpoints,
     config,
+    data,
     diagnostics,
     export,
     grids,
+    models,
+    previews,
     rundir,
     scoring,
+    stopping,
     strategies,
 )
 from gantf import step as steps_of
-from gantf.game import DataSpec, Game
+from gantf.data import TrainingData
+from gantf.game import Game
 from gantf.logs import RunLog, Terminal
 from gantf.rundir import Progress
 
 VISIT_SECONDS = 5.0  # how long the compiled loop may run before the host looks in
-GRID_IMAGES = 64
 
 
 class DivergedError(Exception):
@@ -63,74 +68,62 @@ def train(
     """
     strategy = strategies.make(run.strategy, run.logical_cpus)
     _check_batch(run.batch_size, strategy.num_replicas_in_sync)
-    images = evaluation.load_images(run.data, None, run.size_px, run.skip_corrupt)
-    for skipped in images.skipped:
+    read = data.load(run.data, models.needs(model), run.size_px, run.skip_corrupt)
+    for skipped in read.skipped:
         terminal.say(f"skipped corrupt file {skipped}")
-    data = DataSpec(images.images.shape[1:], images.class_names)
-    run = run.model_copy(update={"data_sha256": images.sha256})
+    run = run.model_copy(update={"data_sha256": read.sha256})
     with strategy.scope():
-        game = build(model, settings, data, run.seed)
+        game = building.build(model, settings, read.spec, run.seed)
+    _check_parts(run.batch_size // strategy.num_replicas_in_sync, game.accumulation)
     with rundir.claimed(run, run_dir):
-        progress = rundir.resume(run_dir, game, terminal)
-        if progress.step < run.steps:
+        progress = rundir.resume(run_dir, game, terminal, bool(run.stop_after))
+        if progress.step < run.steps and not progress.stopped_early:
             config.save(run, run_dir)
             terminal.say(
-                f"training {run.model} on {images.name} ({len(images)} images of "
-                f"{' x '.join(map(str, data.image_shape))}) in batches of {run.batch_size}, "
+                f"training {run.model} on {read.described()} in batches of {run.batch_size}, "
                 f"{run.batch_size // strategy.num_replicas_in_sync} on each of "
                 f"{strategy.num_replicas_in_sync}; run directory {run_dir}"
             )
-            _go_on(run, run_dir, strategy, game, data, images, progress, terminal)
+            _warn_of_schedule(settings, run, terminal)
+            _go_on(run, run_dir, strategy, game, read, progress, terminal)
+        elif progress.stopped_early:
+            terminal.say(
+                f"{run_dir} stopped early at step {progress.step}; --stop-after 0 goes on"
+            )
         else:
             terminal.say(f"{run_dir} is at step {progress.step} already; a larger --steps goes on")
-        if progress.step < run.steps:
+        if progress.step < run.steps and not progress.stopped_early:
             terminal.say(
                 f"stopped and saved at step {progress.step}; the same command goes on from there"
             )
             return False
-        if not export.is_current(run_dir, progress.step):
-            export.save(game, run, progress.step, run_dir)
+        if not export.is_current(run_dir, game, progress.step):
+            export.save(game, run, read.spec, progress.step, run_dir)
     return True
 
 
-def _go_on(run, run_dir, strategy, game, data, images, progress, terminal) -> None:
+def _go_on(run, run_dir, strategy, game, read, progress, terminal) -> None:
     """Trains until all steps are done or Ctrl-C; `progress` tells how far it came."""
     log = RunLog(run_dir, progress.step)
     try:
         with _interruptible(terminal) as stop, terminal.progress(progress.step, run.steps):
-            _loop(run, run_dir, strategy, game, data, images, progress, log, terminal, stop)
+            _loop(run, run_dir, strategy, game, read, progress, log, terminal, stop)
     finally:
         log.close()
 
 
-def build(model: ModuleType, settings, data: DataSpec, seed: int) -> Game:
-    """The model's game; what it cannot build is the user's choice of data or settings."""
-    try:
-        return model.build(settings, data, seed)
-    except ValueError as error:
-        raise InputError(f"{error}.") from error
-
-
-def _loop(run, run_dir, strategy, game, data, images, progress, log, terminal, stop) -> None:
+def _loop(run, run_dir, strategy, game, read: TrainingData, progress, log, terminal, stop) -> None:
     """Visits the compiled loop until all steps are done or a stop is asked for."""
     compiled = steps_of.make_steps(game, strategy, run.batch_size, run.seed)
-    iterator = iter(
-        strategy.distribute_datasets_from_function(
-            batches.make_dataset(
-                images.images,
-                images.labels,
-                run.seed,
-                run.batch_size,
-                progress.step * game.batches_per_step,
-            )
-        )
-    )
-    score = _scorer(run, game, images, log, progress.step, terminal)
-    latents = scoring.draw_latents(game, GRID_IMAGES, np.random.default_rng([run.seed, 0x641D]))
+    first_batch = progress.step * game.batches_per_step
+    dataset = batches.make_dataset(read.sets, run.seed, run.batch_size, first_batch)
+    iterator = iter(strategy.distribute_datasets_from_function(dataset))
+    score = _scorer(run, game, read, log, progress, terminal)
+    draw, columns = previews.make(game, read, run.seed)
     if progress.step == 0:
-        grids.save(scoring.sample(game, latents), _grid_path(run_dir, 0))
+        grids.save(draw(), _grid_path(run_dir, 0), columns)
     seconds_per_step, saved_step = VISIT_SECONDS, progress.step
-    while progress.step < run.steps and not stop.requested:
+    while progress.step < run.steps and not stop.requested and not progress.stopped_early:
         count = min(_until_next_event(run, progress.step), int(VISIT_SECONDS / seconds_per_step))
         count = max(count, 1)
         started = time.perf_counter()
@@ -143,15 +136,15 @@ def _loop(run, run_dir, strategy, game, data, images, progress, log, terminal, s
         if done % run.log_every_steps == 0:
             _log_window(compiled.names, progress, run, log, terminal)
         if _due(done, run.sample_every_steps, run.steps):
-            grids.save(scoring.sample(game, latents), _grid_path(run_dir, done))
+            grids.save(draw(), _grid_path(run_dir, done), columns)
         progress.metrics = {}
         if score and _due(done, run.evaluate_every_steps, run.steps):
-            progress.metrics = _score(score, done, log, terminal)
-        if _due(done, run.checkpoint_every_steps, run.steps):
-            _save(run, run_dir, game, data, progress, log)
+            _score(score, run, progress, log, terminal)
+        if _due(done, run.checkpoint_every_steps, run.steps) or progress.stopped_early:
+            _save(run, run_dir, game, read, progress, log)
             saved_step = done
     if progress.step != saved_step:  # a stop was asked for
-        _save(run, run_dir, game, data, progress, log)
+        _save(run, run_dir, game, read, progress, log)
 
 
 def _visit(compiled, game: Game, iterator, progress: Progress, count: int) -> None:
@@ -175,29 +168,44 @@ def _visit(compiled, game: Game, iterator, progress: Progress, count: int) -> No
     progress.window_sums = sums.numpy()
 
 
-def _scorer(run, game: Game, images, log: RunLog, step: int, terminal):
+def _scorer(run, game: Game, read: TrainingData, log: RunLog, progress, terminal):
     """What scores the generator, None if that is not wanted or the data do not allow it."""
     if not run.evaluate_every_steps:
         return None
     try:
-        score = scoring.make_scorer(game, images, run.data, run.seed)
-        first = score()
+        score = scoring.make_scorer(game, read, run.seed)
+        if progress.step == 0:
+            log.write_scores(0, score())
     except InputError as error:
         terminal.say(f"no scores while training ({error}); --eval-every 0 asks for none")
         return None
-    if step == 0:
-        log.write(0, first)
     return score
 
 
-def _score(score, step: int, log: RunLog, terminal: Terminal) -> dict[str, float]:
+def _score(score, run, progress: Progress, log: RunLog, terminal: Terminal) -> None:
+    """Scores the game as it is now; says what is wrong with it, and whether to stop early."""
     try:
-        metrics = score()
+        scores = score()
     except InputError as error:  # of a generator that has collapsed to one image, say
-        terminal.say(f"no score at step {step}: {error}")
-        return {}
-    log.write(step, metrics)
-    return metrics
+        terminal.say(f"no score at step {progress.step}: {error}")
+        return
+    log.write_scores(progress.step, scores)
+    progress.metrics = {name: found.value for name, found in scores.items()}
+    alarms = diagnostics.score_alarms(log.scores, log.windows, tuple(run.settings))
+    _sound(alarms, progress.step, log, terminal)
+    name = stopping.chosen(scores, run.best_by)
+    if run.stop_after and stopping.is_over(log.scores, name, run.stop_after):
+        progress.stopped_early = True
+        terminal.say(
+            f"stopping early at step {progress.step}: {name} has not improved beyond its interval "
+            f"in {run.stop_after} scores; --stop-after 0 goes on"
+        )
+
+
+def _sound(alarms, step: int, log: RunLog, terminal: Terminal) -> None:
+    for alarm in alarms:
+        log.write(step, {"warning": alarm.message})
+        terminal.say(f"warning at step {step}: {alarm.message}")
 
 
 def _log_window(names, progress: Progress, run, log: RunLog, terminal) -> None:
@@ -206,17 +214,16 @@ def _log_window(names, progress: Progress, run, log: RunLog, terminal) -> None:
     images_seen = progress.window_steps * run.batch_size
     values["images_per_second"] = images_seen / max(progress.window_seconds, 1e-9)
     log.write_window(progress.step, values)
-    for alarm in diagnostics.alarms(log.windows):
-        log.write(progress.step, {"warning": alarm.message})
-        terminal.say(f"warning at step {progress.step}: {alarm.message}")
+    alarms = diagnostics.alarms(log.windows, tuple(run.settings))
+    _sound(alarms, progress.step, log, terminal)
     progress.window_steps, progress.window_seconds = 0, 0.0
     progress.window_sums = np.zeros_like(progress.window_sums)
 
 
-def _save(run, run_dir: Path, game: Game, data: DataSpec, progress, log: RunLog) -> None:
+def _save(run, run_dir: Path, game: Game, read: TrainingData, progress, log: RunLog) -> None:
     log.flush()
     try:
-        rundir.save(run_dir, game, data, progress)
+        rundir.save(run_dir, game, read.spec, progress)
     except FloatingPointError as error:
         raise DivergedError(f"{error}; checkpoints from before it are kept") from None
     checkpoints.prune(run_dir, run.keep, run.best_by)
@@ -228,6 +235,25 @@ def _check_batch(batch_size: int, replicas: int) -> None:
         near = " or ".join(str(size) for size in (below, below + replicas) if size)
         raise InputError(
             f"--batch-size {batch_size} does not divide among {replicas} replicas; use {near}."
+        )
+
+
+def _check_parts(local_batch: int, parts: int) -> None:
+    if local_batch % parts:
+        raise InputError(
+            f"--set accumulation={parts} does not divide the {local_batch} images of a replica; "
+            f"use one that does, such as {math.gcd(local_batch, parts)}."
+        )
+
+
+def _warn_of_schedule(settings, run, terminal: Terminal) -> None:
+    """Says so when the learning rates reach 0 before the steps are done."""
+    if getattr(settings, "schedule", "constant") == "constant":
+        return
+    if settings.final_learning_rate_share == 0 and settings.schedule_until_step < run.steps:
+        terminal.say(
+            f"warning: learning rates reach 0 at step {settings.schedule_until_step}, before "
+            f"--steps {run.steps}; --set schedule_until_step={run.steps} stretches them"
         )
 
 

@@ -10,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 import tensorflow_datasets as tfds
 
+SIZES_PX = (32, 64, 128)
 TRAIN_WIDTH_PX = 480  # of 640: the right quarter of each photograph is test, no pixel is in both
 
 
@@ -19,7 +20,7 @@ class PhotoPatches(tfds.core.GeneratorBasedBuilder):
     VERSION = tfds.core.Version("1.0.0")
     BUILDER_CONFIGS: ClassVar = [
         tfds.core.BuilderConfig(name=str(size), description=f"{size} x {size} pixels")
-        for size in (32, 64, 128)
+        for size in SIZES_PX
     ]
 
     def _info(self) -> tfds.core.DatasetInfo:
@@ -38,18 +39,28 @@ class PhotoPatches(tfds.core.GeneratorBasedBuilder):
         )
 
     def _split_generators(self, dl_manager):
-        from sklearn.datasets import load_sample_images
+        return {split: self._generate_examples(parts) for split, parts in photos().items()}
 
-        photos = load_sample_images().images
-        return {
-            "train": self._generate_examples([photo[:, :TRAIN_WIDTH_PX] for photo in photos]),
-            "test": self._generate_examples([photo[:, TRAIN_WIDTH_PX:] for photo in photos]),
-        }
+    def _generate_examples(self, parts: list[np.ndarray]) -> Iterator[tuple[str, dict]]:
+        for key, label, box in patches(parts, int(self.builder_config.name)):
+            yield key, {"image": parts[label][box], "label": label}
 
-    def _generate_examples(self, photos: list[np.ndarray]) -> Iterator[tuple[str, dict]]:
-        size = int(self.builder_config.name)
-        for label, photo in enumerate(photos):
-            for top in range(0, photo.shape[0] - size + 1, size // 4):
-                for left in range(0, photo.shape[1] - size + 1, size // 4):
-                    patch = photo[top : top + size, left : left + size]
-                    yield f"{label}-{top}-{left}", {"image": patch, "label": label}
+
+def photos() -> dict[str, list[np.ndarray]]:
+    """Both photographs by split, each uint8, shape (H, W, 3)."""
+    from sklearn.datasets import load_sample_images
+
+    whole = load_sample_images().images
+    return {
+        "train": [photo[:, :TRAIN_WIDTH_PX] for photo in whole],
+        "test": [photo[:, TRAIN_WIDTH_PX:] for photo in whole],
+    }
+
+
+def patches(parts: list[np.ndarray], size: int) -> Iterator[tuple[str, int, tuple[slice, slice]]]:
+    """(key, number of the photograph, rows and columns) of each patch."""
+    for label, photo in enumerate(parts):
+        for top in range(0, photo.shape[0] - size + 1, size // 4):
+            for left in range(0, photo.shape[1] - size + 1, size // 4):
+                box = slice(top, top + size), slice(left, left + size)
+                yield f"{label}-{top}-{left}", label, box

@@ -37,11 +37,29 @@ class Labels(_Part):
         return self
 
 
-class ImageForm(_Part):
-    """The generator's output: (n, height, width, channels), floats in `range`."""
+class Tokens(_Part):
+    """The texts of a generator that reads some, as word numbers, and the shares to draw them in."""
 
-    height: pydantic.PositiveInt
-    width: pydantic.PositiveInt
+    rows: list[list[int]]
+    law: list[pydantic.NonNegativeFloat]
+
+    @pydantic.model_validator(mode="after")
+    def _shares(self) -> "Tokens":
+        if len(self.law) != len(self.rows) or abs(sum(self.law) - 1) > 1e-6:
+            raise ValueError("law must hold one share per row, together 1")
+        if len({len(row) for row in self.rows}) != 1:
+            raise ValueError("rows must all have as many words")
+        return self
+
+
+class ImageForm(_Part):
+    """The generator's output: (n, height, width, channels), floats in `range`.
+
+    Of what translates images of any size, height and width are None.
+    """
+
+    height: pydantic.PositiveInt | None
+    width: pydantic.PositiveInt | None
     channels: Literal[1, 3]
     range: tuple[pydantic.FiniteFloat, pydantic.FiniteFloat]
     layout: Literal["NHWC"] = "NHWC"
@@ -68,8 +86,9 @@ class Contract(_Part):
     format: Annotated[int, pydantic.Field(ge=1)]
     model: str = "unknown"
     signature: str = "serving_default"
-    latents: Latents
+    latents: Latents | None
     labels: Labels | None = None
+    tokens: Tokens | None = None
     images: ImageForm
     data: Data | None = None
     step: int | None = None

@@ -1,5 +1,6 @@
 """A folder of images on disk; its sub-folders, where there are any, are the labels."""
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,7 +69,38 @@ def read(path: str, size_px: int | None = None, skip_corrupt: bool = False) -> I
         image = resize(image, size_px) if size_px else image
         images[row] = as_array(image.convert("RGB") if any_color else image)
     labels, class_names = _labels(files, root)
-    return Images(images, labels, class_names, f"folder:{path}", tuple(skipped))
+    names = tuple(str(file.relative_to(root)) for file in files)
+    return Images(images, labels, class_names, f"folder:{path}", tuple(skipped), files=names)
+
+
+def find_images(directory: str | os.PathLike) -> list[Path]:
+    """The image files below a directory, in natural order.
+
+    Raises:
+      InputError: no such directory, or no images in it.
+    """
+    root = Path(directory)
+    if not root.is_dir():
+        raise InputError(f"{directory} is not a directory; give one that holds images.")
+    files = sorted(_find(root), key=_natural)
+    check_not_empty(
+        len(files), f"{directory}", f"it may hold {', '.join(SUFFIXES)}, also in sub-folders"
+    )
+    return files
+
+
+def read_image(file: str | os.PathLike) -> np.ndarray:
+    """One image file as uint8, shape (H, W, 1) or (H, W, 3).
+
+    Raises:
+      InputError: it cannot be decoded as an image.
+    """
+    try:
+        return as_array(_decode(Path(file)))
+    except InputError:
+        raise
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise InputError(f"{file} cannot be decoded as an image ({error}); mend it.") from None
 
 
 def _natural(path: Path) -> list:

@@ -24,6 +24,7 @@ class _Signature:
     latents: str
     labels: str | None
     images: str
+    tokens: str | None = None
 
 
 def find(path: str | Path) -> Path | None:
@@ -87,17 +88,27 @@ def _load_model(directory: Path):
 
 def _declared_signature(model, contract: Contract, directory: Path) -> _Signature:
     """The signature that the contract names, once its inputs and outputs are what they must be."""
+    if contract.latents is None:
+        raise InputError(
+            f"{directory} makes images from images, and draws none of its own; let it translate a "
+            "folder of images, and give the folder that it writes."
+        )
     function = model.signatures.get(contract.signature)
     width = contract.latents.dim
     if function is not None:
         takes, gives = function.structured_input_signature[1], function.structured_outputs
         labels = "labels" if contract.labels else None
-        fits = set(takes) == {"latents", *([labels] if labels else [])} and "images" in gives
+        tokens = "tokens" if contract.tokens else None
+        named = {"latents", *([labels] if labels else []), *([tokens] if tokens else [])}
+        fits = set(takes) == named and "images" in gives
         fits = fits and _is_latents(takes["latents"], width)
-        if fits and (labels is None or _is_labels(takes[labels])):
-            return _Signature(function, "latents", labels, "images")
-    needed = f"latents (n, {width}) of floats" + (
-        " and labels (n,) of integers" if contract.labels else ""
+        fits = fits and (labels is None or _is_labels(takes[labels]))
+        if fits and (tokens is None or _is_tokens(takes[tokens], contract.tokens)):
+            return _Signature(function, "latents", labels, "images", tokens)
+    needed = (
+        f"latents (n, {width}) of floats"
+        + (" and labels (n,) of integers" if contract.labels else "")
+        + (" and tokens (n, words) of integers" if contract.tokens else "")
     )
     raise InputError(
         f"{directory} has no signature {contract.signature!r} that takes {needed}, any n, "
@@ -116,6 +127,12 @@ def _is_latents(spec, width: int | None = None) -> bool:
 def _is_labels(spec) -> bool:
     """Whether an input is (n,) integers for any n."""
     return spec.shape.rank == 1 and spec.shape[0] is None and spec.dtype.is_integer
+
+
+def _is_tokens(spec, tokens: contracts.Tokens | None) -> bool:
+    """Whether an input is (n, words) integers for any n."""
+    words = len(tokens.rows[0]) if tokens else None
+    return spec.shape.rank == 2 and list(spec.shape) == [None, words] and spec.dtype.is_integer
 
 
 def _infer(model, directory: Path) -> tuple[Contract, _Signature]:
@@ -155,6 +172,7 @@ def _infer(model, directory: Path) -> tuple[Contract, _Signature]:
 def _inputs(contract: Contract, signature: _Signature, seed: int) -> Iterator[dict]:
     """Endless batches of inputs; latents and labels come from streams of their own."""
     latents_rng, labels_rng = (np.random.default_rng([seed, stream]) for stream in (0, 1))
+    assert contract.latents is not None
     shape = (BATCH_IMAGES, contract.latents.dim)
     while True:
         normal = contract.latents.law == "normal"
@@ -163,6 +181,10 @@ def _inputs(contract: Contract, signature: _Signature, seed: int) -> Iterator[di
         if contract.labels and signature.labels:
             law = np.asarray(contract.labels.law) / sum(contract.labels.law)
             inputs[signature.labels] = labels_rng.choice(len(law), BATCH_IMAGES, p=law)
+        if contract.tokens and signature.tokens:
+            law = np.asarray(contract.tokens.law) / sum(contract.tokens.law)
+            chosen = labels_rng.choice(len(law), BATCH_IMAGES, p=law)
+            inputs[signature.tokens] = np.asarray(contract.tokens.rows)[chosen]
         yield inputs
 
 

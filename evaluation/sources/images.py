@@ -23,6 +23,9 @@ class Images:
       class_names: the labels' names in order; empty where there are no labels.
       name: what the user called it, with its split ("digits:train").
       skipped: files that could not be read and were skipped on request.
+      inputs: uint8, shape (n, H', W', C'), what each image is to be made from, where a data set
+        holds pairs; None elsewhere.
+      files: where each image lies below its folder; empty for images that are no files.
     """
 
     images: np.ndarray
@@ -30,6 +33,8 @@ class Images:
     class_names: tuple[str, ...]
     name: str
     skipped: tuple[str, ...] = ()
+    inputs: np.ndarray | None = None
+    files: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.images)

@@ -42,16 +42,30 @@ def read(name: str, split: str = "train", size_px: int | None = None) -> Images:
     images = allocate((count, *shape, 1 if channels == 1 else 3))
     label = dict(features).get("label")
     labels = np.empty(count, np.int64) if hasattr(label, "num_classes") else None
+    inputs = _room_for_inputs(dict(features).get("input"), count, shape)
     for row, example in enumerate(builder.as_dataset(split=split, shuffle_files=False)):
-        image = example["image"].numpy()
-        if size_px and image.shape[:2] != shape:
-            picture = Image.fromarray(image[..., 0] if channels == 1 else image[..., :3])
-            image = as_array(resize(picture, size_px))
-        images[row] = image[..., : images.shape[-1]]
+        images[row] = _fitted(example["image"].numpy(), size_px)[..., : images.shape[-1]]
+        if inputs is not None:
+            inputs[row] = _fitted(example["input"].numpy(), size_px)[..., : inputs.shape[-1]]
         if labels is not None:
             labels[row] = example["label"].numpy()
     names = tuple(label.names) if label is not None and labels is not None else ()
-    return Images(images, labels, names, f"{name}:{split}")
+    return Images(images, labels, names, f"{name}:{split}", inputs=inputs)
+
+
+def _room_for_inputs(feature, count: int, shape: tuple[int, int]) -> np.ndarray | None:
+    """Room for the "input" of pairs, where a data set has such images of the other ones' size."""
+    if feature is None or len(feature.shape or ()) != 3 or feature.shape[2] is None:
+        return None
+    return allocate((count, *shape, 1 if feature.shape[2] == 1 else 3))
+
+
+def _fitted(image: np.ndarray, size_px: int | None) -> np.ndarray:
+    """An image (H, W, C), cropped and resized if a size is asked for."""
+    if not size_px or image.shape[:2] == (size_px, size_px):
+        return image
+    picture = Image.fromarray(image[..., 0] if image.shape[2] == 1 else image[..., :3])
+    return as_array(resize(picture, size_px))
 
 
 def _count(builder, name: str, split: str) -> int:

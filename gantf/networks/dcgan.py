@@ -4,49 +4,34 @@ Source: Radford et al. 2015, arXiv:1511.06434, section 3. Two changes fit small 
 3 x 3 convolution at full resolution in each network, and stages down to 2 x 2 for 8 x 8 images.
 """
 
-import zlib
-from typing import Literal
-
-import keras
 from keras import layers
 
-from gantf.layers.spectral import SpectralConv2D, SpectralDense
-
-SMALLEST_PX, LARGEST_PX = 8, 256
-COARSEST_PX = 4  # where convolutions give way to a dense layer, as in the paper
-LEAST_STAGES = 3  # so that the networks of the smallest images are deep enough
-Norm = Literal["none", "batch", "layer"]
+from gantf.layers.building import crop, normal, normalise, resolutions
+from gantf.layers.dropout import Dropout
+from gantf.layers.spectral import SpectralConv2D
+from gantf.settings import Architecture
 
 
-def generator(
-    image_shape: tuple[int, int, int],
-    latent_dim: int,
-    channels: int,
-    max_channels: int,
-    norm: Norm,
-    seed: int,
-    name: str = "generator",
-) -> keras.Model:
-    """Latents (n, latent_dim) -> images (n, H, W, C) in [-1, 1], by a dense layer and upsampling.
+def grow(x, image_shape: tuple[int, int, int], config: Architecture, max_channels: int, seed: int):
+    """What a generator is fed (n, d) -> images (n, H, W, C), unbounded: a dense layer, upsampling.
 
     Args:
+      x: (n, d).
       image_shape: (H, W, C), H and W from 8 to 256.
-      latent_dim: width of the input.
-      channels: at full resolution; doubled at each coarser one.
+      config: `generator_channels` at full resolution, doubled at each coarser one; normalised
+        after every layer but the last.
       max_channels: no resolution has more.
-      norm: see `Norm`, after every layer but the last.
       seed: of the initial weights.
-      name: of the model.
     """
+    norm = config.generator_norm
     sides = resolutions(image_shape)
-    widths = [min(channels * 2**stage, max_channels) for stage in range(len(sides))]
+    widths = [min(config.generator_channels * 2**stage, max_channels) for stage in range(len(sides))]
     height, width = sides[-1]
-    latents = keras.Input((latent_dim,), name="latents")
     x = layers.Dense(
-        height * width * widths[-1], use_bias=norm == "none", kernel_initializer=_init(seed, "g_in")
-    )(latents)
+        height * width * widths[-1], use_bias=norm == "none", kernel_initializer=normal(seed, "g_in")
+    )(x)
     x = layers.Reshape((height, width, widths[-1]))(x)
-    x = layers.ReLU()(_normalise(x, norm))
+    x = layers.ReLU()(normalise(x, norm))
     for stage in reversed(range(len(sides) - 1)):
         x = layers.Conv2DTranspose(
             widths[stage],
@@ -54,39 +39,39 @@ def generator(
             strides=2,
             padding="same",
             use_bias=norm == "none",
-            kernel_initializer=_init(seed, f"g_{stage}"),
+            kernel_initializer=normal(seed, f"g_{stage}"),
         )(x)
-        x = _crop(x, sides[stage])
-        x = layers.ReLU()(_normalise(x, norm))
-    x = layers.Conv2D(image_shape[2], 3, padding="same", kernel_initializer=_init(seed, "g_out"))(x)
-    return keras.Model(latents, layers.Activation("tanh", name="images")(x), name=name)
+        x = crop(x, sides[stage])
+        x = layers.ReLU()(normalise(x, norm))
+        if config.generator_dropout:
+            x = Dropout(config.generator_dropout)(x)
+    return layers.Conv2D(
+        image_shape[2], 3, padding="same", kernel_initializer=normal(seed, "g_out")
+    )(x)
 
 
-def discriminator(
+def shrink(
+    images,
     image_shape: tuple[int, int, int],
-    channels: int,
+    config: Architecture,
     max_channels: int,
-    norm: Norm,
     spectral_norm: bool,
     seed: int,
-    name: str = "discriminator",
-) -> keras.Model:
-    """Images (n, H, W, C) -> logits (n, 1), by strided convolutions and a dense layer.
+):
+    """Images (n, H, W, C) -> features (n, d), by strided convolutions.
 
     Args:
-      image_shape: (H, W, C), H and W from 8 to 256.
-      channels: at full resolution; doubled at each coarser one.
+      images: (n, H, W, C); C may be more than `image_shape` says.
+      image_shape: (H, W, ...), H and W from 8 to 256.
+      config: `discriminator_channels` at full resolution, doubled at each coarser one; normalised
+        after every strided convolution.
       max_channels: no resolution has more.
-      norm: see `Norm`, after every strided convolution.
       spectral_norm: divide every kernel by its largest singular value.
       seed: of the initial weights.
-      name: of the model.
     """
-    conv, dense = (
-        (SpectralConv2D, SpectralDense) if spectral_norm else (layers.Conv2D, layers.Dense)
-    )
-    images = keras.Input(image_shape, name="images")
-    x = conv(channels, 3, padding="same", kernel_initializer=_init(seed, "d_in"))(images)
+    conv = SpectralConv2D if spectral_norm else layers.Conv2D
+    channels, norm = config.discriminator_channels, config.discriminator_norm
+    x = conv(channels, 3, padding="same", kernel_initializer=normal(seed, "d_in"))(images)
     x = layers.LeakyReLU(0.2)(x)
     for stage in range(1, len(resolutions(image_shape))):
         x = conv(
@@ -95,44 +80,7 @@ def discriminator(
             strides=2,
             padding="same",
             use_bias=norm == "none",
-            kernel_initializer=_init(seed, f"d_{stage}"),
+            kernel_initializer=normal(seed, f"d_{stage}"),
         )(x)
-        x = layers.LeakyReLU(0.2)(_normalise(x, norm))
-    logits = dense(1, kernel_initializer=_init(seed, "d_out"))(layers.Flatten()(x))
-    return keras.Model(images, logits, name=name)
-
-
-def resolutions(image_shape: tuple[int, int, int]) -> list[tuple[int, int]]:
-    """(H, W) at each stage, finest first: halved, rounding up, at least twice and to 4 at the most.
-
-    Raises:
-      ValueError: a side is not from 8 to 256.
-    """
-    height, width, _ = image_shape
-    if not all(SMALLEST_PX <= side <= LARGEST_PX for side in (height, width)):
-        raise ValueError(
-            f"images of {height} x {width} pixels: sides go from {SMALLEST_PX} to {LARGEST_PX}; "
-            "choose another with --size"
-        )
-    sides = [(height, width)]
-    while max(sides[-1]) > COARSEST_PX or len(sides) < LEAST_STAGES:
-        sides.append(((sides[-1][0] + 1) // 2, (sides[-1][1] + 1) // 2))
-    return sides
-
-
-def _crop(x, side: tuple[int, int]):
-    extra = x.shape[1] - side[0], x.shape[2] - side[1]
-    return layers.Cropping2D(((0, extra[0]), (0, extra[1])))(x) if any(extra) else x
-
-
-def _normalise(x, norm: Norm):
-    if norm == "batch":
-        return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, synchronized=True)(x)
-    if norm == "layer":
-        return layers.LayerNormalization(axis=[1, 2, 3], epsilon=1e-5)(x)
-    return x
-
-
-def _init(seed: int, layer: str) -> keras.initializers.Initializer:
-    """N(0, 0.02), the paper's; its own stream for each layer."""
-    return keras.initializers.RandomNormal(0.0, 0.02, seed=zlib.crc32(f"{seed}/{layer}".encode()))
+        x = layers.LeakyReLU(0.2)(normalise(x, norm))
+    return layers.Flatten()(x)

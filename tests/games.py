@@ -1,0 +1,81 @@
+"""Small games and data for the tests of models: whatever a model needs, made from random pixels."""
+
+import numpy as np
+
+from gantf import config, models
+
+SMALL = {  # settings that make a model small, wherever it has them
+    "generator_channels": 4,
+    "discriminator_channels": 4,
+    "channels": 4,
+    "max_channels": 8,
+    "latent_dim": 6,
+    "style_dim": 6,
+    "mapping_layers": 2,
+    "residual_blocks": 1,
+    "text_dim": 5,
+    "pool_images": 3,
+}
+SIDE = 16
+BATCH = 4
+
+
+def make_data(name, shape=(SIDE, SIDE, 3), count=12, classes=2):
+    """Training data of random pixels in the form that a model needs."""
+    from gantf.data import TrainingData
+    from gantf.game import DataSpec
+
+    rng = np.random.default_rng(0)
+    needs = models.needs(models.load(name))
+
+    def images(rows, image_shape=shape):
+        return rng.integers(0, 256, (rows, *image_shape), dtype=np.uint8)
+
+    labels = np.arange(count) % classes
+    names = tuple("ab"[:classes]) if classes <= 2 else tuple(map(str, range(classes)))
+    shares = tuple(np.bincount(labels, minlength=classes) / count)
+    if needs == "domains":
+        sets = ({"a": images(count)}, {"b": images(count - 5)})
+        spec = DataSpec(shape, ("a", "b"), input_shape=shape)
+    elif needs == "pairs":
+        inputs = (*shape[:2], 1)
+        sets = ({"input": images(count, inputs), "image": images(count)},)
+        spec = DataSpec(shape, input_shape=inputs)
+    else:
+        sets = ({"image": images(count), "label": labels},)
+        spec = DataSpec(shape, names, shares)
+    return TrainingData(sets, spec, "random", "")
+
+
+def make_game(strategy, name, data=None, seed=0, **settings):
+    """A small game of a model, with further settings where the model has them."""
+    from gantf import building
+
+    model = models.load(name)
+    data = make_data(name) if data is None else data
+    known = {k: v for k, v in {**SMALL, **settings}.items() if k in model.Config.model_fields}
+    with strategy.scope():
+        made = config.make_model_config(model.Config, known, models.title(name))
+        return building.build(model, made, data.spec, seed)
+
+
+def run_steps(tf, strategy, game, data, count, batch_size=BATCH, seed=0, first_step=0):
+    """Trains some steps; the means of what was logged, and the fault."""
+    from gantf import batches, step
+
+    first_batch = first_step * game.batches_per_step
+    dataset = batches.make_dataset(data.sets, seed, batch_size, first_batch)
+    compiled = step.make_steps(game, strategy, batch_size, seed)
+    sums, fault = compiled.run(
+        iter(strategy.distribute_datasets_from_function(dataset)),
+        tf.constant(first_step, tf.int64),
+        tf.constant(count, tf.int64),
+        tf.zeros(step.LOG_WIDTH),
+        tf.constant(step.ALL_FINITE, tf.int64),
+    )
+    return dict(zip(compiled.names, sums.numpy() / count, strict=False)), int(fault)
+
+
+def weights(game):
+    """Every variable's value by its name."""
+    return {name: variable.numpy() for name, variable in game.variables().items()}
