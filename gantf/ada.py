@@ -38,7 +38,7 @@ class Ada(keras.layers.Layer):
             aggregation="only_first_replica",
         )
 
-    def call(self, images, noise: Noise, name: str):
+    def change(self, images: tf.Tensor, noise: Noise, name: str) -> tf.Tensor:
         """The images after the changes, each made with the present probability."""
         return augment(images, tf.convert_to_tensor(self.probability), self.changes, noise, name)
 

@@ -1,9 +1,10 @@
-"""A discriminator as the players meet it: what it sees, what it minimises, what it makes G minimise.
+"""A discriminator as the players meet it: what it sees, what it minimises, what G then minimises.
 
 Every model's adversarial settings act here and nowhere else.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -44,9 +45,20 @@ class Adversary:
       state: by name, what a checkpoint must hold of it besides the network.
     """
 
-    def __init__(self, settings: Adversarial, name: str = "discriminator"):
-        """`name` prefixes what is logged, and tells two discriminators' noise apart."""
-        self.settings, self.name = settings, name
+    def __init__(
+        self,
+        settings: Adversarial,
+        name: str = "discriminator",
+        penalty_share: Callable[[tf.Tensor], tf.Tensor] | None = None,
+    ):
+        """Takes a model's settings.
+
+        Args:
+          settings: of the game.
+          name: prefixes what is logged, and tells two discriminators' noise apart.
+          penalty_share: step -> what all penalties are multiplied by, where that changes.
+        """
+        self.settings, self.name, self._penalty_share = settings, name, penalty_share
         self.ada = None
         self.state: dict[str, keras.Layer] = {}
         if settings.ada_target:
@@ -84,7 +96,7 @@ class Adversary:
             real_outputs = _outputs(judge(real))
         fake_outputs = _outputs(judge_fake(fake))
         real_logits, fake_logits = real_outputs[0], fake_outputs[0]
-        loss = self._told(real_logits, fake_logits, noise)
+        loss = self.told(real_logits, fake_logits, noise)
         for name, weight, values in self._penalties(judge, judge_fake, real, fake, noise, shared):
             observed[f"{self.name}/{name}"] = values
             penalty += weight * values
@@ -93,6 +105,8 @@ class Adversary:
             self.ada.observe(real_logits, noise)
             probability = tf.convert_to_tensor(self.ada.probability)
             observed[f"{self.name}/ada_probability"] = tf.fill([real.shape[0]], probability)
+        if self._penalty_share is not None:
+            penalty *= self._penalty_share(noise.step)
         return Verdict(loss + penalty, observed, real_outputs, fake_outputs)
 
     def generator_loss(
@@ -106,7 +120,7 @@ class Adversary:
         """What the generator minimises; arguments as for `discriminator_loss`."""
         fake_outputs = _outputs((judge_fake or judge)(self._seen(fake, noise, "g/fake")))
         real_outputs: list[tf.Tensor] = []
-        if self.settings.loss == "relativistic":  # it alone compares the two
+        if self.settings.loss in losses.COMPARING:
             real_outputs = _outputs(judge(self._seen(real, noise, "g/real")))
         real_logits = (real_outputs or fake_outputs)[0]
         loss = losses.generator_loss(self.settings.loss, real_logits, fake_outputs[0])
@@ -117,14 +131,17 @@ class Adversary:
         name = f"{self.name}/{name}"
         images = diffaugment(images, self.settings.diffaugment, noise, f"{name}/diffaugment")
         if self.ada is not None:
-            images = self.ada(images, noise, f"{name}/ada")
+            images = self.ada.change(images, noise, f"{name}/ada")
         if self.settings.instance_noise:
             drawn = noise.normal(f"{name}/instance", images.shape[1:])
             images += self.settings.instance_noise * drawn
         return images
 
-    def _told(self, real_logits: tf.Tensor, fake_logits: tf.Tensor, noise: Noise) -> tf.Tensor:
-        """The loss under the labels that D is told: softened, noisy, some of them flipped."""
+    def told(self, real_logits: tf.Tensor, fake_logits: tf.Tensor, noise: Noise) -> tf.Tensor:
+        """D's loss under the labels that it is told: softened, noisy, some of them flipped.
+
+        Those of one step's `noise` are the same in each call.
+        """
         settings = self.settings
         if settings.label_flips:
             flipped = noise.uniform(f"{self.name}/flips") < settings.label_flips
@@ -147,10 +164,8 @@ class Adversary:
         }
         for name, (weight, judged_by, images) in wanted.items():
             if weight:
-                values = self._lazily(
-                    noise, lambda j=judged_by, x=images: penalties.r1_penalty(j, x)[0], real
-                )
-                yield name, weight, values
+                penalty = functools.partial(_r1, judged_by, images)
+                yield name, weight, self._lazily(noise, penalty, real)
         if settings.gradient_penalty_weight:
             mixing = noise.uniform(f"{self.name}/mixing")
             values = self._lazily(
@@ -188,8 +203,14 @@ def diversity(real: tf.Tensor, fake: tf.Tensor) -> dict[str, tf.Tensor]:
     def spread(images: tf.Tensor) -> tf.Tensor:
         return tf.reduce_mean(tf.square(images - tf.roll(images, 1, axis=0)))
 
-    return {"diversity": tf.fill([real.shape[0]], spread(fake) / (spread(real) + 1e-12))}
+    least = (2.0 / 255.0) ** 2  # of real images that are all alike: one step of eight bits
+    share = spread(fake) / tf.maximum(spread(real), least)
+    return {"diversity": tf.fill([real.shape[0]], share)}
 
 
 def _outputs(judged: Any) -> list[tf.Tensor]:
     return list(judged) if isinstance(judged, list | tuple) else [judged]
+
+
+def _r1(judge: Judge, images: tf.Tensor) -> tf.Tensor:
+    return penalties.r1_penalty(judge, images)[0]

@@ -30,7 +30,11 @@ def rows_of_batch(
     position = tf.cast(batch, tf.int64) * batch_size + tf.range(batch_size, dtype=tf.int64)
     epoch, offset = position // count, position % count
     key = tf.stack(
-        [tf.fill([batch_size], np.int64(seed)), epoch, tf.fill([batch_size], np.int64(0x6BA7 + place))],
+        [
+            tf.fill([batch_size], np.int64(seed)),
+            epoch,
+            tf.fill([batch_size], np.int64(0x6BA7 + place)),
+        ],
         axis=1,
     )
     return tf.raw_ops.RandomIndexShuffle(
@@ -69,7 +73,7 @@ def make_dataset(
         def part(element: tf.Tensor) -> dict[str, tf.Tensor]:
             batch = element // here
             replica = context.input_pipeline_id * here + element % here
-            example = {}
+            example: dict[str, tf.Tensor] = {}
             for place, (read, count) in enumerate(zip(readers, counts, strict=True)):
                 rows = rows_of_batch(seed, batch, batch_size, count, place)
                 rows = tf.slice(rows, [replica * local], [local])

@@ -22,7 +22,10 @@ def build(module: ModuleType, settings: ModelConfig, data: DataSpec, seed: int) 
     if getattr(settings, "precision", "float32") == "bfloat16":
         keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        return module.build(settings, data, seed)
+        game = module.build(settings, data, seed)
+        if not isinstance(game, Game):
+            raise InputError(f"build gave a {type(game).__name__}; it must give a gantf.game.Game.")
+        return game
     except InputError:
         raise
     except ValueError as error:

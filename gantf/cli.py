@@ -138,25 +138,26 @@ def train(
         }
         fields = {**(configs.read_file(file) if file else {}), **given}
         own = configs.parse_settings(pairs)
-        name = _absolute_model(fields.get("model", configs.RunConfig.model_fields["model"].default))
+        name = _absolute_model(configs.make_run_config(**{**fields, "settings": {}}).model)
         models.check(name)
-        configs.make_run_config(**{**fields, "model": name, "settings": {}})
         import_tensorflow()
         model = models.load(name)
         wanted = {**fields.pop("settings", {}), **own}
         settings = configs.make_model_config(model.Config, wanted, models.title(name))
         fields = {**dataclasses.asdict(models.defaults(model)), **fields, "model": name}
         fields["settings"] = settings.model_dump(mode="json")
-        run = configs.make_run_config(**{**fields, "data": _absolute(str(fields["data"]))})
+        run = configs.make_run_config(**{**fields, "data": _absolute(fields["data"])})
         run_dir = run_dir or Path("runs") / f"{models.title(name)}-{_as_file_name(run.data)}"
         if dry_run:
-            _tell(run, model, settings)
+            with models.mistakes_named(name):
+                _tell(run, model, settings)
             return
         from gantf import logs, trainer
 
         _make_deterministic()
         try:
-            done = trainer.train(run, run_dir, model, settings, logs.Terminal())
+            with models.mistakes_named(name):
+                done = trainer.train(run, run_dir, model, settings, logs.Terminal())
         except trainer.DivergedError as error:
             raise click.ClickException(str(error)) from None
     if not done:
@@ -167,12 +168,11 @@ def train(
 
 def _tell(run: configs.RunConfig, model: ModuleType, settings: configs.ModelConfig) -> None:
     """Prints the resolved configuration and the networks, as `--dry-run` asks."""
-    from gantf import building, data
+    from gantf import building, trainer
 
-    read = data.load(run.data, models.needs(model), run.size_px, run.skip_corrupt)
-    game = building.build(model, settings, read.spec, run.seed)
-    click.echo(configs.dump(run.model_copy(update={"data_sha256": read.sha256})))
-    click.echo(building.describe(game))
+    ready = trainer.prepare(run, model, settings)
+    click.echo(configs.dump(ready.run))
+    click.echo(building.describe(ready.game))
 
 
 @main.command()
@@ -215,10 +215,24 @@ def sample(run_dir: Path, out: Path, checkpoint: str, **wanted: Any) -> None:
 @click.argument("out_dir", type=click.Path(path_type=Path))
 @click.option("--direction", help="a2b or b2a, of a model that goes both ways.")
 @click.option("--checkpoint", default="last", show_default=True, help="last, best or a step.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
-@click.option("--tile", "tile_px", default=256, show_default=True, type=click.IntRange(min=32))
+@click.option(
+    "--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Of pix2pix's noise."
+)
+@click.option(
+    "--tile",
+    "tile_px",
+    default=1024,
+    show_default=True,
+    type=click.IntRange(min=32),
+    help="Pixels a side of the pieces that larger images are translated in, to save memory.",
+)
 def translate(run_dir: Path, in_dir: Path, out_dir: Path, checkpoint: str, **wanted: Any) -> None:
-    """Translate every image of IN_DIR, of any size, into OUT_DIR; larger ones in tiles."""
+    """Translate every image of IN_DIR, of any size, into a PNG of the same name in OUT_DIR.
+
+    Images that are there already are left: the same command goes on where it stopped. Tiles of a
+    large image fit together only nearly where a model normalises over the image, as cyclegan and
+    pix2pix do; a --tile of the image's own size translates it whole.
+    """
     with _user_errors():
         import_tensorflow()
         from gantf import logs, restoring, translation

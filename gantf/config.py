@@ -132,7 +132,7 @@ def make_model_config(
     """
     for key in settings:
         if key not in config_class.model_fields:
-            near = difflib.get_close_matches(key, config_class.model_fields, n=1)
+            near = difflib.get_close_matches(str(key), config_class.model_fields, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"see `gantf models {model}`."
             raise InputError(f"--set {key}: the model {model!r} has no such setting; {hint}")
     try:
@@ -161,7 +161,7 @@ def make_run_config(**values: Any) -> RunConfig:
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         option = "--" + str(first["loc"][0]).removesuffix("_px").removesuffix("_steps")
-        option = option.replace("_", "-")
+        option = option.replace("_", "-").replace("evaluate", "eval")
         message = first["msg"][0].lower() + first["msg"][1:]
         raise InputError(f"{option} {first['input']}: {message}.") from None
 

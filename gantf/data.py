@@ -2,7 +2,9 @@
 
 import dataclasses
 import hashlib
+import re
 from collections.abc import Sequence
+from pathlib import PurePath
 
 import numpy as np
 
@@ -71,15 +73,22 @@ def load(
     build = {"domains": _domains, "pairs": _pairs}.get(needs, _images)
     training = build(reader, data, first, second, None, needs)
     held_out = None
+    whole, other = _without_split(first), _without_split(second)
     for split in HELD_OUT:
-        if ":" in first or (comma and ":" in second):
-            break  # a folder, or a split that the user chose
+        if whole is None or other is None:
+            break
         try:
-            held_out = build(reader, data, first, second, split, needs)
+            held_out = build(reader, data, whole, other, split, needs)
             break
         except InputError:
             continue
     return dataclasses.replace(training, held_out=held_out)
+
+
+def _without_split(name: str) -> str | None:
+    """A data set's name whose other splits are held out; None for folders and other splits."""
+    base, colon, split = name.partition(":")
+    return base if not colon or re.fullmatch(r"train(\[[^\]]*\])?", split) else None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,7 +151,9 @@ def _domains(reader: _Reader, data, first, second, split, needs: Needs) -> Train
     a, b = _one_form(a, b, data)
     if not len(a) or not len(b):
         raise InputError(f"--data {data}: a domain has no images; give at least one in each.")
-    spec = DataSpec(b.images.shape[1:], input_shape=a.images.shape[1:], class_names=(a.name, b.name))
+    spec = DataSpec(
+        b.images.shape[1:], input_shape=a.images.shape[1:], class_names=(a.name, b.name)
+    )
     sha256 = hashlib.sha256((a.sha256 + b.sha256).encode()).hexdigest()
     sets = ({"a": a.images}, {"b": b.images})
     return TrainingData(sets, spec, data, sha256, (*a.skipped, *b.skipped))
@@ -152,11 +163,13 @@ def _pairs(reader: _Reader, data, first, second, split, needs: Needs) -> Trainin
     """Inputs and images, row by row: two folders of equal names, or a set with an "input"."""
     if second:
         inputs, images = reader.read(first, split), reader.read(second, split)
-        if len(inputs) != len(images):
+        skipped = (*inputs.skipped, *images.skipped)
+        if skipped:
             raise InputError(
-                f"--data {data}: {len(inputs)} inputs and {len(images)} images make no pairs; give "
-                "one image for each input, of the same name."
+                f"--data {data}: {skipped[0]} cannot be read, and its pair would be torn; mend or "
+                "remove both."
             )
+        images = _in_order_of(inputs, images, data)
         inputs, images = _one_form(inputs, images, data, channels=False)
         pixels = inputs.images
     else:
@@ -169,14 +182,39 @@ def _pairs(reader: _Reader, data, first, second, split, needs: Needs) -> Trainin
         pixels = images.inputs
     rows = {"input": pixels, "image": images.images}
     spec = DataSpec(images.images.shape[1:], input_shape=pixels.shape[1:])
-    skipped = (*inputs.skipped, *images.skipped) if second else images.skipped
-    if skipped and second:
-        raise InputError(
-            f"--data {data}: {skipped[0]} cannot be read, and its pair would be torn; mend or "
-            "remove both."
-        )
     sha256 = hashlib.sha256((inputs.sha256 + images.sha256).encode()).hexdigest()
-    return TrainingData((rows,), spec, data, sha256, skipped)
+    return TrainingData((rows,), spec, data, sha256, images.skipped)
+
+
+def _in_order_of(inputs: Images, images: Images, data: str) -> Images:
+    """The images in the order of their inputs: by the files' names without suffix, if files."""
+    if len(inputs) != len(images):
+        raise InputError(
+            f"--data {data}: {len(inputs)} inputs and {len(images)} images make no pairs; give "
+            "one image for each input, of the same name."
+        )
+    if not inputs.files or not images.files:
+        return images
+    rows: list[dict[str, int]] = []
+    for folder in (inputs, images):
+        stems = [str(PurePath(file).with_suffix("")) for file in folder.files]
+        rows.append({stem: row for row, stem in enumerate(stems)})
+        if len(rows[-1]) < len(stems):
+            twice = next(stem for row, stem in enumerate(stems) if rows[-1][stem] != row)
+            raise InputError(
+                f"--data {data}: {folder.name} has two images named {twice}, and a pair needs one; "
+                "rename or remove one."
+            )
+    torn = [stem for stem in rows[0] if stem not in rows[1]]
+    if torn:
+        raise InputError(
+            f"--data {data}: no image is named as the input {torn[0]}; give one image for each "
+            "input, of the same name but for its suffix."
+        )
+    order = np.array([rows[1][stem] for stem in rows[0]])
+    if np.array_equal(order, np.arange(len(order))):
+        return images
+    return dataclasses.replace(images, images=images.images[order], labels=None)
 
 
 def _one_form(a: Images, b: Images, data: str, channels: bool = True) -> tuple[Images, Images]:

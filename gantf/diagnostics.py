@@ -10,7 +10,10 @@ WON_RANKING = 0.995
 WON_MARGIN = 4.0  # logits between real and fake: D is sure to 98 % on each side
 PATIENCE_WINDOWS = 3  # an alarm needs so many log windows in a row
 QUIET_STEPS = 200  # of the start, when an untrained generator looks like a collapsed one
-SWING_LOGITS = 2.0  # of the mean logit of fakes, between two turns of an oscillation
+SWING_LOGITS = 2.0  # least swing of D's lead between two turns of an oscillation ...
+SWING_SHARE = (
+    1.0  # ... and this share of its mean lead: a critic's logits have a scale of their own
+)
 SWINGS = 4
 SWING_WINDOWS = 20  # in which so many swings are an oscillation
 OVERFITTED = 0.6  # of the way from training images to fakes, for held-out images
@@ -44,16 +47,17 @@ def alarms(windows: Sequence[Window], settings: Sequence[str] | None = None) -> 
     Returns:
       The alarms that hold in each of the last `PATIENCE_WINDOWS` windows, after `QUIET_STEPS`.
     """
+    largest = max((window.get("generator/gradient_norm", 0.0) for window in windows), default=0.0)
     windows = [window for window in windows if window["step"] > QUIET_STEPS]
     if len(windows) < PATIENCE_WINDOWS:
         return []
     recent = windows[-PATIENCE_WINDOWS:]
     found = [
-        _vanishing(windows, recent, settings),
+        _vanishing(largest, recent, settings),
         _collapsed(recent, settings),
-        _oscillating(windows, settings),
-        *(_won(recent, prefix, settings) for prefix in _discriminators(recent[-1])),
     ]
+    for prefix in _discriminators(recent[-1]):
+        found += [_oscillating(windows, prefix, settings), _won(recent, prefix, settings)]
     return [alarm for alarm in found if alarm is not None]
 
 
@@ -89,8 +93,7 @@ def _remedies(settings: Sequence[str] | None, *offers: tuple[str, str]) -> str:
     return " or ".join(names) or "another model or more images"
 
 
-def _vanishing(windows, recent: Sequence[Window], settings) -> Alarm | None:
-    largest = max(window.get("generator/gradient_norm", 0.0) for window in windows)
+def _vanishing(largest: float, recent: Sequence[Window], settings) -> Alarm | None:
     floor = max(VANISHING_NORM, VANISHING_SHARE * largest)
     if not all(window.get("generator/gradient_norm", floor) < floor for window in recent):
         return None
@@ -120,10 +123,11 @@ def _collapsed(recent: Sequence[Window], settings) -> Alarm | None:
     )
 
 
-def _oscillating(windows: Sequence[Window], settings) -> Alarm | None:
-    """Whether the mean logit of fakes swings widely, forth and back, again and again."""
-    levels = [window["logit/fake"] for window in windows[-SWING_WINDOWS:] if "logit/fake" in window]
-    swings = count_swings(levels, SWING_LOGITS)
+def _oscillating(windows: Sequence[Window], prefix: str, settings) -> Alarm | None:
+    """Whether D's lead, real logits over fake ones, swings widely, again and again."""
+    leads = [_gap(window, prefix) for window in windows[-SWING_WINDOWS:]]
+    least = max(SWING_LOGITS, SWING_SHARE * sum(map(abs, leads)) / len(leads))
+    swings = count_swings(leads, least)
     if swings < SWINGS:
         return None
     tried = _remedies(
@@ -133,10 +137,12 @@ def _oscillating(windows: Sequence[Window], settings) -> Alarm | None:
         ("beta_1", "=0"),
         ("r1_weight", " larger"),
     )
+    who = prefix.removesuffix("/") or "discriminator"
     return Alarm(
         "oscillation",
-        f"oscillation: the discriminator's mean logit of fakes has swung by more than "
-        f"{SWING_LOGITS:g} {swings} times in {len(levels)} log windows; in a new run, try {tried}",
+        f"oscillation: the lead of the {who}, its mean logit of real images over that of fakes, "
+        f"has swung by more than {least:.2g} {swings} times in {len(leads)} log windows; in a new "
+        f"run, try {tried}",
     )
 
 

@@ -1,4 +1,4 @@
-"""What `gantf sample` draws: samples, of one class or text, reconstructions, ways between images."""
+"""What `gantf sample` draws: samples, of a class or text, reconstructions, ways between images."""
 
 from pathlib import Path
 from typing import Any
@@ -47,9 +47,7 @@ def draw(
     truncate(game, truncation)
     (network,) = game.generators.values()
     if reconstruct is not None or interpolate:
-        if game.encoder is None:
-            option = "--reconstruct" if reconstruct is not None else "--interpolate"
-            raise InputError(f"{option}: the model has no encoder; train vaegan.")
+        _check_encoding(game, reconstruct, interpolate, label, prompt)
         if interpolate:
             return _between(restored, network, interpolate, count), None
         assert reconstruct is not None
@@ -58,6 +56,18 @@ def draw(
     rng = np.random.default_rng(seed)
     inputs = sampling.draw_inputs(game, count, rng, labels, prompt)
     return sampling.sample(network, inputs, seed=seed), None
+
+
+def _check_encoding(game: Game, reconstruct, interpolate, label, prompt) -> None:
+    """Refuses what does not go with an image to start from."""
+    option = "--interpolate" if interpolate else "--reconstruct"
+    if game.encoder is None:
+        raise InputError(f"{option}: the model has no encoder; train vaegan.")
+    if reconstruct is not None and interpolate:
+        raise InputError("--reconstruct and --interpolate make two grids; give one of them.")
+    for other, value in {"--label": label, "--prompt": prompt}.items():
+        if value is not None:
+            raise InputError(f"{other} {value}: {option} starts from images; leave it out.")
 
 
 def truncate(game: Game, truncation: float | None) -> None:
@@ -100,11 +110,16 @@ def _reconstructions(restored: Restored, network, folder: Path, count: int):
 
 def _between(restored: Restored, network, files: tuple[Path, Path], count: int) -> np.ndarray:
     """Straight from the latents of one image to those of another, both included."""
+    if count < 2:
+        raise InputError(f"--n {count}: --interpolate shows both ends; give at least 2.")
     images = np.concatenate(
-        [_fitting(evaluation.read_image(file)[None], restored, f"--interpolate {file}") for file in files]
+        [
+            _fitting(evaluation.read_image(file)[None], restored, f"--interpolate {file}")
+            for file in files
+        ]
     )
     first, last = _encode(restored.game, images)
-    shares = np.linspace(0.0, 1.0, max(count, 2), dtype=np.float32)[:, None]
+    shares = np.linspace(0.0, 1.0, count, dtype=np.float32)[:, None]
     return sampling.sample(network, {"latents": (1 - shares) * first + shares * last})
 
 

@@ -67,7 +67,7 @@ def save(
 
 
 def is_current(run_dir: Path, game: Game, step: int) -> bool:
-    """Whether all generators are there, and are of this step if they were to follow the training."""
+    """Whether all generators are there, and of this step if they were to follow the training."""
     for name in game.generators:
         try:
             contract = json.loads((folder(run_dir, name) / CONTRACT_FILE).read_text())
@@ -128,9 +128,11 @@ def describe(
 def _describe_tokens(game: Game) -> dict:
     """Every caption as text and as tokens, with its share: its class's, by the number of them."""
     assert game.tokens_of is not None
-    texts = [(text, len(texts), share)
-             for texts, share in zip(game.captions, game.label_shares, strict=True)
-             for text in texts]
+    texts = [
+        (text, len(texts), share)
+        for texts, share in zip(game.captions, game.label_shares, strict=True)
+        for text in texts
+    ]
     return {
         "texts": [text for text, _, _ in texts],
         "rows": [[int(token) for token in game.tokens_of(text)] for text, _, _ in texts],

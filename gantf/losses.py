@@ -11,7 +11,8 @@ import tensorflow as tf
 from gantf.settings import SMOOTHABLE, Loss
 
 NAMES = get_args(Loss)
-PROBABILISTIC = ("minimax", "non_saturating", "relativistic")  # D(x) is a probability
+PROBABILISTIC = ("minimax", "non_saturating")  # D(x) is a probability
+COMPARING = ("relativistic", "relativistic_pairing")  # the generator's loss needs D(x), too
 _TFGAN_NAMES = {"non_saturating": "modified", "hinge": "wasserstein_hinge"}
 
 
@@ -48,6 +49,7 @@ def discriminator_loss(
     | hinge | max(0, 1 - r) + max(0, 1 + f) |
     | wasserstein | f - r |
     | relativistic | -log sigmoid(r - mean f) - log(1 - sigmoid(f - mean r)) |
+    | relativistic_pairing | -log sigmoid(r - f) |
 
     Args:
       name: one of `NAMES`.
@@ -65,7 +67,7 @@ def discriminator_loss(
     Source:
       Goodfellow et al. 2014, arXiv:1406.2661; Mao et al. 2017, arXiv:1611.04076; Lim & Ye 2017,
       arXiv:1705.02894; Arjovsky et al. 2017, arXiv:1701.07875; Jolicoeur-Martineau 2018,
-      arXiv:1807.00734, equation 7.
+      arXiv:1807.00734, equation 7 for "relativistic", 3 and 4 for "relativistic_pairing".
     """
     _check(name, real_logits, fake_logits)
     smooth = tf.is_tensor(label_smoothing) or label_smoothing > 0
@@ -74,6 +76,8 @@ def discriminator_loss(
     if name == "relativistic":
         real_against, fake_against = _relative(real_logits, fake_logits)
         return per_example(tf.nn.softplus(-real_against) + tf.nn.softplus(fake_against))
+    if name == "relativistic_pairing":
+        return per_example(tf.nn.softplus(fake_logits - real_logits))
     options = {}
     if name in SMOOTHABLE:  # what TF-GAN takes as one number is added per example below
         options = {"real_label": 1.0} if name == "least_squares" else {"label_smoothing": 0.0}
@@ -99,10 +103,12 @@ def generator_loss(name: str, real_logits: tf.Tensor, fake_logits: tf.Tensor) ->
     | least_squares | (f - 1)^2 / 2 |
     | hinge, wasserstein | -f |
     | relativistic | -log sigmoid(f - mean r) - log(1 - sigmoid(r - mean f)) |
+    | relativistic_pairing | -log sigmoid(f - r) |
 
     Args:
       name: one of `NAMES`.
-      real_logits: D(x), float, shape (batch,) or (batch, ..., 1); read by "relativistic" alone.
+      real_logits: D(x), float, shape (batch,) or (batch, ..., 1); only the losses of
+        `COMPARING` read it.
       fake_logits: D(G(z)), same shape and dtype as `real_logits`.
 
     Returns:
@@ -117,6 +123,8 @@ def generator_loss(name: str, real_logits: tf.Tensor, fake_logits: tf.Tensor) ->
     if name == "relativistic":
         real_against, fake_against = _relative(real_logits, fake_logits)
         return per_example(tf.nn.softplus(-fake_against) + tf.nn.softplus(real_against))
+    if name == "relativistic_pairing":
+        return per_example(tf.nn.softplus(real_logits - fake_logits))
     if name == "minimax":  # TF-GAN adds a constant to the paper's log(1 - D)
         return per_example(-tf.nn.softplus(fake_logits))
     # The hinge and the Wasserstein generator are the same: TF-GAN gives both.

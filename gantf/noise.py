@@ -51,9 +51,7 @@ class Noise:
     def part(self, number: int, parts: int) -> "Noise":
         """The noise of one of the equal parts that this replica's rows are cut into."""
         rows = self.local_rows // parts
-        return dataclasses.replace(
-            self, first_row=self.first_row + number * rows, local_rows=rows
-        )
+        return dataclasses.replace(self, first_row=self.first_row + number * rows, local_rows=rows)
 
     def _key(self, name: str) -> tf.Tensor:
         return tf.random.experimental.stateless_fold_in(self.seed, zlib.crc32(name.encode()))

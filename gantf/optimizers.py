@@ -31,7 +31,7 @@ def make(
         if shape == "constant" or last is None or last == first:
             return first
         return lambda moves: ramp(
-            shape, first, last, tf.cast(moves, tf.float32) / updates_per_step, start, end
+            shape, first, last, tf.cast(moves // updates_per_step, tf.float32), start, end
         )
 
     rate = between(learning_rate, learning_rate * settings.final_learning_rate_share)
@@ -88,11 +88,23 @@ class Adam(keras.optimizers.Adam):
     training of Huang et al. 2024, arXiv:2501.05441.
     """
 
-    beta_1 = property(lambda self: self._now(self._beta_1), lambda self, b: self._keep("_beta_1", b))
-    beta_2 = property(lambda self: self._now(self._beta_2), lambda self, b: self._keep("_beta_2", b))
+    @property
+    def beta_1(self):
+        """The decay of the first moment, now."""
+        return self._now(self._beta_1)
 
-    def _keep(self, name: str, beta: float | Ramp) -> None:
-        setattr(self, name, beta)
+    @beta_1.setter
+    def beta_1(self, beta: float | Ramp):
+        self._beta_1 = beta
+
+    @property
+    def beta_2(self):
+        """The decay of the second moment, now."""
+        return self._now(self._beta_2)
+
+    @beta_2.setter
+    def beta_2(self, beta: float | Ramp):
+        self._beta_2 = beta
 
     def _now(self, beta: float | Ramp):
         return beta(self.iterations) if callable(beta) else beta

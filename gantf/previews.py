@@ -1,4 +1,4 @@
-"""The grid of images that a run shows of itself: the same latents, or the same inputs, over time."""
+"""The grid that a run shows of itself: images of the same latents, or inputs, over time."""
 
 from collections.abc import Callable
 

@@ -36,5 +36,8 @@ def load(run_dir: Path, checkpoint: str) -> Restored:
 def _spec(fields: dict) -> DataSpec:
     """A `DataSpec` from JSON, which knows no tuples."""
     return DataSpec(
-        **{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
+        **{
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in fields.items()
+        }
     )

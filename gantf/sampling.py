@@ -1,6 +1,6 @@
 """Drawing what a game's generators are fed, and images from them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import keras
 import numpy as np
@@ -17,7 +17,7 @@ def draw_inputs(
     game: Game,
     count: int,
     rng: np.random.Generator,
-    labels: Sequence[int] | None = None,
+    labels: np.ndarray | None = None,
     prompt: str | None = None,
 ) -> dict[str, np.ndarray]:
     """What a game's generator is fed to draw `count` images, by the names of its inputs.
@@ -48,9 +48,10 @@ def draw_inputs(
         if labels is None:
             shares = np.asarray(game.label_shares) / np.sum(game.label_shares)
             labels = rng.choice(len(shares), count, p=shares)
-        labels = np.asarray(labels, np.int64)
+        labels = labels.astype(np.int64)
     if "label" in wanted:
-        inputs["label"] = np.asarray(labels)
+        assert labels is not None
+        inputs["label"] = labels
     if "tokens" in wanted:
         assert game.tokens_of is not None
         assert labels is not None
@@ -92,4 +93,5 @@ def sample(
 
 def _captions(game: Game, labels: np.ndarray, rng: np.random.Generator) -> list[str]:
     """One of the captions of each label's class."""
-    return [game.captions[label][rng.integers(len(game.captions[label]))] for label in labels]
+    texts = [game.captions[int(label)] for label in labels]
+    return [own[int(rng.integers(len(own)))] for own in texts]

@@ -8,7 +8,6 @@ import tensorflow as tf
 from scipy import stats
 
 import evaluation
-from evaluation import InputError
 from gantf import grids, sampling
 from gantf.batches import to_floats
 from gantf.data import TrainingData
@@ -67,16 +66,22 @@ def _generator_scorer(game: Game, data: TrainingData, seed: int, rng) -> Callabl
     (network,) = game.generators.values()
     asked = None
     if real.logits is not None and game.label_shares:
-        asked = sampling.draw_inputs(game, SAMPLES, rng, labels=sampling.classes_in_turn(game, SAMPLES))
+        asked = sampling.draw_inputs(
+            game, SAMPLES, rng, labels=sampling.classes_in_turn(game, SAMPLES)
+        )
     metrics = METRICS if real.logits is None else (*METRICS, "modes")
 
     def score() -> dict[str, Score]:
         images = sampling.sample(network, inputs, grids.to_uint8)
         fake = evaluation.extract(images, kind)
-        logits = {}
-        if real.logits is not None:
-            logits = {"real_logits": real.logits, "fake_logits": fake.logits}
-        result = evaluation.measure(real.features, fake.features, metrics, seed=seed, **logits)
+        result = evaluation.measure(
+            real.features,
+            fake.features,
+            metrics,
+            seed=seed,
+            real_logits=real.logits,
+            fake_logits=fake.logits,
+        )
         found = {name: _of(result[name]) for name in metrics}
         if held_out is not None:
             other = evaluation.measure(held_out.features, fake.features, ("fid",), seed=seed)
@@ -98,6 +103,7 @@ def _label_accuracy(game: Game, network, asked, kind) -> Score:
     """How often a classifier sees the class that was asked for."""
     images = sampling.sample(network, asked, grids.to_uint8)
     logits = evaluation.extract(images, kind).logits
+    assert logits is not None
     wanted = sampling.classes_in_turn(game, len(images))
     right = np.argmax(logits, axis=1) == wanted
     interval = stats.binomtest(int(right.sum()), len(right)).proportion_ci(LEVEL, "exact")
@@ -153,8 +159,8 @@ def _translator_scorer(game: Game, data: TrainingData, rng) -> Callable[[], Scor
                 distances.append(_fid(wanted, made))
                 found[f"fid{suffix}"] = distances[-1]
         if distances:
-            parts = [dataclasses.astuple(distance) for distance in distances]
-            found = {"fid": Score(*(float(np.mean(column)) for column in zip(*parts)))} | found
+            means = np.mean([dataclasses.astuple(distance) for distance in distances], axis=0)
+            found = {"fid": Score(*map(float, means))} | found
         return found
 
     return score
@@ -183,7 +189,9 @@ def compare(wanted: np.ndarray, made: np.ndarray) -> dict[str, Score]:
 
     Source: Wang et al. 2004, Image quality assessment, equations 6 to 13 (SSIM, by tf.image).
     """
-    wanted, made = (np.asarray(grids.to_uint8(images), np.float32) / 255 for images in (wanted, made))
+    wanted, made = (
+        np.asarray(grids.to_uint8(images), np.float32) / 255 for images in (wanted, made)
+    )
     error = np.square(wanted - made).mean(axis=(1, 2, 3))
     psnr = -10 * np.log10(np.maximum(error, 1e-10))
     side = min(SSIM_SIDE_PX, *wanted.shape[1:3])

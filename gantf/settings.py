@@ -7,9 +7,18 @@ from pydantic import Field, model_validator
 
 from gantf.config import ModelConfig, Names
 
-Loss = Literal["minimax", "non_saturating", "least_squares", "hinge", "wasserstein", "relativistic"]
+Loss = Literal[
+    "minimax",
+    "non_saturating",
+    "least_squares",
+    "hinge",
+    "wasserstein",
+    "relativistic",
+    "relativistic_pairing",
+]
 SMOOTHABLE = ("minimax", "non_saturating", "least_squares")  # where the real label is a number
 Norm = Literal["none", "batch", "layer"]
+Schedule = Literal["constant", "linear", "cosine"]
 
 
 def default(group: type[ModelConfig], name: str, value: Any) -> Any:
@@ -30,7 +39,7 @@ class Optimization(ModelConfig):
     beta_2: float = Field(
         0.99, ge=0, lt=1, description="Adam's decay of the second moment; RMSprop's"
     )
-    schedule: Literal["constant", "linear", "cosine"] = Field(
+    schedule: Schedule = Field(
         "constant", description="how learning rates and betas go to their final values"
     )
     schedule_from_step: int = Field(0, ge=0, description="where they leave the start, in steps")
@@ -39,10 +48,10 @@ class Optimization(ModelConfig):
         1.0, ge=0, description="of the learning rates, at the end of the schedule"
     )
     final_beta_1: float | None = Field(
-        None, ge=0, lt=1, description="at the end of the schedule; none to keep beta_1"
+        None, ge=0, lt=1, description="Adam's, at the end of the schedule; none to keep beta_1"
     )
     final_beta_2: float | None = Field(
-        None, ge=0, lt=1, description="at the end of the schedule; none to keep beta_2"
+        None, ge=0, lt=1, description="Adam's, at the end of the schedule; none to keep beta_2"
     )
     clip_norm: float = Field(
         0.0, ge=0, description="longest gradient of the global batch, per player; 0 for any"
@@ -75,8 +84,6 @@ class Optimization(ModelConfig):
                 f"schedule_until_step={self.schedule_until_step} must lie behind "
                 f"schedule_from_step={self.schedule_from_step}"
             )
-        if self.optimizer != "adam" and (self.final_beta_1, self.final_beta_2) != (None, None):
-            raise ValueError("final_beta_1 and final_beta_2 are Adam's; set optimizer=adam")
         return self
 
 
@@ -155,7 +162,7 @@ class Adversarial(Regularization, Augmentation):
         0.0,
         ge=0,
         lt=1,
-        description=f"most that is taken off each real label at random; for {', '.join(SMOOTHABLE)}",
+        description=f"most taken off each real label at random; for {', '.join(SMOOTHABLE)}",
     )
     label_flips: float = Field(
         0.0, ge=0, lt=0.5, description="share of examples that D is told are the other kind"
@@ -175,6 +182,12 @@ class Adversarial(Regularization, Augmentation):
                 "computed must not do; set penalty_every_steps=1 or spectral_norm=false"
             )
         return self
+
+
+def adversarial(config: ModelConfig, **fixed: Any) -> Adversarial:
+    """The adversarial settings of a model that fixes some of them: those that it has, and these."""
+    own = {name for name in type(config).model_fields if name in Adversarial.model_fields}
+    return Adversarial(**{**{name: getattr(config, name) for name in own}, **fixed})
 
 
 def penalties_fit(norm: Norm, settings: Regularization) -> None:

@@ -90,7 +90,7 @@ def train_step(
 
 def _take_turn_at_once(game: Game, movers: list[Player], batch: Batch, turn_noise: Noise):
     """All moves on one batch, from one pass of what the players share."""
-    logged = {}
+    logged: dict[str, tf.Tensor] = {}
     with tf.GradientTape(persistent=True) as tape:  # inside a tf.function it costs nothing
         with noise.scope(turn_noise):
             shared = game.forward(batch, turn_noise)
@@ -115,7 +115,7 @@ def _take_turn_in_parts(game: Game, movers: list[Player], batch: Batch, turn_noi
                     shared = game.forward(part, part_noise)
                 loss, observed = _mean_loss(player, shared, part_noise)
             gradients = _gradients(player, tape, loss)
-            total = [a + b for a, b in zip(total, gradients, strict=True)] or gradients
+            total = [a + b for a, b in zip(total, gradients, strict=True)] if total else gradients
             for name, value in {**observed, "loss": loss}.items():
                 sums[name] = sums.get(name, 0.0) + value
         loss = sums.pop("loss")
@@ -126,10 +126,21 @@ def _take_turn_in_parts(game: Game, movers: list[Player], batch: Batch, turn_noi
 def _mean_loss(player: Player, shared: Batch, turn_noise: Noise):
     """The player's loss and what it observed, as this part's shares of global means."""
     with noise.scope(turn_noise):
-        loss, observed = player.loss(shared, turn_noise)
+        told = player.loss(shared, turn_noise)
+    if not isinstance(told, tuple) or len(told) != 2:
+        raise ValueError(
+            f"the loss of {player.name!r} must give two things: the loss per example, and a dict "
+            "of values to log, which may be empty"
+        )
+    loss, observed = told
 
     def mean(values: tf.Tensor) -> tf.Tensor:
         values = tf.cast(values, tf.float32)
+        if not values.shape.is_compatible_with((turn_noise.local_rows,)):
+            raise ValueError(
+                f"the loss of {player.name!r}, and each value that it logs, must be one number "
+                f"per example, shape ({turn_noise.local_rows},); got {values.shape}"
+            )
         return tf.nn.compute_average_loss(values, global_batch_size=turn_noise.global_rows)
 
     return mean(loss), {name: mean(value) for name, value in observed.items()}

@@ -1,5 +1,6 @@
 """The loop of a training: data, steps, log, samples, checkpoints, resume."""
 
+import dataclasses
 import math
 import signal
 import time
@@ -41,6 +42,16 @@ class DivergedError(Exception):
     """A loss or gradient is no longer finite; the message names the step and the player."""
 
 
+@dataclasses.dataclass(frozen=True)
+class Ready:
+    """A run that can start: its whole configuration, where it trains, and on what."""
+
+    run: config.RunConfig
+    strategy: tf.distribute.Strategy
+    game: Game
+    data: TrainingData
+
+
 class Stop:
     """Set by the first Ctrl-C (SIGINT); the second stops at once."""
 
@@ -66,15 +77,10 @@ def train(
       InputError: the data, the strategy or the directory do not fit.
       DivergedError: a loss or a gradient is not finite.
     """
-    strategy = strategies.make(run.strategy, run.logical_cpus)
-    _check_batch(run.batch_size, strategy.num_replicas_in_sync)
-    read = data.load(run.data, models.needs(model), run.size_px, run.skip_corrupt)
+    ready = prepare(run, model, settings)
+    run, strategy, game, read = ready.run, ready.strategy, ready.game, ready.data
     for skipped in read.skipped:
         terminal.say(f"skipped corrupt file {skipped}")
-    run = run.model_copy(update={"data_sha256": read.sha256})
-    with strategy.scope():
-        game = building.build(model, settings, read.spec, run.seed)
-    _check_parts(run.batch_size // strategy.num_replicas_in_sync, game.accumulation)
     with rundir.claimed(run, run_dir):
         progress = rundir.resume(run_dir, game, terminal, bool(run.stop_after))
         if progress.step < run.steps and not progress.stopped_early:
@@ -87,9 +93,7 @@ def train(
             _warn_of_schedule(settings, run, terminal)
             _go_on(run, run_dir, strategy, game, read, progress, terminal)
         elif progress.stopped_early:
-            terminal.say(
-                f"{run_dir} stopped early at step {progress.step}; --stop-after 0 goes on"
-            )
+            terminal.say(f"{run_dir} stopped early at step {progress.step}; --stop-after 0 goes on")
         else:
             terminal.say(f"{run_dir} is at step {progress.step} already; a larger --steps goes on")
         if progress.step < run.steps and not progress.stopped_early:
@@ -100,6 +104,18 @@ def train(
         if not export.is_current(run_dir, game, progress.step):
             export.save(game, run, read.spec, progress.step, run_dir)
     return True
+
+
+def prepare(run: config.RunConfig, model: ModuleType, settings) -> Ready:
+    """Reads the data and builds the game; arguments and errors as for `train`."""
+    strategy = strategies.make(run.strategy, run.logical_cpus)
+    _check_batch(run.batch_size, strategy.num_replicas_in_sync)
+    read = data.load(run.data, models.needs(model), run.size_px, run.skip_corrupt)
+    with strategy.scope():
+        game = building.build(model, settings, read.spec, run.seed)
+    _check_parts(run.batch_size // strategy.num_replicas_in_sync, game.accumulation)
+    run = run.model_copy(update={"data_sha256": read.sha256})
+    return Ready(run, strategy, game, read)
 
 
 def _go_on(run, run_dir, strategy, game, read, progress, terminal) -> None:

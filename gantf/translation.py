@@ -1,6 +1,7 @@
 """What `gantf translate` does: a folder of images of any size -> a folder of what a game makes."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -13,7 +14,8 @@ from gantf import grids, sampling
 from gantf.game import Game
 from gantf.logs import Terminal
 
-OVERLAP_PX = 16  # of a tile at each side, which is computed for what it tells the tile and dropped
+TILE_PX = 1024
+OVERLAP_PX = 32  # of a tile at each side, which is computed for what it tells the tile and dropped
 
 
 def translate(
@@ -23,11 +25,13 @@ def translate(
     terminal: Terminal,
     direction: str | None = None,
     seed: int = 0,
-    tile_px: int = 256,
+    tile_px: int = TILE_PX,
 ) -> int:
     """Translates every image of a folder; the results are PNG files of the same names.
 
     Files that are there already are left, so that the same command goes on where it was stopped.
+    An image is translated whole unless it is larger than a tile: what a network of instance norm
+    makes of a place depends on the whole image, so that its tiles do not quite fit together.
 
     Args:
       game: one that translates images.
@@ -35,22 +39,27 @@ def translate(
       out_dir: where to write.
       terminal: where to tell how it goes.
       direction: which generator, where there are several.
-      seed: of the noise that the generator draws, if any.
+      seed: of the noise that the generator draws, if any; of an image it does not matter which
+        others lie beside it.
       tile_px: side of the pieces in which larger images are translated.
 
     Returns:
       How many images there are.
 
     Raises:
-      InputError: the model does not translate, an unknown direction, no or unreadable images.
+      InputError: the model does not translate, or not images of that size; an unknown direction;
+        no or unreadable images; two that would have one name; a folder that lies in the other.
     """
     network = _choose(game, direction)
     files = evaluation.find_images(in_dir)
-    channels = network.input["image"].shape[-1]
-    for number, file in enumerate(files):
-        target = (out_dir / file.relative_to(in_dir)).with_suffix(".png")
+    targets = _targets(files, in_dir, out_dir)
+    left = sum(target.exists() for target in targets)
+    if left:
+        terminal.say(f"{left} of {len(files)} are in {out_dir} already and stay as they are")
+    for number, (file, target) in enumerate(zip(files, targets, strict=True)):
         if not target.exists():
-            image = _as_input(evaluation.read_image(file), channels)
+            image = _as_input(evaluation.read_image(file), network.input["image"].shape[-1])
+            _check_size(network, image, file)
             made = in_tiles(network, image, game.upscaling, tile_px, seed)
             _write(grids.to_uint8(made), target)
         terminal.count("translated", number + 1, len(files))
@@ -62,7 +71,8 @@ def in_tiles(
 ) -> np.ndarray:
     """One image (H, W, C) in [-1, 1] through a translator, in tiles if it is larger than one.
 
-    Tiles overlap by `OVERLAP_PX` at each inner side; what lies there is dropped.
+    Tiles overlap by `OVERLAP_PX` at each inner side; what lies there is dropped. Where a place
+    depends on pixels that are no further away, the result is that of the whole image.
     """
     height, width = image.shape[:2]
     made = None
@@ -77,11 +87,40 @@ def in_tiles(
                 made = np.empty(shape, np.float32)
             rows = slice((top - above) * upscaling, (bottom - above) * upscaling)
             columns = slice((left - before) * upscaling, (right - before) * upscaling)
-            made[
-                top * upscaling : bottom * upscaling, left * upscaling : right * upscaling
-            ] = result[rows, columns]
+            made[top * upscaling : bottom * upscaling, left * upscaling : right * upscaling] = (
+                result[rows, columns]
+            )
     assert made is not None
     return made
+
+
+def _targets(files: Sequence[Path], in_dir: Path, out_dir: Path) -> list[Path]:
+    """Where what is made of each file goes."""
+    inside, outside = in_dir.resolve(), out_dir.resolve()
+    if outside == inside or inside in outside.parents:
+        raise InputError(
+            f"{out_dir} lies in {in_dir}: what is written there would be translated, too; give "
+            "another folder."
+        )
+    sources: dict[Path, Path] = {}
+    for file in files:
+        target = (out_dir / file.relative_to(in_dir)).with_suffix(".png")
+        if target in sources:
+            raise InputError(
+                f"{sources[target]} and {file} would both become {target}; rename one."
+            )
+        sources[target] = file
+    return list(sources)
+
+
+def _check_size(network: keras.Model, image: np.ndarray, file: Path) -> None:
+    """Raises InputError if a network takes images of one size only, and not of this one."""
+    wanted, given = network.input["image"].shape[1:3], image.shape[:2]
+    if any(side not in (None, here) for side, here in zip(wanted, given, strict=True)):
+        raise InputError(
+            f"{file} is {given[1]} x {given[0]}, and the model takes images of {wanted[1]} x "
+            f"{wanted[0]} pixels only; resize it."
+        )
 
 
 def _choose(game: Game, direction: str | None) -> keras.Model:

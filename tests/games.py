@@ -7,14 +7,17 @@ from gantf import config, models
 SMALL = {  # settings that make a model small, wherever it has them
     "generator_channels": 4,
     "discriminator_channels": 4,
+    "encoder_channels": 4,
     "channels": 4,
     "max_channels": 8,
     "latent_dim": 6,
     "style_dim": 6,
     "mapping_layers": 2,
     "residual_blocks": 1,
+    "group_channels": 4,
     "text_dim": 5,
     "pool_images": 3,
+    "stddev_group": 2,
 }
 SIDE = 16
 BATCH = 4

@@ -54,7 +54,7 @@ def test_it_is_far_better_than_at_its_start(trained):
 
 def test_the_exported_generator_gives_the_trainers_images_in_a_fresh_process(trained, tmp_path):
     """To 1e-5, in a process that never imports gantf."""
-    from gantf import restoring, scoring
+    from gantf import restoring, sampling
 
     code = (
         "import sys, numpy as np, tensorflow as tf\n"
@@ -64,11 +64,11 @@ def test_the_exported_generator_gives_the_trainers_images_in_a_fresh_process(tra
         "assert 'gantf' not in sys.modules\n"
     )
     restored = restoring.load(trained, "last")
-    latents = scoring.draw_latents(restored.game, 100, np.random.default_rng(7))
-    np.save(tmp_path / "latents.npy", latents)
+    inputs = sampling.draw_inputs(restored.game, 100, np.random.default_rng(7))
+    np.save(tmp_path / "latents.npy", inputs["latents"])
     paths = [trained / "generator", tmp_path / "latents.npy", tmp_path / "images.npy"]
     subprocess.run([sys.executable, "-c", code, *map(str, paths)], check=True, capture_output=True)
-    expected = scoring.sample(restored.game, latents)
+    expected = sampling.sample(restored.game.generators["generator"], inputs)
     np.testing.assert_allclose(np.load(tmp_path / "images.npy"), expected, atol=1e-5)
 
 

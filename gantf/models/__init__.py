@@ -6,6 +6,10 @@ import importlib.util
 import pkgutil
 import re
 import sys
+import traceback
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -15,6 +19,8 @@ from gantf.config import Defaults, ModelConfig
 
 if TYPE_CHECKING:
     from gantf.game import Needs
+
+NEEDS = ("images", "labels", "pairs", "domains")
 
 
 def names() -> list[str]:
@@ -58,17 +64,14 @@ def load(name: str) -> ModuleType:
     check(name)
     if not is_file(name):
         return importlib.import_module(f"gantf.models.{name}")
-    spec = importlib.util.spec_from_file_location(f"gantf_model_{Path(name).stem}", name)
+    own = f"gantf_model_{Path(name).stem}_{zlib.crc32(str(Path(name).absolute()).encode()):08x}"
+    spec = importlib.util.spec_from_file_location(own, name)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[module.__name__] = module
-    try:
+    with mistakes_named(name):
         spec.loader.exec_module(module)
-    except Exception as error:  # whatever the user's file does
-        raise InputError(
-            f"--model {name} cannot be imported ({type(error).__name__}: {error}); mend it."
-        ) from error
     for wanted in ("Config", "build"):
         if not hasattr(module, wanted):
             raise InputError(
@@ -77,7 +80,37 @@ def load(name: str) -> ModuleType:
             )
     if not (isinstance(module.Config, type) and issubclass(module.Config, ModelConfig)):
         raise InputError(f"--model {name}: its Config must be a gantf.config.ModelConfig.")
+    if needs(module) not in NEEDS:
+        raise InputError(
+            f"--model {name}: NEEDS is {needs(module)!r}; it must be one of {', '.join(NEEDS)}."
+        )
+    if not isinstance(defaults(module), Defaults):
+        raise InputError(f"--model {name}: its RUN must be a gantf.config.Defaults.")
     return module
+
+
+@contextmanager
+def mistakes_named(name: str) -> Iterator[None]:
+    """Turns whatever a user's own file raises into one line that names the place.
+
+    Raises:
+      InputError: the block has raised something, and `name` is a file.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        if not is_file(name):
+            raise
+        trace = "".join(traceback.format_exception(error))
+        lines = re.findall(rf'File "{re.escape(name)}", line (\d+)', trace)
+        place = f", line {lines[-1]}" if lines else ""
+        said = [line.strip() for line in str(error).splitlines() if line.strip()]
+        what = said[-1] if said else "no reason given"
+        if not re.match(r"\w+(Error|Exception): ", what):
+            what = f"{type(error).__name__}: {what}"
+        raise InputError(f"--model {name}{place}: {what}") from error
 
 
 def needs(module: ModuleType) -> "Needs":

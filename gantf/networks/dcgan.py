@@ -25,10 +25,14 @@ def grow(x, image_shape: tuple[int, int, int], config: Architecture, max_channel
     """
     norm = config.generator_norm
     sides = resolutions(image_shape)
-    widths = [min(config.generator_channels * 2**stage, max_channels) for stage in range(len(sides))]
+    widths = [
+        min(config.generator_channels * 2**stage, max_channels) for stage in range(len(sides))
+    ]
     height, width = sides[-1]
     x = layers.Dense(
-        height * width * widths[-1], use_bias=norm == "none", kernel_initializer=normal(seed, "g_in")
+        height * width * widths[-1],
+        use_bias=norm == "none",
+        kernel_initializer=normal(seed, "g_in"),
     )(x)
     x = layers.Reshape((height, width, widths[-1]))(x)
     x = layers.ReLU()(normalise(x, norm))

@@ -11,6 +11,7 @@ from gantf.networks import dcgan, mlp, resnet
 from gantf.settings import Architecture
 
 Condition = Literal["none", "concatenation", "projection", "classifier"]
+Combine = Literal["concatenation", "product"]
 _ARCHITECTURES = {"dcgan": dcgan, "resnet": resnet, "mlp": mlp}
 
 
@@ -21,6 +22,7 @@ def generator(
     seed: int,
     classes: int = 0,
     name: str = "generator",
+    combine: Combine = "concatenation",
 ) -> keras.Model:
     """{"latents": (n, latent_dim)[, "label": (n,)]} -> images (n, H, W, C) in [-1, 1].
 
@@ -29,14 +31,17 @@ def generator(
       image_shape: (H, W, C).
       latent_dim: width of the latents.
       seed: of the initial weights.
-      classes: of labels, an embedding of which goes beside the latents; 0 for none.
+      classes: of labels; 0 for none.
       name: of the model.
+      combine: an embedding of the label, as wide as the latents, goes beside them
+        ("concatenation") or is multiplied with them, number by number ("product").
     """
     inputs = {"latents": keras.Input((latent_dim,), name="latents")}
     x = inputs["latents"]
     if classes:
         inputs["label"] = keras.Input((), dtype="int64", name="label")
-        x = layers.Concatenate()([x, embed(inputs["label"], classes, latent_dim, seed, "g_label")])
+        join = layers.Concatenate() if combine == "concatenation" else layers.Multiply()
+        x = join([x, embed(inputs["label"], classes, latent_dim, seed, "g_label")])
     return finish(config, inputs, x, image_shape, seed, name)
 
 
@@ -56,6 +61,7 @@ def discriminator(
     classes: int = 0,
     condition: Condition = "none",
     name: str = "discriminator",
+    output_bias: bool = True,
 ) -> keras.Model:
     """{"image": (n, H, W, C)[, "label": (n,)]} -> logits (n, 1), or also class logits.
 
@@ -69,6 +75,7 @@ def discriminator(
         inner product with the features ("projection"), or nothing, but a second output (n,
         classes) tells the class ("classifier").
       name: of the model.
+      output_bias: whether the logits have one; a loss of their differences cannot move it.
     """
     dense = SpectralDense if spectral_norm else layers.Dense
     inputs = {"image": keras.Input(image_shape, name="image")}
@@ -80,7 +87,7 @@ def discriminator(
         plane = embed(inputs["label"], classes, height * width, seed, "d_label")
         x = layers.Concatenate()([x, layers.Reshape((height, width, 1))(plane)])
     features = shrink(config, x, image_shape, spectral_norm, seed)
-    logits = dense(1, kernel_initializer=normal(seed, "d_out"))(features)
+    logits = dense(1, use_bias=output_bias, kernel_initializer=normal(seed, "d_out"))(features)
     if condition == "projection":
         embedded = embed(inputs["label"], classes, features.shape[1], seed, "d_label")
         logits = layers.Add()([logits, layers.Dot(axes=1)([features, embedded])])

@@ -18,7 +18,9 @@ def grow(x, image_shape: tuple[int, int, int], config: Architecture, max_channel
     """
     norm = config.generator_norm
     sides = resolutions(image_shape)
-    widths = [min(config.generator_channels * 2**stage, max_channels) for stage in range(len(sides))]
+    widths = [
+        min(config.generator_channels * 2**stage, max_channels) for stage in range(len(sides))
+    ]
     height, width = sides[-1]
     x = layers.Dense(height * width * widths[-1], kernel_initializer=he(seed, "g_in", 1.0))(x)
     x = layers.Reshape((height, width, widths[-1]))(x)
@@ -50,9 +52,9 @@ def shrink(images, image_shape, config: Architecture, max_channels, spectral_nor
     for stage in range(stages):
         name, width = f"d_{stage}", min(channels * 2**stage, max_channels)
         halves = stage < stages - 1
-        shortcut = conv(
-            width, 1, padding="same", kernel_initializer=he(seed, f"{name}_skip", 1.0)
-        )(x)
+        shortcut = conv(width, 1, padding="same", kernel_initializer=he(seed, f"{name}_skip", 1.0))(
+            x
+        )
         if stage:  # the first block sees the image itself
             x = layers.LeakyReLU(0.2)(normalise(x, norm))
         x = conv(width, 3, padding="same", kernel_initializer=he(seed, f"{name}_a"))(x)
@@ -60,7 +62,7 @@ def shrink(images, image_shape, config: Architecture, max_channels, spectral_nor
         x = conv(width, 3, padding="same", kernel_initializer=he(seed, f"{name}_b", 1.0))(x)
         x = layers.Add()([x, shortcut])
         if halves:
-            x = layers.AveragePooling2D(padding="same")(x)
+            x = layers.AveragePooling2D(2, padding="same")(x)
     x = layers.LeakyReLU(0.2)(x)
     return layers.GlobalAveragePooling2D()(x)
 

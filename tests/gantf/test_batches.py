@@ -33,7 +33,9 @@ def test_the_dataset_starts_at_any_batch_and_scales_to_minus_one_and_one(tf):
 
     images = np.arange(10, dtype=np.uint8).reshape(10, 1, 1, 1) * 25
     labels = np.arange(10)
-    make = batches.make_dataset(images, labels, seed=3, batch_size=4, first_batch=5)
+    make = batches.make_dataset(
+        ({"image": images, "label": labels},), seed=3, batch_size=4, first_batch=5
+    )
     got = next(iter(make(tf.distribute.InputContext())))
     expected = rows(tf, 3, 5, 4, 10)
     np.testing.assert_array_equal(got["label"], expected)
@@ -44,7 +46,9 @@ def test_replicas_get_the_contiguous_parts_of_the_global_batch(tf):
     from gantf import batches
 
     images = np.zeros((10, 2, 2, 1), np.uint8)
-    make = batches.make_dataset(images, np.arange(10), seed=0, batch_size=4, first_batch=1)
+    make = batches.make_dataset(
+        ({"image": images, "label": np.arange(10)},), seed=0, batch_size=4, first_batch=1
+    )
     context = tf.distribute.InputContext(num_replicas_in_sync=2)
     parts = [part["label"].numpy() for part in make(context).take(4)]
     np.testing.assert_array_equal(np.concatenate(parts[:2]), rows(tf, 0, 1, 4, 10))
@@ -55,7 +59,7 @@ def test_two_input_pipelines_share_a_batch_without_overlap(tf):
     from gantf import batches
 
     images = np.zeros((10, 2, 2, 1), np.uint8)
-    make = batches.make_dataset(images, np.arange(10), seed=0, batch_size=8)
+    make = batches.make_dataset(({"image": images, "label": np.arange(10)},), seed=0, batch_size=8)
     parts = []
     for pipeline in range(2):
         context = tf.distribute.InputContext(2, pipeline, num_replicas_in_sync=4)
@@ -67,7 +71,30 @@ def test_an_array_too_large_for_the_graph_gives_the_same_batches(tf, monkeypatch
     from gantf import batches
 
     images = np.random.default_rng(0).integers(0, 256, (20, 3, 3, 1), dtype=np.uint8)
-    small = next(iter(batches.make_dataset(images, None, 0, 6)(tf.distribute.InputContext())))
+    small = next(
+        iter(batches.make_dataset(({"image": images},), 0, 6)(tf.distribute.InputContext()))
+    )
     monkeypatch.setattr(batches, "IN_GRAPH_BYTES", 0)
-    large = next(iter(batches.make_dataset(images, None, 0, 6)(tf.distribute.InputContext())))
+    large = next(
+        iter(batches.make_dataset(({"image": images},), 0, 6)(tf.distribute.InputContext()))
+    )
     np.testing.assert_array_equal(small["image"], large["image"])
+
+
+def test_two_sets_have_lengths_and_orders_of_their_own(tf):
+    """Within one epoch of each set every row comes once; rows of one set stay together."""
+    from gantf import batches
+
+    first, second = np.arange(12), np.arange(8) + 100
+    sets = ({"a": first, "a_twice": 2 * first}, {"b": second})
+    make = batches.make_dataset(sets, seed=0, batch_size=4)
+    got = list(make(tf.distribute.InputContext()).take(6))
+    a, b = (np.concatenate([part[name] for part in got]) for name in "ab")
+    np.testing.assert_array_equal(np.concatenate([p["a_twice"] for p in got]), 2 * a)
+    for epoch in (a[:12], a[12:]):
+        np.testing.assert_array_equal(np.sort(epoch), first)
+    for epoch in (b[:8], b[8:16], b[16:]):
+        np.testing.assert_array_equal(np.sort(epoch), second)
+    same = batches.make_dataset(({"a": first}, {"b": first}), seed=0, batch_size=12)
+    both = next(iter(same(tf.distribute.InputContext())))
+    assert not np.array_equal(both["a"], both["b"])

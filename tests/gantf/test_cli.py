@@ -1,6 +1,7 @@
 """Mistakes on the command line: one line that says what to do, exit code 2, nothing left behind."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from gantf import config
 from gantf.cli import main
 
 
@@ -37,7 +39,7 @@ def folder(tmp_path):
         (["--set", "latent_dims=3"], "did you mean 'latent_dim'?"),
         (["--set", "latent_dim=x"], "--set latent_dim=x: "),
         (["--set", "loss"], "KEY=VALUE"),
-        (["--batch-size", "1"], "--batch-size 1: "),
+        (["--batch-size", "0"], "--batch-size 0: "),
         (["--strategy", "tpu"], "no TPU is attached"),
         (["--strategy", "multi-worker"], "not part of this release"),
         (["--size", "4"], "--size 4: "),
@@ -154,13 +156,22 @@ def test_mistakes_of_other_commands(tf, words, message):
     assert message in result.output
 
 
+def test_models_lists_each_in_one_line_with_its_paper(tf):
+    from gantf import models
+
+    lines = run("models").output.splitlines()
+    assert [line.partition(":")[0] for line in lines] == models.names()
+    for line in lines:
+        assert re.search(r"^\w+: .+ \(arXiv:\d{4}\.\d{4,5}\)$", line), line
+
+
 def test_models_tells_every_setting(tf):
     from gantf import models
 
-    assert run("models").output.startswith("gan: ")
     told = run("models", "gan").output
+    assert "By default: --data digits --steps 4000 --batch-size 64" in told
     for key, field in models.load("gan").Config.model_fields.items():
-        assert f"--set {key}=" in told
+        assert f"--set {key}={config.shown(field.default)}\n" in told
         assert field.description in told
 
 
@@ -172,3 +183,123 @@ def test_version_and_help_answer():
     assert run("--version").exit_code == 0
     done = subprocess.run([sys.executable, "-c", "from gantf.cli import main; main()", "--help"])
     assert done.returncode == 0
+
+
+SMALL = ["--set", "generator_channels=4", "--set", "discriminator_channels=4"]
+
+
+class TestConfigFile:
+    """--config FILE: fields of a run, which options on the command line win over."""
+
+    @pytest.fixture
+    def file(self, tmp_path):
+        file = tmp_path / "small.yaml"
+        file.write_text(
+            "batch_size: 4\nsteps: 2\nevaluate_every_steps: 0\n"
+            "settings:\n  generator_channels: 4\n  diffaugment: [color, cutout]\n  loss: hinge\n"
+        )
+        return file
+
+    def test_a_hand_written_one_with_an_option_that_wins(self, tf, tmp_path, file):
+        words = ["--set", "loss=minimax", "--steps", 3, "--set", "final_beta_1=none"]
+        result = run("train", "--config", file, *words, "--run-dir", tmp_path / "r")
+        assert result.exit_code == 0, result.output
+        made = config.load(tmp_path / "r")
+        assert (made.batch_size, made.steps, made.evaluate_every_steps) == (4, 3, 0)
+        assert made.settings["generator_channels"] == 4
+        assert made.settings["diffaugment"] == ["color", "cutout"]
+        assert made.settings["loss"] == "minimax"
+
+    def test_a_runs_own_gives_the_same_run(self, tf, tmp_path, file):
+        """In another directory the same weights; in its own, the run goes on."""
+        from gantf import checkpoints
+
+        assert run("train", "--config", file, "--run-dir", tmp_path / "a").exit_code == 0
+        again = ["train", "--config", tmp_path / "a" / "config.yaml", "--run-dir"]
+        assert run(*again, tmp_path / "b").exit_code == 0
+        a, b = (checkpoints.newest(tmp_path / name)[0].values for name in "ab")
+        for name, value in a.items():
+            np.testing.assert_array_equal(b[name], value)
+        result = run(*again, tmp_path / "a", "--steps", 3)
+        assert "going on from step 2" in result.output
+        assert "--seed" not in result.output
+        result = run(*again, tmp_path / "a", "--seed", 1)
+        assert result.exit_code == 2
+        assert "seed was 0, now 1" in result.output
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("step: 2", "step is no field of a run; did you mean 'steps'?"),
+            ("xyzzy: 2", "xyzzy is no field of a run; choose from model, data"),
+            ("steps: many", "--steps many: "),
+            ("steps: 2.5", "--steps 2.5: "),
+            ("batch_size: [1]", "--batch-size [1]: "),
+            ("model: 3", "--model 3: "),
+            ("model: gam", "did you mean 'gan'?"),
+            ("data: 3", "--data 3: "),
+            ("data:", "--data None: "),
+            ("settings: {latent_dims: 3}", "did you mean 'latent_dim'?"),
+            ("settings: {latent_dim: x}", "--set latent_dim=x: "),
+            ("settings: {5: x}", "--set 5: "),
+            ("settings:", "it must hold fields and their values"),
+            ("settings: [loss]", "it must hold fields and their values"),
+            ("- steps", "it must hold fields and their values"),
+            ("", "it must hold fields and their values"),
+            ("steps: [", "it cannot be read as YAML"),
+            ("best_by: fit", "--best-by fit: "),
+        ],
+    )
+    def test_mistakes_in_it(self, tf, tmp_path, text, message):
+        (tmp_path / "wrong.yaml").write_text(text)
+        result = run("train", "--config", tmp_path / "wrong.yaml", "--run-dir", tmp_path / "r")
+        assert result.exit_code == 2, result.output
+        assert message in result.output
+        assert len(result.output.strip().splitlines()) == 1
+        assert not (tmp_path / "r").exists()
+
+    @pytest.mark.parametrize("name", ["nowhere.yaml", "."])
+    def test_a_file_that_is_none(self, tf, tmp_path, name):
+        result = run("train", "--config", tmp_path / name)
+        assert result.exit_code == 2
+        assert "it cannot be read as YAML" in result.output
+
+
+def test_a_dry_run_prints_all_and_leaves_nothing(tf, tmp_path, monkeypatch):
+    """YAML that --config takes, each network as a table, what each player moves."""
+    import yaml
+
+    monkeypatch.chdir(tmp_path)
+    result = run("train", *SMALL, "--set", "ema_half_life_images=9", "--batch-size", 4, "--dry-run")
+    assert result.exit_code == 0, result.output
+    assert list(tmp_path.iterdir()) == []
+    text, _, rest = result.output.partition('Model: "discriminator"')
+    told = yaml.safe_load(text)
+    assert told["batch_size"] == 4
+    assert told["settings"]["ema_half_life_images"] == 9
+    assert told["settings"]["beta_2"] == 0.99
+    assert len(told["data_sha256"]) == 64
+    (tmp_path / "told.yaml").write_text(text)
+    assert config.read_file(tmp_path / "told.yaml")["batch_size"] == 4
+    assert 'Model: "generator"' in rest
+    assert "(8, 8, 1)" in rest.replace("None, ", "")
+    counts = re.findall(r"(\w+) moves ([\d,]+) parameters", rest)
+    assert [name for name, _ in counts] == ["discriminator", "generator"]
+    totals = re.findall(r"Trainable params: ([\d,]+)", rest)
+    assert [count for _, count in counts] == totals[:2]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--set", "loss=hinges"], "--set loss=hinges: "),
+        (["--data", "folder:/nowhere"], "is not a directory"),
+        (["--set", "accumulation=3"], "accumulation=3 does not divide the"),
+        (["--strategy", "mirrored", "--batch-size", 7], "use 6 or 8"),
+    ],
+)
+def test_a_dry_run_finds_the_same_mistakes(tf, tmp_path, words, message):
+    result = run("train", *words, "--dry-run", "--run-dir", tmp_path / "r")
+    assert result.exit_code == 2, result.output
+    assert message in result.output
+    assert not (tmp_path / "r").exists()

@@ -53,7 +53,7 @@ def test_bad_pairs(pairs, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"batch_size": 1}, r"--batch-size 1: .*greater than or equal to 2"),
+        ({"batch_size": 0}, r"--batch-size 0: .*greater than or equal to 1"),
         ({"steps": 0}, r"--steps 0: "),
         ({"size_px": 300}, r"--size 300: .*less than or equal to 256"),
         ({"log_every_steps": 0}, r"--log-every 0: "),

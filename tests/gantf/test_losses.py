@@ -26,6 +26,7 @@ def closed_forms():
             softplus(-r_against) + softplus(f_against),
             softplus(-f_against) + softplus(r_against),
         ),
+        "relativistic_pairing": (softplus(f - r), softplus(r - f)),
     }
 
 
@@ -76,6 +77,18 @@ def test_label_smoothing_of_least_squares_is_taken_off_the_real_label(tf):
     expected = (REAL[:, 0] - 0.9) ** 2 / 2 + FAKE[:, 0] ** 2 / 2
     got = losses.discriminator_loss("least_squares", tf.constant(REAL), tf.constant(FAKE), 0.1)
     np.testing.assert_allclose(got, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["minimax", "non_saturating", "least_squares"])
+def test_smoothing_may_differ_from_example_to_example(tf, name):
+    from gantf import losses
+
+    real, fake = tf.constant(REAL), tf.constant(FAKE)
+    amounts = [0.0, 0.1, 0.5, 0.9]
+    together = losses.discriminator_loss(name, real, fake, tf.constant(amounts))
+    for row, amount in enumerate(amounts):
+        alone = losses.discriminator_loss(name, real[row : row + 1], fake[row : row + 1], amount)
+        np.testing.assert_allclose(together[row], alone[0], rtol=1e-6)
 
 
 def test_patches_are_averaged_and_examples_are_not(tf):

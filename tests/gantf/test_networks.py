@@ -1,49 +1,74 @@
-"""The DCGAN networks fit every size, and spectral normalisation is that."""
+"""The networks fit every size, and spectral normalisation is that."""
 
 import numpy as np
 import pytest
 
 
-@pytest.mark.parametrize("shape", [(8, 8, 1), (9, 13, 3), (28, 28, 1), (37, 64, 3), (256, 256, 3)])
-def test_networks_fit_the_images(tf, shape):
-    from gantf.networks import dcgan
+def architecture(**settings):
+    from gantf.settings import Architecture
 
-    generator = dcgan.generator(shape, 5, 2, 8, "batch", seed=0)
-    discriminator = dcgan.discriminator(shape, 2, 8, "none", False, seed=0)
-    images = generator(tf.random.stateless_normal((2, 5), [0, 0]))
+    small = {"generator_channels": 2, "discriminator_channels": 2, "max_channels": 8}
+    return Architecture(**{**small, **settings})
+
+
+SHAPES = [(8, 8, 1), (9, 13, 3), (28, 28, 1), (37, 64, 3), (256, 256, 3)]
+
+
+@pytest.mark.parametrize(
+    ("network", "shape"),
+    [(n, s) for n in ("dcgan", "resnet") for s in SHAPES] + [("mlp", s) for s in SHAPES[:4]],
+)
+def test_networks_fit_the_images(tf, network, shape):
+    from gantf.networks import pairs
+
+    config = architecture(network=network)
+    generator = pairs.generator(config, shape, 5, seed=0)
+    discriminator = pairs.discriminator(config, shape, seed=0)
+    images = generator({"latents": tf.random.stateless_normal((2, 5), [0, 0])})
     assert images.shape == (2, *shape)
     assert float(tf.reduce_max(tf.abs(images))) <= 1
-    assert discriminator(images).shape == (2, 1)
+    assert not np.array_equal(images[0], images[1])
+    logits = discriminator({"image": images})
+    assert logits.shape == (2, 1)
+    assert not np.array_equal(logits[0], logits[1])
+
+
+def test_dense_networks_are_for_small_images(tf):
+    from gantf.networks import pairs
+
+    with pytest.raises(ValueError, match="network=mlp takes images of at most 12288 numbers"):
+        pairs.generator(architecture(network="mlp"), (256, 256, 3), 5, seed=0)
 
 
 def test_resolutions_are_halved_rounding_up_to_four_and_at_least_twice():
-    from gantf.networks import dcgan
+    from gantf.layers.building import resolutions
 
-    assert dcgan.resolutions((37, 37, 1)) == [(37, 37), (19, 19), (10, 10), (5, 5), (3, 3)]
-    assert dcgan.resolutions((32, 16, 1)) == [(32, 16), (16, 8), (8, 4), (4, 2)]
-    assert dcgan.resolutions((8, 8, 1)) == [(8, 8), (4, 4), (2, 2)]
-    assert len(dcgan.resolutions((256, 256, 3))) == 7
+    assert resolutions((37, 37, 1)) == [(37, 37), (19, 19), (10, 10), (5, 5), (3, 3)]
+    assert resolutions((32, 16, 1)) == [(32, 16), (16, 8), (8, 4), (4, 2)]
+    assert resolutions((8, 8, 1)) == [(8, 8), (4, 4), (2, 2)]
+    assert len(resolutions((256, 256, 3))) == 7
 
 
 @pytest.mark.parametrize("shape", [(7, 8, 1), (8, 257, 3)])
 def test_sizes_out_of_range_are_refused(shape):
-    from gantf.networks import dcgan
+    from gantf.layers.building import resolutions
 
     with pytest.raises(ValueError, match="from 8 to 256"):
-        dcgan.resolutions(shape)
+        resolutions(shape)
 
 
-def test_a_seed_fixes_the_weights_and_layers_differ(tf):
-    from gantf.networks import dcgan
+@pytest.mark.parametrize("network", ["dcgan", "resnet", "mlp"])
+def test_a_seed_fixes_the_weights_and_layers_differ(tf, network):
+    from gantf.networks import pairs
 
-    first, again, other = (
-        dcgan.discriminator((16, 16, 1), 4, 8, "none", False, seed=seed) for seed in (0, 0, 1)
-    )
+    config = architecture(network=network)
+    first, again, other = (pairs.discriminator(config, (16, 16, 1), seed=s) for s in (0, 0, 1))
     for a, b in zip(first.weights, again.weights, strict=True):
         np.testing.assert_array_equal(a, b)
     assert not np.array_equal(first.weights[0], other.weights[0])
     kernels = [w.numpy().ravel()[:16] for w in first.weights if w.name == "kernel"]
-    assert not np.array_equal(kernels[0], kernels[1])
+    distinct = {kernel[:2].tobytes() for kernel in kernels}
+    assert len(distinct) == len(kernels)
 
 
 @pytest.mark.parametrize("kind", ["conv", "dense"])

@@ -1,48 +1,28 @@
 """The compiled step: who moves when, the averages, the replicas, and what is not finite."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
-from gantf.config import make_model_config
+from tests import games
+from tests.games import weights
 
-SHAPE = (8, 8, 1)
 BATCH = 8
+RATES = {"generator_learning_rate": 0.1, "discriminator_learning_rate": 0.1}
+LOW_RATES = {"generator_learning_rate": 0.01, "discriminator_learning_rate": 0.01}
 
 
-def small_game(strategy, seed=0, **settings):
-    from gantf import models
-    from gantf.game import DataSpec
-
-    model = models.load("gan")
-    settings = {"generator_channels": 4, "discriminator_channels": 4, "latent_dim": 6, **settings}
-    with strategy.scope():
-        return model.build(make_model_config(model.Config, settings, "gan"), DataSpec(SHAPE), seed)
+def data():
+    return games.make_data("gan", (8, 8, 1), count=40)
 
 
-def images():
-    return np.random.default_rng(0).integers(0, 256, (40, *SHAPE), dtype=np.uint8)
+def small_game(strategy, **settings):
+    return games.make_game(strategy, "gan", data(), **settings)
 
 
-def run_steps(tf, strategy, game, count, data=None, seed=0):
-    from gantf import batches, step
-
-    compiled = step.make_steps(game, strategy, BATCH, seed)
-    data = images() if data is None else data
-    dataset = strategy.distribute_datasets_from_function(
-        batches.make_dataset(data, None, seed, BATCH)
-    )
-    sums, fault = compiled.run(
-        iter(dataset),
-        tf.constant(0, tf.int64),
-        tf.constant(count, tf.int64),
-        tf.zeros(step.LOG_WIDTH),
-        tf.constant(step.ALL_FINITE, tf.int64),
-    )
-    return dict(zip(compiled.names, sums.numpy() / count, strict=False)), int(fault)
-
-
-def weights(game):
-    return {name: variable.numpy() for name, variable in game.variables().items()}
+def run_steps(tf, strategy, game, count):
+    return games.run_steps(tf, strategy, game, data(), count, BATCH)
 
 
 LOSSES = ["minimax", "non_saturating", "least_squares", "hinge", "wasserstein", "relativistic"]
@@ -51,69 +31,157 @@ OPTIONS = [{"loss": loss} for loss in LOSSES] + [
     {"spectral_norm": True, "loss": "hinge"},
     {"diffaugment": "color,translation,cutout", "instance_noise": 0.1},
     {"discriminator_norm": "batch", "r1_weight": 0.0},
-    {"discriminator_norm": "layer", "latent_law": "uniform"},
+    {"discriminator_norm": "layer", "latent_law": "uniform", **LOW_RATES},
+    {"label_smoothing": 0.1, "label_noise": 0.2, "label_flips": 0.2},
+    {"r2_weight": 1.0, "gradient_penalty_weight": 1.0, "penalty_every_steps": 2},
+    {"ada_target": 0.01, "ada_images": 40},
+    {"generator_dropout": 0.3, "generator_norm": "none"},
+    {"clip_norm": 0.1},
+    {"accumulation": 2, "generator_norm": "none"},
+    {"network": "resnet"},
+    {"network": "mlp", "generator_dropout": 0.3},
 ]
 
 
 @pytest.mark.parametrize("settings", OPTIONS, ids=str)
 def test_two_replicas_train_as_one(tf, settings):
-    """After 20 SGD steps on the same global batches the weights agree as far as float32 goes.
+    """After 5 SGD steps on the same global batches the weights agree as far as float32 goes.
 
-    That is 1e-6 on most CPUs; with wider vectors, which sum in another order, layer norm has come
-    to 2e-6. A loss that is scaled wrongly is off by more than 1e-3.
+    A loss that is scaled wrongly is off by more than 1e-4. Many steps later a ReLU's kink, met on
+    one side or the other, turns a rounding error into 1e-3: with layer norm after 20 of them.
     """
     from gantf import strategies
 
     finals = []
     for name in ("one-device", "mirrored"):
         strategy = strategies.make(name)
-        rates = {"generator_learning_rate": 0.01, "discriminator_learning_rate": 0.01}
-        game = small_game(strategy, optimizer="sgd", **rates, **settings)
+        game = small_game(strategy, **{"optimizer": "sgd", **RATES, **settings})
         before = weights(game)
-        run_steps(tf, strategy, game, 20)
+        run_steps(tf, strategy, game, 5)
         finals.append(weights(game))
         moved = max(np.abs(finals[-1][n] - before[n]).max() for n in before if "kernel" in n)
-        assert moved > 1e-5
+        assert moved > 2e-5
     for name, value in finals[0].items():
-        np.testing.assert_allclose(finals[1][name], value, atol=5e-6, err_msg=name)
+        np.testing.assert_allclose(finals[1][name], value, atol=1e-6, err_msg=name)
 
 
-def test_a_gradient_is_summed_over_replicas_once(tf):
-    """With SGD at rate 1, D(x) = w x and the loss -D the first move brings w to the mean of x."""
+ROWS = [[1.0, 0.0], [2.0, 0.0], [3.0, -4.0], [6.0, -4.0]]  # their mean is (3, -2)
+
+
+def move_linear_critic(tf, strategy, steps=1, optimizer=None, **options):
+    """The weights of D(x) = w x under the loss -D, from 0, with SGD at rate 1: mean x is added."""
     import keras
 
-    from gantf import step, strategies
-    from gantf.game import Game, Latents, Player
+    from gantf import step
+    from gantf.game import Game, Player
 
-    for name in ("one-device", "mirrored"):
-        strategy = strategies.make(name)
-        with strategy.scope():
-            inputs = keras.Input((1,))
-            critic = keras.Model(
-                inputs, keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros")(inputs)
-            )
-            optimizer = keras.optimizers.SGD(1.0)
-            optimizer.build(critic.trainable_variables)
+    with strategy.scope():
+        inputs = keras.Input((2,))
+        dense = keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros")
+        critic = keras.Model(inputs, dense(inputs))
+        optimizer = optimizer(critic) if optimizer else keras.optimizers.SGD(1.0)
+        optimizer.build(critic.trainable_variables)
+    player = Player(
+        "critic", (critic,), lambda b, n: (-critic(b["x"])[:, 0], {}), optimizer, **options
+    )
+    game = Game({"critic": critic}, lambda b, n: b, (player,), generators={})
+    compiled = step.make_steps(game, strategy, 4, 0)
 
-        def loss(batch, noise, critic=critic):
-            return -critic(batch["x"])[:, 0], {}
+    def rows(context):
+        rows = tf.data.Dataset.from_tensor_slices({"x": ROWS})
+        return rows.batch(4 // context.num_replicas_in_sync, drop_remainder=True).repeat()
 
-        player = Player("critic", critic, loss, optimizer)
-        game = Game({"critic": critic}, lambda b, n: b, (player,), critic, Latents(1, "normal"))
-        compiled = step.make_steps(game, strategy, 4, 0)
+    sums, _ = compiled.run(
+        iter(strategy.distribute_datasets_from_function(rows)),
+        tf.constant(0, tf.int64),
+        tf.constant(steps, tf.int64),
+        tf.zeros(step.LOG_WIDTH),
+        tf.constant(step.ALL_FINITE, tf.int64),
+    )
+    logged = dict(zip(compiled.names, sums.numpy() / steps, strict=False))
+    return critic.get_weights()[0][:, 0], logged
 
-        def rows(context):
-            data = tf.data.Dataset.from_tensor_slices({"x": [[1.0], [2.0], [3.0], [6.0]]})
-            return data.batch(4 // context.num_replicas_in_sync, drop_remainder=True).repeat()
 
-        compiled.run(
-            iter(strategy.distribute_datasets_from_function(rows)),
-            tf.constant(0, tf.int64),
-            tf.constant(1, tf.int64),
-            tf.zeros(step.LOG_WIDTH),
-            tf.constant(step.ALL_FINITE, tf.int64),
+@pytest.fixture(params=["one-device", "mirrored"])
+def strategy(tf, request):
+    from gantf import strategies
+
+    return strategies.make(request.param)
+
+
+def test_a_gradient_is_summed_over_replicas_once(tf, strategy):
+    moved, _ = move_linear_critic(tf, strategy)
+    np.testing.assert_allclose(moved, [3.0, -2.0], rtol=1e-6)
+
+
+def test_the_gradient_of_the_global_batch_is_clipped_to_its_norm(tf, strategy):
+    """To length 0.5 along the mean over all replicas; the log tells the length before."""
+    moved, logged = move_linear_critic(tf, strategy, clip_norm=0.5)
+    np.testing.assert_allclose(moved, 0.5 * np.array([3.0, -2.0]) / np.sqrt(13), rtol=1e-6)
+    assert logged["critic/gradient_norm"] == pytest.approx(np.sqrt(13), rel=1e-6)
+
+
+def test_a_shorter_gradient_is_not_clipped(tf, strategy):
+    moved, _ = move_linear_critic(tf, strategy, clip_norm=4.0)
+    np.testing.assert_allclose(moved, [3.0, -2.0], rtol=1e-6)
+
+
+def test_weights_are_cut_to_their_limit_after_each_move(tf, strategy):
+    """(3, -2) becomes (2.5, -2), and after another move (2.5, -2.5)."""
+    moved, _ = move_linear_critic(tf, strategy, weight_limit=2.5)
+    np.testing.assert_array_equal(moved, np.float32([2.5, -2.0]))
+    moved, _ = move_linear_critic(tf, strategy, 2, weight_limit=2.5)
+    np.testing.assert_array_equal(moved, np.float32([2.5, -2.5]))
+
+
+def test_a_ramp_counts_steps_not_moves(tf, strategy):
+    """Two moves a step at the rates 1, 3/4, 1/2, 1/4 and then 0: 5 times the mean of x."""
+    from gantf import optimizers
+    from gantf.settings import Optimization
+
+    settings = Optimization(
+        optimizer="sgd", schedule="linear", schedule_until_step=4, final_learning_rate_share=0.0
+    )
+    moved, _ = move_linear_critic(
+        tf,
+        strategy,
+        6,
+        lambda critic: optimizers.make(settings, 1.0, (critic,), updates_per_step=2),
+        updates_per_step=2,
+    )
+    np.testing.assert_allclose(moved, [15.0, -10.0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("network", ["dcgan", "mlp"])
+def test_parts_of_a_batch_move_as_the_whole(tf, strategy, network):
+    """Without batch norm, which sees the parts: 1e-6 after 5 SGD steps."""
+    finals = []
+    for accumulation in (1, 2, 4):
+        game = small_game(
+            strategy,
+            optimizer="sgd",
+            network=network,
+            generator_norm="none",
+            generator_dropout=0.2,
+            instance_noise=0.1,
+            accumulation=accumulation,
+            **RATES,
         )
-        np.testing.assert_allclose(critic.get_weights()[0], [[3.0]], rtol=1e-6)
+        logged, _ = run_steps(tf, strategy, game, 5)
+        finals.append((weights(game), logged))
+    for values, logged in finals[1:]:
+        for name, value in finals[0][0].items():
+            np.testing.assert_allclose(values[name], value, atol=1e-6, err_msg=name)
+        for name in ("discriminator/loss", "generator/gradient_norm", "logit/real"):
+            assert logged[name] == pytest.approx(finals[0][1][name], abs=1e-5)
+
+
+def test_parts_that_do_not_divide_a_replicas_batch_are_refused(tf):
+    from gantf import strategies
+
+    strategy = strategies.make("one-device")
+    with pytest.raises(ValueError, match="accumulation=3 does not divide the 8 images"):
+        run_steps(tf, strategy, small_game(strategy, accumulation=3), 1)
 
 
 @pytest.mark.parametrize("still", ["generator", "discriminator"])
@@ -152,15 +220,15 @@ def test_the_discriminator_moves_first_and_the_generator_meets_the_moved_one(tf)
     run_steps(tf, strategy, game, 1)
 
     generator, discriminator = twin.networks["generator"], twin.networks["discriminator"]
-    dataset = batches.make_dataset(images(), None, 0, BATCH)(tf.distribute.InputContext())
+    dataset = batches.make_dataset(data().sets, 0, BATCH)(tf.distribute.InputContext())
     real = next(iter(dataset))["image"]
     latents = noise.of_step(0, tf.constant(0, tf.int64), BATCH).latents(6, "normal")
     for network in (discriminator, generator):
         with tf.GradientTape() as tape:
-            fake = generator(latents, training=True)
-            fake_logits = discriminator(fake, training=True)
+            fake = generator({"latents": latents}, training=True)
+            fake_logits = discriminator({"image": fake}, training=True)
             if network is discriminator:
-                real_logits = discriminator(real, training=True)
+                real_logits = discriminator({"image": real}, training=True)
                 loss = losses.discriminator_loss("wasserstein", real_logits, fake_logits)
             else:
                 loss = losses.generator_loss("wasserstein", fake_logits, fake_logits)
@@ -175,8 +243,6 @@ def test_the_discriminator_moves_first_and_the_generator_meets_the_moved_one(tf)
 
 def test_a_critic_moves_n_times_on_fresh_batches(tf):
     """With updates_per_step = 3 a step consumes three batches and moves the critic three times."""
-    import dataclasses
-
     from gantf import strategies
 
     strategy = strategies.make("one-device")
@@ -210,7 +276,7 @@ def test_without_an_average_the_generator_itself_is_sampled(tf):
     from gantf import strategies
 
     game = small_game(strategies.make("one-device"), ema_half_life_images=0)
-    assert game.generator is game.networks["generator"]
+    assert game.generators["generator"] is game.networks["generator"]
     assert "generator_average" not in game.networks
 
 
@@ -239,47 +305,3 @@ def test_a_healthy_run_has_no_fault_and_logs_what_it_says(tf):
     assert 0 < logged["discriminator/ranking"] < 1
     assert logged["discriminator/loss"] == pytest.approx(2 * np.log(2), rel=0.05)
     assert logged["generator/gradient_norm"] > 0
-
-
-CHANGES = [
-    {"loss": "hinge"},
-    {"latent_law": "uniform"},
-    {"generator_norm": "none"},
-    {"discriminator_norm": "layer"},
-    {"spectral_norm": True},
-    {"optimizer": "sgd"},
-    {"generator_learning_rate": 2e-3},
-    {"discriminator_learning_rate": 2e-3},
-    {"beta_1": 0.9},
-    {"beta_2": 0.9},
-    {"r1_weight": 9.0},
-    {"gradient_penalty_weight": 10.0},
-    {"label_smoothing": 0.2},
-    {"instance_noise": 0.2},
-    {"diffaugment": "color"},
-    {"max_channels": 5},
-    {"generator_channels": 5},
-    {"discriminator_channels": 5},
-    {"latent_dim": 7},
-]
-
-
-@pytest.mark.parametrize("change", CHANGES, ids=str)
-def test_each_setting_has_an_effect(tf, change):
-    from gantf import strategies
-
-    strategy = strategies.make("one-device")
-    finals = []
-    for settings in ({}, change):
-        game = small_game(strategy, **settings)
-        run_steps(tf, strategy, game, 2)
-        networks = (game.networks["generator"], game.networks["discriminator"])
-        finals.append([np.concatenate([w.ravel() for w in n.get_weights()]) for n in networks])
-    assert not all(np.array_equal(a, b) for a, b in zip(*finals, strict=True))
-
-
-def test_every_setting_is_among_those_tested():
-    from gantf import models
-
-    tested = {key for change in CHANGES for key in change} | {"ema_half_life_images"}
-    assert tested == set(models.load("gan").Config.model_fields)

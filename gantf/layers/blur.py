@@ -1,0 +1,72 @@
+"""Images twice as large, half as large, and blurred, by the kernel [1, 3, 3, 1] both ways.
+
+Source: Karras et al. 2020, arXiv:1912.04958, appendix B ("bilinear filtering": its filter); Zhang
+2019, arXiv:1904.11486, on why to blur before one drops pixels.
+"""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+_TAPS = np.array([1.0, 3.0, 3.0, 1.0]) / 8.0
+KERNEL = np.outer(_TAPS, _TAPS)  # sums to 1
+
+
+def enlarge(images: tf.Tensor) -> tf.Tensor:
+    """Twice as high and wide: each pixel 9, 3, 3 and 1 sixteenths of the nearest four.
+
+    Outside are the pixels of the edge once more, not the 0 of the published code, so that a plain
+    image stays plain and no frame must be unlearned.
+
+    Args:
+      images: shape (n, H, W, C), of few channels.
+    """
+    rows = tf.shape(images)[0]
+    height, width, channels = images.shape[1:]
+    images = tf.concat([images[:, :1], images, images[:, -1:]], axis=1)
+    images = tf.concat([images[:, :, :1], images, images[:, :, -1:]], axis=2)
+    kernel = 4.0 * KERNEL[:, :, None, None] * np.eye(channels)
+    shape = [rows, 2 * height + 4, 2 * width + 4, channels]
+    enlarged = tf.nn.conv2d_transpose(images, tf.constant(kernel, images.dtype), shape, 2, "SAME")
+    return tf.ensure_shape(enlarged[:, 2:-2, 2:-2], [None, 2 * height, 2 * width, channels])
+
+
+def blur(images: tf.Tensor, padding: int, stride: int = 1) -> tf.Tensor:
+    """The mean under the kernel at each place, or at each second.
+
+    Args:
+      images: shape (n, H, W, C).
+      padding: zeros around the image; the result has H + 2 padding - 3 rows over the stride.
+      stride: 1, or 2 to drop each second place.
+    """
+    channels = images.shape[3]
+    kernel = np.tile(KERNEL[:, :, None, None], (1, 1, channels, 1))
+    edges = [[0, 0], [padding, padding], [padding, padding], [0, 0]]
+    return tf.nn.depthwise_conv2d(
+        tf.pad(images, edges), tf.constant(kernel, images.dtype), [1, stride, stride, 1], "VALID"
+    )
+
+
+class Enlarge(keras.layers.Layer):
+    """(n, H, W, C) -> (n, 2 H, 2 W, C)."""
+
+    def call(self, inputs):
+        """See `enlarge`."""
+        return enlarge(inputs)
+
+
+class Blur(keras.layers.Layer):
+    """A blur that keeps the size, halves it, or leaves what a 3x3 stride of 2 halves."""
+
+    def __init__(self, padding: int, stride: int = 1, **kwargs):
+        """See `blur`."""
+        super().__init__(**kwargs)
+        self.padding, self.stride = padding, stride
+
+    def call(self, inputs):
+        """See `blur`."""
+        return blur(inputs, self.padding, self.stride)
+
+    def get_config(self):
+        """What builds the layer again."""
+        return {**super().get_config(), "padding": self.padding, "stride": self.stride}

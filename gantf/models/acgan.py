@@ -1,0 +1,141 @@
+"""`acgan`: a conditional GAN whose discriminator also tells the class of each image.
+
+Odena et al. 2016, arXiv:1610.09585, section 3: the label goes into the generator alone; the
+discriminator has a second output, a classifier, which both players train: D to tell the classes of
+real and of fake images, G to have its fakes recognised. What differs from the paper by default:
+networks, R1 penalty, optimizer and moving average are those of `gan`; the latents are multiplied
+with an embedding of the label, since beside one G soon learns to ignore them and draws one image a
+class (`combine=concatenation` is the paper's); the class losses count a tenth of the adversarial
+ones; a fake takes the label of the real image of its row.
+"""
+
+import tensorflow as tf
+from pydantic import Field, model_validator
+
+from gantf import optimizers
+from gantf.adversary import Adversary, diversity
+from gantf.averaging import averaged
+from gantf.game import Batch, DataSpec, Game, Latents, Player
+from gantf.networks import pairs
+from gantf.noise import Noise
+from gantf.settings import Adversarial, Architecture, Optimization, Sampling, penalties_fit
+
+NEEDS = "labels"
+
+
+class Config(Adversarial, Architecture, Sampling, Optimization):
+    """What `--set` can change."""
+
+    combine: pairs.Combine = Field(
+        "product", description="how G reads the label: an embedding times, or beside, the latents"
+    )
+    real_class_weight: float = Field(
+        0.1, ge=0, description="in D's loss, of telling the classes of real images"
+    )
+    fake_class_weight: float = Field(
+        0.1, ge=0, description="in D's loss, of telling the classes that fakes were made for"
+    )
+    generator_class_weight: float = Field(
+        0.1, ge=0, description="in G's loss, of fakes being told as the class they were made for"
+    )
+
+    @model_validator(mode="after")
+    def _check_penalties(self):
+        penalties_fit(self.discriminator_norm, self)
+        if not self.real_class_weight and not self.fake_class_weight:
+            raise ValueError(
+                "real_class_weight and fake_class_weight are both 0, which trains no classifier; "
+                "set one above 0, or use the model gan"
+            )
+        return self
+
+
+def build(config: Config, data: DataSpec, seed: int) -> Game:
+    """Builds networks and players for images of one size; call it in the strategy's scope."""
+    shape, classes = data.image_shape, len(data.class_names)
+    sampled = averaged(
+        lambda name: pairs.generator(
+            config, shape, config.latent_dim, seed, classes, name, config.combine
+        ),
+        config.ema_half_life_images,
+    )
+    generator = sampled.trained
+    discriminator = pairs.discriminator(
+        config, shape, seed, config.spectral_norm, classes, "classifier"
+    )
+    adversary = Adversary(config)
+
+    def forward(batch: Batch, noise: Noise) -> Batch:
+        latents = noise.latents(config.latent_dim, config.latent_law)
+        inputs = {"latents": latents, "label": batch["label"]}
+        return {**batch, "fake": generator(inputs, training=True)}
+
+    def judge(images: tf.Tensor) -> list[tf.Tensor]:
+        return discriminator({"image": images}, training=True)
+
+    def discriminator_loss(batch: Batch, noise: Noise):
+        verdict = adversary.discriminator_loss(judge, batch["image"], batch["fake"], noise)
+        real_told, fake_told, labels = verdict.real[1], verdict.fake[1], batch["label"]
+        loss = (
+            verdict.loss
+            + config.real_class_weight * classification_loss(real_told, labels)
+            + config.fake_class_weight * classification_loss(fake_told, labels)
+        )
+        accuracies = {
+            "classifier/real_accuracy": accuracy(real_told, labels),
+            "classifier/fake_accuracy": accuracy(fake_told, labels),
+        }
+        return loss, {**verdict.observed, **accuracies}
+
+    def generator_loss(batch: Batch, noise: Noise):
+        verdict = adversary.generator_loss(judge, batch["image"], batch["fake"], noise)
+        told = classification_loss(verdict.fake[1], batch["label"])
+        loss = verdict.loss + config.generator_class_weight * told
+        return loss, diversity(batch["image"], batch["fake"])
+
+    return Game(
+        networks={"discriminator": discriminator, **sampled.networks, **adversary.state},
+        forward=forward,
+        players=(
+            Player(
+                "discriminator",
+                (discriminator,),
+                discriminator_loss,
+                optimizers.make(config, config.discriminator_learning_rate, (discriminator,)),
+                clip_norm=config.clip_norm,
+            ),
+            Player(
+                "generator",
+                (generator,),
+                generator_loss,
+                optimizers.make(config, config.generator_learning_rate, (generator,)),
+                clip_norm=config.clip_norm,
+            ),
+        ),
+        generators={"generator": sampled.sampled},
+        averages=sampled.averages,
+        latents=Latents(config.latent_dim, config.latent_law),
+        label_shares=data.class_shares,
+        accumulation=config.accumulation,
+        judge=lambda batch: discriminator({"image": batch["image"]}, training=False)[0],
+    )
+
+
+def classification_loss(class_logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    """-log softmax(class_logits)[label], the negative of one term of the paper's L_C.
+
+    Args:
+      class_logits: float32, shape (batch, classes); unbounded.
+      labels: integers, shape (batch,), from 0 to classes - 1.
+
+    Returns:
+      Shape (batch,), >= 0.
+
+    Source: Odena et al. 2016, arXiv:1610.09585, equation 3.
+    """
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, class_logits)
+
+
+def accuracy(class_logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    """1 where the largest of the class logits is the label's, else 0; shape (batch,)."""
+    return tf.cast(tf.equal(tf.argmax(class_logits, axis=1), labels), tf.float32)

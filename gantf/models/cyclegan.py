@@ -1,0 +1,218 @@
+"""`cyclegan`: two translators between two sets of images, without pairs.
+
+Zhu et al. 2017, arXiv:1703.10593: least-squares loss, two pools of earlier fakes, instance norm,
+reflection padding, one optimizer for both generators, learning rates that fall to 0.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Literal
+
+import keras
+import tensorflow as tf
+from pydantic import Field, model_validator
+
+from gantf import losses, optimizers
+from gantf.adversary import Adversary
+from gantf.averaging import averaged
+from gantf.config import Defaults
+from gantf.game import Batch, DataSpec, Game, Player
+from gantf.networks.patchgan import Patches, patchgan
+from gantf.networks.translator import translator
+from gantf.noise import Noise
+from gantf.pool import ImagePool
+from gantf.settings import Adversarial, Loss, Optimization, default, penalties_fit
+
+NEEDS = "domains"
+RUN = Defaults(data="photo_patches", steps=1500, batch_size=4)
+
+
+class Config(Adversarial, Patches, Optimization):
+    """What `--set` can change."""
+
+    loss: Loss = default(Adversarial, "loss", "least_squares")
+    r1_weight: float = default(Adversarial, "r1_weight", 0.0)
+    generator_channels: int = Field(24, ge=1, description="at full resolution")
+    residual_blocks: int = Field(3, ge=0, description="of each generator")
+    input_skip: bool = Field(
+        True,
+        description="the last layer sees the image, too; instance norm hides its brightness else",
+    )
+    cycle_weight: float = Field(10.0, ge=0, description="of the error after the way there and back")
+    identity_weight: float = Field(
+        5.0, ge=0, description="of what a generator changes in images of the domain it leads to"
+    )
+    pool_images: int = Field(
+        50, ge=0, description="earlier fakes that each discriminator may see again; 0 for none"
+    )
+    generator_learning_rate: float = default(Optimization, "generator_learning_rate", 5e-4)
+    discriminator_learning_rate: float = default(Optimization, "discriminator_learning_rate", 5e-4)
+    beta_1: float = default(Optimization, "beta_1", 0.5)
+    beta_2: float = default(Optimization, "beta_2", 0.999)
+    schedule: Literal["constant", "linear", "cosine"] = default(Optimization, "schedule", "linear")
+    schedule_from_step: int = default(Optimization, "schedule_from_step", RUN.steps // 2)
+    schedule_until_step: int = default(Optimization, "schedule_until_step", RUN.steps)
+    final_learning_rate_share: float = default(Optimization, "final_learning_rate_share", 0.0)
+    ema_half_life_images: int = default(Optimization, "ema_half_life_images", 0)
+
+    @model_validator(mode="after")
+    def _check_penalties(self):
+        penalties_fit("batch" if self.discriminator_norm == "batch" else "none", self)
+        return self
+
+
+@dataclasses.dataclass(frozen=True)
+class _Side:
+    """What one domain's images are judged by.
+
+    Attributes:
+      domain: "a" or "b".
+      discriminator: of the domain.
+      adversary: its part of the game.
+      pool: fakes of earlier steps, if it is to see some again.
+    """
+
+    domain: str
+    discriminator: keras.Model
+    adversary: Adversary
+    pool: ImagePool | None
+
+    @property
+    def networks(self) -> dict[str, keras.Layer]:
+        """All that a checkpoint must hold."""
+        pool = {self.pool.name: self.pool} if self.pool is not None else {}
+        return {self.adversary.name: self.discriminator, **self.adversary.state, **pool}
+
+    def judge(self, images: tf.Tensor) -> tf.Tensor:
+        """Logits for each patch."""
+        return self.discriminator({"image": images}, training=True)
+
+    def discriminator_loss(self, batch: Batch, noise: Noise):
+        """What the domain's discriminator minimises."""
+        real, fake = batch[self.domain], batch[f"fake_{self.domain}"]
+        if self.pool is not None:
+            fake = self.pool.exchange(fake, noise)
+        verdict = self.adversary.discriminator_loss(self.judge, real, fake, noise)
+        return verdict.loss, verdict.observed
+
+    def generator_loss(self, batch: Batch, noise: Noise) -> tf.Tensor:
+        """What the generator into the domain minimises of it."""
+        real, fake = batch[self.domain], batch[f"fake_{self.domain}"]
+        return self.adversary.generator_loss(self.judge, real, fake, noise).loss
+
+
+def build(config: Config, data: DataSpec, seed: int) -> Game:
+    """Builds both ways between two domains; call it in the strategy's scope.
+
+    Raises:
+      ValueError: the images of the domains differ in size, or in channels with an identity loss.
+    """
+    shapes = {"a": data.input_shape or data.image_shape, "b": data.image_shape}
+    _check(config, shapes)
+    ways = {name: _way(config, shapes, name, seed) for name in ("a2b", "b2a")}
+    a2b, b2a = (way.trained for way in ways.values())
+    sides = [_side(config, domain, shape, seed) for domain, shape in shapes.items()]
+
+    def translate(network: keras.Model, images: tf.Tensor) -> tf.Tensor:
+        return network({"image": images}, training=True)
+
+    def forward(batch: Batch, noise: Noise) -> Batch:
+        a, b = batch["a"], batch["b"]
+        fake_a, fake_b = translate(b2a, b), translate(a2b, a)
+        made = {"fake_a": fake_a, "fake_b": fake_b}
+        made |= {"cycle_a": translate(b2a, fake_b), "cycle_b": translate(a2b, fake_a)}
+        if config.identity_weight:
+            made |= {"identity_a": translate(b2a, a), "identity_b": translate(a2b, b)}
+        return {**batch, **made}
+
+    def generator_loss(batch: Batch, noise: Noise):
+        loss = tf.add_n([side.generator_loss(batch, noise) for side in sides])
+        observed = {}
+        for kind, weight in (("cycle", config.cycle_weight), ("identity", config.identity_weight)):
+            for domain in shapes:
+                if f"{kind}_{domain}" in batch:
+                    error = distance(batch[domain], batch[f"{kind}_{domain}"])
+                    observed[f"{kind}/{domain}"] = error
+                    loss += weight * error
+        return loss, observed
+
+    rate = config.discriminator_learning_rate
+    return Game(
+        networks=_named(ways, sides),
+        forward=forward,
+        players=(
+            Player(
+                "generator",
+                (a2b, b2a),
+                generator_loss,
+                optimizers.make(config, config.generator_learning_rate, (a2b, b2a)),
+                clip_norm=config.clip_norm,
+            ),
+            *(
+                Player(
+                    side.adversary.name,
+                    (side.discriminator,),
+                    side.discriminator_loss,
+                    optimizers.make(config, rate, (side.discriminator,)),
+                    clip_norm=config.clip_norm,
+                )
+                for side in sides
+            ),
+        ),
+        generators={name: way.sampled for name, way in ways.items()},
+        averages=tuple(average for way in ways.values() for average in way.averages),
+        accumulation=config.accumulation,
+        exercises=lambda batch: {
+            "a2b": (batch["a"], batch["b"]),
+            "b2a": (batch["b"], batch["a"]),
+        },
+        paired=False,
+    )
+
+
+def distance(images: tf.Tensor, others: tf.Tensor) -> tf.Tensor:
+    """Mean absolute difference, shape (batch,), in [-1, 1] units."""
+    return losses.per_example(tf.abs(images - others))
+
+
+def _check(config: Config, shapes: Mapping[str, tuple[int, int, int]]) -> None:
+    a, b = shapes["a"], shapes["b"]
+    if a[:2] != b[:2]:
+        raise ValueError(
+            f"images of {a[0]} x {a[1]} and of {b[0]} x {b[1]} pixels: the two domains need one "
+            "size; give --size"
+        )
+    if a[2] != b[2] and config.identity_weight:
+        raise ValueError(
+            f"identity_weight={config.identity_weight:g} asks each generator to leave images of "
+            f"its target as they are, and the domains have {a[2]} and {b[2]} channels; set "
+            "identity_weight=0"
+        )
+
+
+def _way(config: Config, shapes: Mapping[str, tuple[int, int, int]], way: str, seed: int):
+    """The generator from one domain to another, and its average if there is to be one."""
+    origin, target = (shapes[domain][2] for domain in way.split("2"))
+    sizes = config.generator_channels, config.residual_blocks, config.input_skip
+    return averaged(
+        lambda name: translator(origin, target, *sizes, seed, name),
+        config.ema_half_life_images,
+        way,
+    )
+
+
+def _side(config: Config, domain: str, shape: tuple[int, int, int], seed: int) -> _Side:
+    name = f"discriminator_{domain}"
+    pool = None
+    if config.pool_images:
+        pool = ImagePool(config.pool_images, shape, name=f"pool_{domain}")
+    discriminator = patchgan(config, shape, seed, config.spectral_norm, name)
+    return _Side(domain, discriminator, Adversary(config, name), pool)
+
+
+def _named(ways, sides: list[_Side]) -> dict[str, keras.Layer]:
+    """All networks of the game by name."""
+    networks: dict[str, keras.Layer] = {}
+    for part in (*ways.values(), *sides):
+        networks |= part.networks
+    return networks

@@ -1,0 +1,124 @@
+"""`pix2pix`: a translator that learns from pairs of images.
+
+Isola et al. 2017, arXiv:1611.07004: a U-Net, a discriminator of patches that sees input and image
+together, an L1 loss beside the adversarial one, and dropout as the generator's only noise, which
+stays on when the model is used.
+"""
+
+import tensorflow as tf
+from pydantic import Field, model_validator
+
+from gantf import losses, optimizers
+from gantf.adversary import Adversary
+from gantf.averaging import averaged
+from gantf.config import Defaults
+from gantf.game import Batch, DataSpec, Game, Player
+from gantf.layers.instance_norm import ImageNorm
+from gantf.networks.patchgan import Patches, patchgan
+from gantf.networks.unet import MOST_STAGES, fitting_stages, unet
+from gantf.noise import Noise
+from gantf.settings import Adversarial, Optimization, default, penalties_fit
+
+NEEDS = "pairs"
+RUN = Defaults(data="photo_edges", steps=2000, batch_size=8)
+
+
+class Config(Adversarial, Patches, Optimization):
+    """What `--set` can change."""
+
+    r1_weight: float = default(Adversarial, "r1_weight", 0.0)
+    generator_channels: int = Field(32, ge=1, description="of the first layer, then doubled")
+    stages: int = Field(
+        0, ge=0, le=MOST_STAGES, description="how often the U-Net halves an image; 0: to 2 pixels"
+    )
+    generator_norm: ImageNorm = Field("instance", description="normalisation layers")
+    dropout: float = Field(
+        0.5, ge=0, lt=1, description="share of units dropped in the decoder, also in use: the noise"
+    )
+    l1_weight: float = Field(100.0, ge=0, description="of the mean absolute error")
+    generator_learning_rate: float = default(Optimization, "generator_learning_rate", 2e-4)
+    discriminator_learning_rate: float = default(Optimization, "discriminator_learning_rate", 2e-4)
+    beta_1: float = default(Optimization, "beta_1", 0.5)
+    beta_2: float = default(Optimization, "beta_2", 0.999)
+    ema_half_life_images: int = default(Optimization, "ema_half_life_images", 0)
+
+    @model_validator(mode="after")
+    def _check_penalties(self):
+        penalties_fit("batch" if self.discriminator_norm == "batch" else "none", self)
+        return self
+
+
+def build(config: Config, data: DataSpec, seed: int) -> Game:
+    """Builds networks and players for pairs of one size; call it in the strategy's scope.
+
+    Raises:
+      ValueError: inputs and images differ in size.
+    """
+    input_shape, image_shape = data.input_shape or data.image_shape, data.image_shape
+    if input_shape[:2] != image_shape[:2]:
+        raise ValueError(
+            f"inputs of {input_shape[0]} x {input_shape[1]} and images of {image_shape[0]} x "
+            f"{image_shape[1]} pixels: a pair needs one size; give --size"
+        )
+    sampled = averaged(
+        lambda name: unet(
+            input_shape[2],
+            image_shape[2],
+            config.generator_channels,
+            config.stages or fitting_stages(image_shape),
+            config.generator_norm,
+            config.dropout,
+            seed,
+            name,
+        ),
+        config.ema_half_life_images,
+    )
+    generator = sampled.trained
+    seen_shape = (*image_shape[:2], input_shape[2] + image_shape[2])
+    discriminator = patchgan(config, seen_shape, seed, config.spectral_norm)
+    adversary = Adversary(config)
+
+    def forward(batch: Batch, noise: Noise) -> Batch:
+        fake = generator({"image": batch["input"]}, training=True)
+        real_pair, fake_pair = (
+            tf.concat([batch["input"], images], axis=3) for images in (batch["image"], fake)
+        )
+        return {**batch, "fake": fake, "real_pair": real_pair, "fake_pair": fake_pair}
+
+    def judge(pair: tf.Tensor) -> tf.Tensor:
+        return discriminator({"image": pair}, training=True)
+
+    def discriminator_loss(batch: Batch, noise: Noise):
+        verdict = adversary.discriminator_loss(judge, batch["real_pair"], batch["fake_pair"], noise)
+        return verdict.loss, verdict.observed
+
+    def generator_loss(batch: Batch, noise: Noise):
+        verdict = adversary.generator_loss(judge, batch["real_pair"], batch["fake_pair"], noise)
+        l1 = losses.per_example(tf.abs(batch["image"] - batch["fake"]))
+        return verdict.loss + config.l1_weight * l1, {"l1": l1}
+
+    return Game(
+        networks={"discriminator": discriminator, **sampled.networks, **adversary.state},
+        forward=forward,
+        players=(
+            Player(
+                "discriminator",
+                (discriminator,),
+                discriminator_loss,
+                optimizers.make(config, config.discriminator_learning_rate, (discriminator,)),
+                clip_norm=config.clip_norm,
+            ),
+            Player(
+                "generator",
+                (generator,),
+                generator_loss,
+                optimizers.make(config, config.generator_learning_rate, (generator,)),
+                clip_norm=config.clip_norm,
+            ),
+        ),
+        generators={"generator": sampled.sampled},
+        averages=sampled.averages,
+        accumulation=config.accumulation,
+        exercises=lambda batch: {"generator": (batch["input"], batch["image"])},
+        has_test_noise=config.dropout > 0,
+    )

@@ -1,0 +1,166 @@
+"""`stylegan2`: styles that modulate convolutions, with noise per pixel and smooth path lengths.
+
+Karras et al. 2020, arXiv:1912.04958, configuration F: mapping and modulated synthesis with skip
+connections, residual discriminator with minibatch standard deviation, lazy R1, path-length
+regularisation, style mixing, the truncation trick. The defaults are far smaller than the paper's,
+so that a run takes minutes on a CPU: 32 x 32 pixels instead of 1024 x 1024, 16 to 64 channels
+instead of 32 to 512, w of 64 numbers from 4 dense layers instead of 512 from 8, and some 10^5
+images seen instead of 2.5 * 10^7. Where a penalty is lazily computed, its gradient joins that of
+the loss in one move, so a step stays one move of Adam; the paper makes k + 1 moves in k steps and
+takes the learning rate times c = k / (k + 1) and the betas to the power c to make up for it,
+which nothing needs here. Penalties on D differentiate the sum of a group's logits by each image,
+as the published code does. Where colours are enlarged, an image's edge is repeated. The running
+mean of w is that of the averaged mapping, which is sampled.
+"""
+
+import functools
+import math
+
+import tensorflow as tf
+from pydantic import Field, model_validator
+
+from gantf import optimizers
+from gantf.adversary import Adversary, diversity
+from gantf.averaging import averaged
+from gantf.config import Defaults
+from gantf.game import Batch, DataSpec, Game, Latents, Player
+from gantf.layers.styles import follow, mixed
+from gantf.networks import stylegan2
+from gantf.noise import Noise, scope
+from gantf.pathlength import PathLength, of_fewer, path_lengths
+from gantf.settings import Adversarial, Optimization, default
+
+RUN = Defaults(data="photo_patches", steps=3000, batch_size=32)
+
+
+class Config(Adversarial, Optimization):
+    """What `--set` can change."""
+
+    latent_dim: int = Field(64, ge=1, description="numbers that the generator is fed per image")
+    style_dim: int = Field(64, ge=1, description="numbers of w, the style of an image")
+    mapping_layers: int = Field(4, ge=1, description="dense layers from latents to w")
+    mapping_speed: float = Field(
+        0.01, gt=0, le=1, description="learning rate of the mapping over that of the other layers"
+    )
+    style_mixing: float = Field(
+        0.9, ge=0, le=1, description="share of the fakes in training that mix two styles"
+    )
+    generator_channels: int = Field(16, ge=1, description="at full resolution")
+    discriminator_channels: int = Field(16, ge=1, description="at full resolution")
+    max_channels: int = Field(64, ge=1, description="at any resolution, of both networks")
+    stddev_group: int = Field(
+        4, ge=1, description="most images whose standard deviation D sees; 1: of none"
+    )
+    path_length_weight: float = Field(
+        2.0, ge=0, description="of the path-length penalty; 2: as in the paper, for any image size"
+    )
+    path_length_every_steps: int = Field(
+        4, ge=1, description="steps from one such penalty to the next; each counts as many times"
+    )
+    path_length_batch_divisor: int = Field(
+        2, ge=1, description="such a penalty is of so many times fewer images than the batch has"
+    )
+    r1_weight: float = default(Adversarial, "r1_weight", 0.1)
+    penalty_every_steps: int = default(Adversarial, "penalty_every_steps", 16)
+    generator_learning_rate: float = default(Optimization, "generator_learning_rate", 2e-3)
+    discriminator_learning_rate: float = default(Optimization, "discriminator_learning_rate", 2e-3)
+
+    @model_validator(mode="after")
+    def _check_spectral_norm(self):
+        if self.spectral_norm:
+            raise ValueError(
+                "spectral_norm would undo the equalized learning rate of stylegan2's layers; "
+                "set spectral_norm=false"
+            )
+        return self
+
+
+def build(config: Config, data: DataSpec, seed: int) -> Game:
+    """Builds networks and players for images of one size; call it in the strategy's scope."""
+    sampled = averaged(
+        lambda name: stylegan2.generator(config, data.image_shape, seed, name),
+        config.ema_half_life_images,
+    )
+    generator = sampled.trained
+    mapping, synthesis = stylegan2.parts(generator)
+    discriminator = stylegan2.discriminator(config, data.image_shape, seed)
+    adversary = Adversary(config)
+    path_length = PathLength(name="path_length")
+    layers = stylegan2.style_layers(data.image_shape)
+    truncations = [network.get_layer("truncation") for network in sampled.networks.values()]
+    sampled_mapping, _ = stylegan2.parts(sampled.sampled)
+
+    def styles(noise: Noise, name: str) -> tf.Tensor:
+        """The styles of all layers, (local_rows, layers, style_dim)."""
+        first = mapping(noise.latents(config.latent_dim, "normal", name), training=True)
+        second = mapping(noise.latents(config.latent_dim, "normal", f"{name}/other"), training=True)
+        coin, place = noise.uniform(f"{name}/mixes"), noise.uniform(f"{name}/crossing")
+        return mixed(first, second, layers, coin, place, config.style_mixing)
+
+    def forward(batch: Batch, noise: Noise) -> Batch:
+        latents = noise.latents(config.latent_dim, "normal")
+        follow(truncations, sampled_mapping(latents), noise.step)
+        return {**batch, "fake": synthesis(styles(noise, "latents"), training=True)}
+
+    def judge(images: tf.Tensor) -> tf.Tensor:
+        return discriminator({"image": images}, training=True)
+
+    def discriminator_loss(batch: Batch, noise: Noise):
+        verdict = adversary.discriminator_loss(judge, batch["image"], batch["fake"], noise)
+        return verdict.loss, verdict.observed
+
+    def path_penalty(noise: Noise) -> tuple[tf.Tensor, tf.Tensor]:
+        """The penalty and its running mean, per example; of the images, only some are taken."""
+        share = math.gcd(config.path_length_batch_divisor, noise.local_rows)
+        fewer = of_fewer(noise, share)
+
+        def lengths() -> tf.Tensor:
+            with scope(fewer):
+                directions = fewer.normal("path/directions", data.image_shape)
+                draw = functools.partial(synthesis, training=True)
+                return path_lengths(draw, styles(fewer, "path"), directions)
+
+        penalty, mean = path_length.penalty(
+            lengths, noise.step, config.path_length_every_steps, fewer.local_rows
+        )
+        return tf.repeat(penalty, share), tf.fill([noise.local_rows], mean)
+
+    def generator_loss(batch: Batch, noise: Noise):
+        verdict = adversary.generator_loss(judge, batch["image"], batch["fake"], noise)
+        observed = diversity(batch["image"], batch["fake"])
+        if not config.path_length_weight:
+            return verdict.loss, observed
+        penalty, mean = path_penalty(noise)
+        observed |= {"generator/path_length": mean, "generator/path_length_penalty": penalty}
+        return verdict.loss + config.path_length_weight * penalty, observed
+
+    def truncate(psi: float) -> None:
+        sampled.sampled.get_layer("truncation").psi.assign(psi)
+
+    state = {"path_length": path_length} if config.path_length_weight else {}
+    return Game(
+        networks={"discriminator": discriminator, **sampled.networks, **state, **adversary.state},
+        forward=forward,
+        players=(
+            Player(
+                "discriminator",
+                (discriminator,),
+                discriminator_loss,
+                optimizers.make(config, config.discriminator_learning_rate, (discriminator,)),
+                clip_norm=config.clip_norm,
+            ),
+            Player(
+                "generator",
+                (generator,),
+                generator_loss,
+                optimizers.make(config, config.generator_learning_rate, (generator,)),
+                clip_norm=config.clip_norm,
+            ),
+        ),
+        generators={"generator": sampled.sampled},
+        averages=sampled.averages,
+        latents=Latents(config.latent_dim, "normal"),
+        accumulation=config.accumulation,
+        judge=lambda batch: discriminator({"image": batch["image"]}, training=False),
+        truncate=truncate,
+    )

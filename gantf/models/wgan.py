@@ -1,0 +1,122 @@
+"""`wgan`: the Wasserstein GAN, whose critic estimates a distance that falls as samples improve.
+
+Arjovsky et al. 2017, arXiv:1701.07875, whose critic is kept Lipschitz by cutting its weights; by
+default with the gradient penalty of Gulrajani et al. 2017, arXiv:1704.00028. What differs from the
+latter by default: small networks and batches, a rate of 0.0005, and a moving average of the
+generator is sampled; like there, five critic updates to one of the generator, Adam with betas 0 and
+0.9, and no batch norm in the critic.
+"""
+
+from typing import Literal
+
+import tensorflow as tf
+from pydantic import Field, model_validator
+
+from gantf import optimizers
+from gantf.adversary import Adversary, diversity
+from gantf.averaging import averaged
+from gantf.config import Defaults
+from gantf.game import Batch, DataSpec, Game, Latents, Player
+from gantf.networks import pairs
+from gantf.noise import Noise
+from gantf.settings import (
+    Architecture,
+    Augmentation,
+    Optimization,
+    Regularization,
+    Sampling,
+    adversarial,
+    default,
+    penalties_fit,
+)
+
+RUN = Defaults(data="digits", steps=4000, batch_size=64)
+
+
+class Config(Regularization, Augmentation, Architecture, Sampling, Optimization):
+    """What `--set` can change."""
+
+    lipschitz: Literal["penalty", "clipping"] = Field(
+        "penalty", description="what bounds the critic's slope: gradient_penalty_weight, or weights"
+    )
+    weight_limit: float = Field(
+        0.01, gt=0, description="largest weight of the critic with lipschitz=clipping"
+    )
+    n_critic: int = Field(5, ge=1, description="critic updates in a step, each on a fresh batch")
+    gradient_penalty_weight: float = default(Regularization, "gradient_penalty_weight", 10.0)
+    r1_weight: float = default(Regularization, "r1_weight", 0.0)
+    generator_learning_rate: float = default(Optimization, "generator_learning_rate", 5e-4)
+    discriminator_learning_rate: float = default(Optimization, "discriminator_learning_rate", 5e-4)
+    beta_2: float = default(Optimization, "beta_2", 0.9)
+
+    @model_validator(mode="after")
+    def _check_penalties(self):
+        if self.lipschitz == "penalty":
+            penalties_fit(self.discriminator_norm, self)
+            if not self.gradient_penalty_weight and not self.r1_weight:
+                raise ValueError(
+                    "lipschitz=penalty with gradient_penalty_weight=0 leaves the critic unbounded; "
+                    "set it to 10, or lipschitz=clipping"
+                )
+        return self
+
+
+def build(config: Config, data: DataSpec, seed: int) -> Game:
+    """Builds networks and players for images of one size; call it in the strategy's scope."""
+    sampled = averaged(
+        lambda name: pairs.generator(config, data.image_shape, config.latent_dim, seed, name=name),
+        config.ema_half_life_images,
+    )
+    generator = sampled.trained
+    critic = pairs.discriminator(config, data.image_shape, seed, name="critic", output_bias=False)
+    clips = config.lipschitz == "clipping"
+    penalty = 0.0 if clips else config.gradient_penalty_weight
+    settings = adversarial(config, loss="wasserstein", gradient_penalty_weight=penalty)
+    adversary = Adversary(settings, "critic")
+
+    def forward(batch: Batch, noise: Noise) -> Batch:
+        latents = noise.latents(config.latent_dim, config.latent_law)
+        return {**batch, "fake": generator({"latents": latents}, training=True)}
+
+    def judge(images: tf.Tensor) -> tf.Tensor:
+        return critic({"image": images}, training=True)
+
+    def critic_loss(batch: Batch, noise: Noise):
+        verdict = adversary.discriminator_loss(judge, batch["image"], batch["fake"], noise)
+        observed = dict(verdict.observed)
+        observed["wasserstein"] = observed["logit/real"] - observed["logit/fake"]
+        return verdict.loss, observed
+
+    def generator_loss(batch: Batch, noise: Noise):
+        verdict = adversary.generator_loss(judge, batch["image"], batch["fake"], noise)
+        return verdict.loss, diversity(batch["image"], batch["fake"])
+
+    return Game(
+        networks={"critic": critic, **sampled.networks, **adversary.state},
+        forward=forward,
+        players=(
+            Player(
+                "critic",
+                (critic,),
+                critic_loss,
+                optimizers.make(
+                    config, config.discriminator_learning_rate, (critic,), config.n_critic
+                ),
+                updates_per_step=config.n_critic,
+                clip_norm=config.clip_norm,
+                weight_limit=config.weight_limit if clips else 0.0,
+            ),
+            Player(
+                "generator",
+                (generator,),
+                generator_loss,
+                optimizers.make(config, config.generator_learning_rate, (generator,)),
+                clip_norm=config.clip_norm,
+            ),
+        ),
+        generators={"generator": sampled.sampled},
+        averages=sampled.averages,
+        latents=Latents(config.latent_dim, config.latent_law),
+        accumulation=config.accumulation,
+        judge=lambda batch: critic({"image": batch["image"]}, training=False),
+    )

@@ -1,0 +1,126 @@
+"""SRResNet, which enlarges images of any size, and the discriminator of SRGAN.
+
+Source: Ledig et al. 2016, arXiv:1609.04802, figure 4. What differs: fewer channels by default; the
+last convolution is 3 x 3, not 9 x 9; and the network may be asked for what bicubic enlargement
+lacks, instead of for all of the image.
+"""
+
+import math
+from typing import Literal
+
+import keras
+from keras import layers
+
+from gantf.layers.building import he, normalise, resolutions
+from gantf.layers.resample import BicubicUpsampling, PixelShuffle
+from gantf.layers.spectral import SpectralConv2D, SpectralDense
+from gantf.settings import Norm
+
+SLOPE = 0.25  # of the PReLUs below 0, at the start: He et al. 2015, arXiv:1502.01852
+WIDEST = 8  # times the discriminator's first channels
+DENSE = 16  # likewise, of its dense layer
+
+
+def generator(
+    image_channels: int,
+    channels: int,
+    blocks: int,
+    norm: Literal["none", "batch"],
+    upscaling: int,
+    bicubic_skip: bool,
+    seed: int,
+    name: str = "generator",
+) -> keras.Model:
+    """{"image": (n, H, W, C)} -> images (n, upscaling * H, upscaling * W, C), not cut to [-1, 1].
+
+    Args:
+      image_channels: C.
+      channels: of all hidden layers.
+      blocks: residual blocks, between whose two ends the global skip goes.
+      norm: in the blocks and behind them.
+      upscaling: a power of 2; a sub-pixel convolution for each doubling.
+      bicubic_skip: add the bicubic enlargement to what the last convolution gives, which is 0 at
+        the start.
+      seed: of the initial weights.
+      name: of the model.
+    """
+    image = keras.Input((None, None, image_channels), name="image")
+    first = x = _prelu(_conv(image, channels, 9, he(seed, "g_in")))
+    for block in range(blocks):
+        inner = normalise(_conv(x, channels, 3, he(seed, f"g_{block}_a")), norm)
+        inner = _conv(_prelu(inner), channels, 3, he(seed, f"g_{block}_b", 0.1))
+        x = layers.Add()([x, normalise(inner, norm)])
+    x = normalise(_conv(x, channels, 3, he(seed, "g_body", 1.0)), norm)
+    x = layers.Add()([x, first])
+    for doubling in range(int(math.log2(upscaling))):
+        x = _conv(x, 4 * channels, 3, he(seed, f"g_up_{doubling}"))
+        x = _prelu(PixelShuffle(2)(x))
+    x = _conv(x, image_channels, 3, "zeros" if bicubic_skip else he(seed, "g_out", 1.0))
+    x = layers.Activation("linear", dtype="float32", name="images")(x)
+    if bicubic_skip:
+        x = layers.Add(dtype="float32")([x, BicubicUpsampling(upscaling, dtype="float32")(image)])
+    return keras.Model({"image": image}, x, name=name)
+
+
+def reach_px(blocks: int, upscaling: int) -> int:
+    """How far from a pixel of the input lie those that its enlargement depends on, in pixels.
+
+    Args:
+      blocks: residual blocks.
+      upscaling: of the generator.
+    """
+    reach = 4.0 + 2 * blocks + 1  # the 9 x 9 convolution, the blocks, the one behind them
+    reach += sum(0.5**doubling for doubling in range(int(math.log2(upscaling))))
+    return math.ceil(reach + 1 / upscaling)
+
+
+def discriminator(
+    image_shape: tuple[int, int, int],
+    channels: int,
+    norm: Norm,
+    spectral_norm: bool,
+    seed: int,
+    name: str = "discriminator",
+) -> keras.Model:
+    """{"image": (n, H, W, C)} -> [logits (n, 1), features (n, h, w, d) after each halving ...].
+
+    Args:
+      image_shape: (H, W, C), H and W from 8 to 256.
+      channels: at full resolution; doubled at each halving, up to 8 times as many.
+      norm: behind every convolution but the first.
+      spectral_norm: divide every kernel by its largest singular value.
+      seed: of the initial weights.
+      name: of the model.
+    """
+    conv = SpectralConv2D if spectral_norm else layers.Conv2D
+    dense = SpectralDense if spectral_norm else layers.Dense
+    image = x = keras.Input(image_shape, name="image")
+    features = []
+    for stage in range(len(resolutions(image_shape)) - 1):
+        width = channels * min(2**stage, WIDEST)
+        for strides, part in ((1, "a"), (2, "b")):
+            is_first = x is image
+            x = conv(
+                width,
+                3,
+                strides=strides,
+                padding="same",
+                use_bias=norm == "none" or is_first,
+                kernel_initializer=he(seed, f"d_{stage}_{part}"),
+            )(x)
+            x = layers.LeakyReLU(0.2)(x if is_first else normalise(x, norm))
+        features.append(layers.Activation("linear", dtype="float32", name=f"features_{stage}")(x))
+    x = dense(DENSE * channels, kernel_initializer=he(seed, "d_dense"))(layers.Flatten()(x))
+    x = dense(1, kernel_initializer=he(seed, "d_out", 1.0))(layers.LeakyReLU(0.2)(x))
+    logits = layers.Activation("linear", dtype="float32", name="logits")(x)
+    return keras.Model({"image": image}, [logits, *features], name=name)
+
+
+def _conv(x, channels: int, kernel: int, initializer):
+    return layers.Conv2D(channels, kernel, padding="same", kernel_initializer=initializer)(x)
+
+
+def _prelu(x):
+    """A slope for each channel, learned."""
+    slopes = keras.initializers.Constant(SLOPE)
+    return layers.PReLU(alpha_initializer=slopes, shared_axes=[1, 2])(x)

@@ -1,0 +1,159 @@
+"""StyleGAN2's mapping, synthesis and discriminator, for squares of 8 to 256 pixels.
+
+Source: Karras et al. 2020, arXiv:1912.04958: the synthesis of figure 2 (d), the generator of
+figure 7 (b) (skip connections), the discriminator of figure 7 (c) (residual).
+"""
+
+import math
+from typing import Protocol
+
+import keras
+from keras import layers
+
+from gantf.layers import equalized
+from gantf.layers.blur import Blur, Enlarge
+from gantf.layers.deviation import MinibatchDeviation
+from gantf.layers.modulated import Bias, ModulatedConv2D, PixelNoise
+from gantf.layers.styles import LearnedConstant, PixelNorm, StyleOf, Truncation
+
+SIDES = (8, 16, 32, 64, 128, 256)  # pixels
+COARSEST_PX = 4
+
+
+class Sizes(Protocol):
+    """The settings that the networks read; what they are, `gantf.models.stylegan2` says."""
+
+    latent_dim: int
+    style_dim: int
+    mapping_layers: int
+    mapping_speed: float
+    generator_channels: int
+    discriminator_channels: int
+    max_channels: int
+    stddev_group: int
+
+
+def stages(image_shape: tuple[int, int, int]) -> list[int]:
+    """The sides, coarsest first: 4, 8 ... to the image's.
+
+    Raises:
+      ValueError: the image is no square of such a side.
+    """
+    height, width = image_shape[:2]
+    if height != width or height not in SIDES:
+        near = max([side for side in SIDES if side <= min(height, width)], default=SIDES[0])
+        raise ValueError(
+            f"images of {height} x {width} pixels: stylegan2 doubles 4 x 4 pixels up to a square "
+            f"of {', '.join(map(str, SIDES[:-1]))} or {SIDES[-1]}; use --size {near}"
+        )
+    return [COARSEST_PX * 2**stage for stage in range(int(math.log2(height)) - 1)]
+
+
+def style_layers(image_shape: tuple[int, int, int]) -> int:
+    """How many layers of the synthesis take a style of their own."""
+    return 2 * len(stages(image_shape))
+
+
+def generator(
+    config: Sizes, image_shape: tuple[int, int, int], seed: int, name: str = "generator"
+) -> keras.Model:
+    """{"latents": (n, latent_dim)} -> images (n, H, W, C), about [-1, 1]; its parts: `parts`."""
+    latents = keras.Input((config.latent_dim,), name="latents")
+    style = _map(latents, config, seed)
+    style = Truncation(name="truncation", dtype="float32")(style)
+    styles = layers.RepeatVector(style_layers(image_shape), name="styles", dtype="float32")(style)
+    return keras.Model(
+        {"latents": latents}, _synthesise(styles, config, image_shape, seed), name=name
+    )
+
+
+def parts(network: keras.Model) -> tuple[keras.Model, keras.Model]:
+    """Of a generator: its mapping, latents (n, latent_dim) -> w (n, style_dim), and its synthesis,
+    the styles of all layers (n, layers, style_dim) -> images.
+    """
+    mapping = keras.Model(network.input["latents"], network.get_layer("truncation").input)
+    return mapping, keras.Model(network.get_layer("styles").output, network.output)
+
+
+def discriminator(
+    config: Sizes, image_shape: tuple[int, int, int], seed: int, name: str = "discriminator"
+) -> keras.Model:
+    """{"image": (n, H, W, C)} -> logits (n, 1); rows of a group see how much the group differs."""
+    sides = stages(image_shape)
+    widths = _widths(config.discriminator_channels, config.max_channels, sides)
+    image = keras.Input(image_shape, name="image")
+    x = equalized.conv(widths[sides[-1]], 1, seed, "d_image", activate=True)(image)
+    for side in reversed(sides[1:]):
+        block, coarser = f"d_{side}", widths[side // 2]
+        skip = Blur(padding=1, stride=2, name=f"{block}_skip_blur")(x)
+        skip = equalized.conv(coarser, 1, seed, f"{block}_skip", use_bias=False)(skip)
+        x = equalized.conv(widths[side], 3, seed, f"{block}_a", activate=True)(x)
+        x = Blur(padding=2, name=f"{block}_blur")(x)
+        x = equalized.conv(
+            coarser, 3, seed, f"{block}_b", activate=True, strides=2, padding="valid"
+        )(x)
+        x = layers.Rescaling(math.sqrt(0.5), name=f"{block}_scale")(layers.Add()([x, skip]))
+    x = MinibatchDeviation(config.stddev_group, name="d_deviation")(x)
+    x = equalized.conv(widths[COARSEST_PX], 3, seed, "d_4", activate=True)(x)
+    x = layers.Flatten()(x)
+    x = equalized.dense(widths[COARSEST_PX], seed, "d_dense", activate=True)(x)
+    logits = equalized.dense(1, seed, "d_out", dtype="float32")(x)
+    return keras.Model({"image": image}, logits, name=name)
+
+
+def _map(latents, config: Sizes, seed: int):
+    """Latents -> w, in float32."""
+    x = PixelNorm(name="normed", dtype="float32")(latents)
+    for place in range(config.mapping_layers):
+        x = equalized.dense(
+            config.style_dim,
+            seed,
+            f"map_{place}",
+            speed=config.mapping_speed,
+            activate=True,
+            dtype="float32",
+        )(x)
+    return x
+
+
+def _synthesise(styles, config: Sizes, image_shape, seed: int):
+    """The styles of all layers -> images, the sum of what each resolution adds."""
+    sides = stages(image_shape)
+    widths = _widths(config.generator_channels, config.max_channels, sides)
+
+    def convolved(x, side: int, part: str, place: int, enlarge: bool = False):
+        name = f"g_{side}_{part}"
+        x = ModulatedConv2D(widths[side], 3, seed, enlarge=enlarge, name=name)(
+            x, _style(styles, place, name)
+        )
+        x = PixelNoise(seed, name=f"{name}_noise")(x)
+        return Bias(name=f"{name}_bias")(x)
+
+    def colours(x, side: int, place: int):
+        name = f"g_{side}_rgb"
+        rgb = ModulatedConv2D(
+            image_shape[2], 1, seed, demodulate=False, name=name, dtype="float32"
+        )(x, _style(styles, place, name))
+        return Bias(activate=False, name=f"{name}_bias", dtype="float32")(rgb)
+
+    x = LearnedConstant(widths[COARSEST_PX], seed, COARSEST_PX, name="g_constant")(
+        _style(styles, 0, "g_constant")
+    )
+    x = convolved(x, COARSEST_PX, "b", 0)
+    image = colours(x, COARSEST_PX, 1)
+    for stage, side in enumerate(sides[1:], start=1):
+        x = convolved(x, side, "a", 2 * stage - 1, enlarge=True)
+        x = convolved(x, side, "b", 2 * stage)
+        image = Enlarge(name=f"g_{side}_enlarged", dtype="float32")(image)
+        image = layers.Add(dtype="float32")([image, colours(x, side, 2 * stage + 1)])
+    return layers.Activation("linear", dtype="float32", name="images")(image)
+
+
+def _style(styles, place: int, name: str):
+    """The style of one layer, from those of all."""
+    return StyleOf(place, name=f"{name}_style", dtype="float32")(styles)
+
+
+def _widths(finest: int, most: int, sides: list[int]) -> dict[int, int]:
+    """Channels at each side: twice as many for each halving, up to a limit."""
+    return {side: min(finest * sides[-1] // side, most) for side in sides}

@@ -1,0 +1,146 @@
+"""The pool of earlier fakes, against its published rule image by image."""
+
+import numpy as np
+import pytest
+
+CAPACITY = 3
+
+
+def in_turn(pool, fakes, coins, places, capacity):
+    """The rule as published: one image after another, each into or past the pool."""
+    given = []
+    for fake, coin, place in zip(fakes, coins, places, strict=True):
+        if len(pool) < capacity:
+            pool.append(fake)
+            given.append(fake)
+        elif coin >= 0.5:
+            chosen = int(place * capacity)
+            given.append(pool[chosen])
+            pool[chosen] = fake
+        else:
+            given.append(fake)
+    return given
+
+
+@pytest.mark.parametrize("capacity", [1, 3, 50])
+@pytest.mark.parametrize("batch", [1, 4, 7])
+def test_a_batch_is_exchanged_as_its_images_one_by_one(tf, capacity, batch):
+    """Also where the pool fills up inside a batch, and where several go to the same place."""
+    from gantf.pool import exchanged
+
+    rng = np.random.default_rng(0)
+    held, pool, kept = np.zeros(capacity), [], 0
+    changed = 0
+    for step in range(40):
+        fakes = 100.0 * (step + 1) + np.arange(batch)
+        coins, places = rng.random((2, batch)).astype(np.float32)
+        expected = in_turn(pool, fakes, coins, places, capacity)
+        given, holds = exchanged(
+            tf.constant(kept), capacity, tf.constant(coins), tf.constant(places)
+        )
+        known = np.concatenate([held, fakes])
+        np.testing.assert_array_equal(known[given.numpy()], expected)
+        held, kept = known[holds.numpy()], min(kept + batch, capacity)
+        np.testing.assert_array_equal(held[:kept], pool)
+        changed += np.sum(expected != fakes)
+    assert changed > 40 * batch / 5 or capacity == 50
+
+
+def test_half_of_the_images_of_a_full_pool_are_exchanged_each_place_alike(tf):
+    """A share within five standard errors of 1/2, and each of three places of 1/3."""
+    from gantf.pool import exchanged
+
+    trials = 1000
+    draws = np.random.default_rng(1).random((trials, 2, 1)).astype(np.float32)
+    counts = np.zeros(CAPACITY)
+    for coin, place in draws:
+        given, _ = exchanged(tf.constant(CAPACITY), CAPACITY, tf.constant(coin), tf.constant(place))
+        if given[0] < CAPACITY:
+            counts[int(given[0])] += 1
+    assert abs(counts.sum() - trials / 2) < 5 * (trials / 4) ** 0.5
+    expected = counts.sum() / CAPACITY
+    assert np.all(np.abs(counts - expected) < 5 * (expected * (1 - 1 / CAPACITY)) ** 0.5)
+
+
+def run_pool(tf, kind, steps, pool=None, first_step=0):
+    """What a pool gives for eight numbered images a step, and the pool, on one or two replicas."""
+    from gantf import noise, strategies
+    from gantf.pool import ImagePool
+
+    strategy = strategies.make(kind)
+    if pool is None:
+        with strategy.scope():
+            pool = ImagePool(CAPACITY, (1, 1, 1), name="pool")
+    replicas = strategy.num_replicas_in_sync
+
+    def replica(step):
+        context = tf.distribute.get_replica_context()
+        rows = 8 // replicas
+        start = tf.cast(context.replica_id_in_sync_group, tf.int32) * rows
+        numbers = tf.cast(step * 8, tf.float32) + tf.cast(start + tf.range(rows), tf.float32)
+        fakes = tf.reshape(numbers, (rows, 1, 1, 1))
+        return pool.exchange(fakes, noise.of_step(5, step, 8))
+
+    run = tf.function(lambda step: strategy.run(replica, (step,)))
+    given = []
+    for step in range(first_step, first_step + steps):
+        parts = strategy.experimental_local_results(run(tf.constant(step, tf.int64)))
+        given.append(np.concatenate([part.numpy() for part in parts]).ravel())
+    return np.array(given), pool
+
+
+def test_two_replicas_share_one_pool(tf):
+    one, pool = run_pool(tf, "one-device", 20)
+    two, mirrored = run_pool(tf, "mirrored", 20)
+    np.testing.assert_array_equal(two, one)
+    np.testing.assert_array_equal(mirrored.images.numpy(), pool.images.numpy())
+    for replica in mirrored.images.value.values:
+        np.testing.assert_array_equal(replica.numpy(), pool.images.numpy())
+    newest = np.arange(160).reshape(20, 8)
+    assert np.all(one[0, :3] == [0, 1, 2])  # while it fills, each is its own
+    assert np.mean(one[1:] != newest[1:]) == pytest.approx(0.5, abs=0.15)
+    assert np.all(one <= newest)
+
+
+def test_a_pool_survives_a_checkpoint(tf, tmp_path):
+    from gantf import checkpoints
+    from gantf.pool import ImagePool
+
+    expected, _ = run_pool(tf, "one-device", 12)
+    first, pool = run_pool(tf, "one-device", 6)
+    state = {variable.name: variable for variable in pool.variables}
+    values = {name: variable.numpy() for name, variable in state.items()}
+    path = checkpoints.save(tmp_path, checkpoints.Checkpoint(6, values, {}))
+    fresh = ImagePool(CAPACITY, (1, 1, 1), name="pool")
+    checkpoints.restore(
+        checkpoints.read(path), {variable.name: variable for variable in fresh.variables}
+    )
+    rest, _ = run_pool(tf, "one-device", 6, fresh, first_step=6)
+    np.testing.assert_array_equal(np.concatenate([first, rest]), expected)
+
+
+def test_parts_of_a_batch_draw_different_numbers(tf):
+    """With accumulation each part is a batch of its own; half of each is exchanged."""
+    from gantf import noise
+    from gantf.pool import ImagePool
+
+    pool = ImagePool(1, (1, 1, 1), name="pool")
+    whole = noise.of_step(0, tf.constant(0, tf.int64), 64)
+    given = []
+    for number in range(2):
+        fakes = tf.reshape(tf.range(32.0) + 32.0 * number, (32, 1, 1, 1))
+        given.append(pool.exchange(fakes, whole.part(number, 2)).numpy().ravel())
+    changed = [part != np.arange(32) + 32 * number for number, part in enumerate(given)]
+    assert not np.array_equal(changed[0][1:], changed[1][1:])
+
+
+def test_no_gradient_passes_a_pool(tf):
+    from gantf import noise
+    from gantf.pool import ImagePool
+
+    pool = ImagePool(CAPACITY, (1, 1, 1), name="pool")
+    fakes = tf.ones((2, 1, 1, 1))
+    with tf.GradientTape() as tape:
+        tape.watch(fakes)
+        given = pool.exchange(fakes, noise.of_step(0, tf.constant(0, tf.int64), 2))
+    assert tape.gradient(given, fakes) is None
