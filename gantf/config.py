@@ -102,7 +102,9 @@ def shown(value: Any) -> str:
     """A setting's value as `--set` would take it."""
     if isinstance(value, tuple):
         return ",".join(value) or "none"
-    return {None: "none", True: "true", False: "false"}.get(value, str(value))
+    if value is None:
+        return "none"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def parse_settings(pairs: tuple[str, ...]) -> dict[str, str]:

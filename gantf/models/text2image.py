@@ -6,10 +6,9 @@ conditioning augmentation of Zhang et al. 2016, arXiv:1612.03242, in the generat
 from the papers by default: networks, R1 penalty, optimizer and moving average are those of `gan`;
 the texts are made from the names of the classes, and a wrong one is another class's; generator and
 discriminator have a recurrent encoder of words each, trained with them from the start; the
-discriminator compares image and text by a projection (Miyato & Koyama 2018, arXiv:1802.05637), and
-wrong texts count a tenth of what it refuses (`mismatch_weight=0.5` is the papers'); the latents are
-multiplied with the text's code, not laid beside it (`combine=concatenation`); outside training that
-code is its law's mean, so that images are a function of the inputs.
+discriminator compares image and text by a projection (Miyato & Koyama 2018, arXiv:1802.05637); the
+latents are multiplied with the text's code, not laid beside it (`combine=concatenation`); outside
+training that code is its law's mean, so that images are a function of the inputs.
 """
 
 import keras
@@ -40,7 +39,7 @@ class Config(Adversarial, Architecture, Sampling, Optimization):
         0.001, ge=0, description="of the KL divergence of a text's code from N(0, I), in G's loss"
     )
     mismatch_weight: float = Field(
-        0.1, ge=0, lt=1, description="of real images with wrong texts, among all that D must refuse"
+        0.5, ge=0, lt=1, description="of real images with wrong texts, among all that D must refuse"
     )
     condition: text.Condition = Field(
         "projection",

@@ -47,7 +47,7 @@ class Config(Adversarial, Architecture, Optimization):
         description="of the encoder's distance from the prior, beside the reconstruction",
     )
     reconstruction_weight: float = Field(
-        0.1,
+        1.0,
         ge=0,
         description="gamma: of the reconstruction in the loss of the generator",
     )

@@ -2,7 +2,8 @@
 
 Source: Ledig et al. 2016, arXiv:1609.04802, figure 4. What differs: fewer channels by default; the
 last convolution is 3 x 3, not 9 x 9; and the network may be asked for what bicubic enlargement
-lacks, instead of for all of the image.
+lacks, instead of for all of the image. Then it sees how each pixel differs from the mean around it
+and has no biases, so that it adds nothing where the image is flat.
 """
 
 import math
@@ -19,6 +20,7 @@ from gantf.settings import Norm
 SLOPE = 0.25  # of the PReLUs below 0, at the start: He et al. 2015, arXiv:1502.01852
 WIDEST = 8  # times the discriminator's first channels
 DENSE = 16  # likewise, of its dense layer
+AROUND_PX = 3  # side of the square around a pixel whose mean it is compared with
 
 
 def generator(
@@ -44,32 +46,47 @@ def generator(
       seed: of the initial weights.
       name: of the model.
     """
-    image = keras.Input((None, None, image_channels), name="image")
-    first = x = _prelu(_conv(image, channels, 9, he(seed, "g_in")))
+
+    def conv(x, width: int, kernel: int, initializer):
+        return layers.Conv2D(
+            width,
+            kernel,
+            padding="same",
+            use_bias=not bicubic_skip,
+            kernel_initializer=initializer,
+        )(x)
+
+    image = x = keras.Input((None, None, image_channels), name="image")
+    if bicubic_skip:
+        around = layers.AveragePooling2D(AROUND_PX, strides=1, padding="same", dtype="float32")
+        x = layers.Subtract(dtype="float32")([image, around(image)])
+    first = x = _prelu(conv(x, channels, 9, he(seed, "g_in")))
     for block in range(blocks):
-        inner = normalise(_conv(x, channels, 3, he(seed, f"g_{block}_a")), norm)
-        inner = _conv(_prelu(inner), channels, 3, he(seed, f"g_{block}_b", 0.1))
+        inner = normalise(conv(x, channels, 3, he(seed, f"g_{block}_a")), norm)
+        inner = conv(_prelu(inner), channels, 3, he(seed, f"g_{block}_b", 0.1))
         x = layers.Add()([x, normalise(inner, norm)])
-    x = normalise(_conv(x, channels, 3, he(seed, "g_body", 1.0)), norm)
+    x = normalise(conv(x, channels, 3, he(seed, "g_body", 1.0)), norm)
     x = layers.Add()([x, first])
     for doubling in range(int(math.log2(upscaling))):
-        x = _conv(x, 4 * channels, 3, he(seed, f"g_up_{doubling}"))
+        x = conv(x, 4 * channels, 3, he(seed, f"g_up_{doubling}"))
         x = _prelu(PixelShuffle(2)(x))
-    x = _conv(x, image_channels, 3, "zeros" if bicubic_skip else he(seed, "g_out", 1.0))
+    x = conv(x, image_channels, 3, "zeros" if bicubic_skip else he(seed, "g_out", 1.0))
     x = layers.Activation("linear", dtype="float32", name="images")(x)
     if bicubic_skip:
         x = layers.Add(dtype="float32")([x, BicubicUpsampling(upscaling, dtype="float32")(image)])
     return keras.Model({"image": image}, x, name=name)
 
 
-def reach_px(blocks: int, upscaling: int) -> int:
+def reach_px(blocks: int, upscaling: int, bicubic_skip: bool) -> int:
     """How far from a pixel of the input lie those that its enlargement depends on, in pixels.
 
     Args:
       blocks: residual blocks.
       upscaling: of the generator.
+      bicubic_skip: likewise.
     """
     reach = 4.0 + 2 * blocks + 1  # the 9 x 9 convolution, the blocks, the one behind them
+    reach += AROUND_PX // 2 if bicubic_skip else 0
     reach += sum(0.5**doubling for doubling in range(int(math.log2(upscaling))))
     return math.ceil(reach + 1 / upscaling)
 
@@ -114,10 +131,6 @@ def discriminator(
     x = dense(1, kernel_initializer=he(seed, "d_out", 1.0))(layers.LeakyReLU(0.2)(x))
     logits = layers.Activation("linear", dtype="float32", name="logits")(x)
     return keras.Model({"image": image}, [logits, *features], name=name)
-
-
-def _conv(x, channels: int, kernel: int, initializer):
-    return layers.Conv2D(channels, kernel, padding="same", kernel_initializer=initializer)(x)
 
 
 def _prelu(x):

@@ -119,11 +119,12 @@ def test_the_generator_reads_the_label_beside_or_times_the_latents(tf, combine):
     import keras
 
     game, batch, source = make_step(tf, "acgan", combine=combine)
-    network, latents = game.generators["generator"], source.latents(6, "normal").numpy()
+    network, latents = game.generators["generator"], source.latents(6, "normal")
     vectors = next(layer for layer in network.layers if "embedding" in layer.name).get_weights()[0]
     assert vectors.shape == (CLASSES, 6)
     told = vectors[batch["label"].numpy()]
     dense = next(layer for layer in network.layers if isinstance(layer, keras.layers.Dense))
     fed = keras.Model(network.input, dense.input)({"latents": latents, "label": batch["label"]})
+    latents = latents.numpy()
     expected = latents * told if combine == "product" else np.concatenate([latents, told], axis=1)
     np.testing.assert_allclose(fed, expected, rtol=1e-6)

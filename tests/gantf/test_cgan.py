@@ -31,6 +31,14 @@ def embedding_of(network):
     return next(layer for layer in network.layers if "embedding" in layer.name)
 
 
+def enlarge(game, factor=8.0):
+    """Makes kernels larger, so that images and logits are not all nearly 0."""
+    for network in game.networks.values():
+        for variable in network.trainable_variables:
+            if variable.path.endswith("kernel") and "gru" not in variable.path:
+                variable.assign(factor * variable)
+
+
 def make_step(tf, name, **settings):
     """A small game of three classes, with a batch, and the noise of its first step."""
     from gantf import noise, strategies
@@ -38,6 +46,7 @@ def make_step(tf, name, **settings):
 
     data = make_data(name, SHAPE, classes=CLASSES)
     game = make_game(strategies.make("one-device"), name, data, **settings)
+    enlarge(game)
     rows = {key: tf.constant(array[:BATCH]) for key, array in data.sets[0].items()}
     batch = {"image": to_floats(rows["image"]), "label": tf.cast(rows["label"], tf.int64)}
     return game, batch, noise.of_step(0, tf.constant(0, tf.int64), BATCH)

@@ -365,7 +365,7 @@ class TestTheNetworks:
         """What grows into an image, by hand; outside training the code is the mean."""
         import keras
 
-        game, batch, source = make_step(tf, "text2image", combine=combine, code_dim=3)
+        game, _, source = make_step(tf, "text2image", combine=combine, code_dim=3)
         network = game.generators["generator"]
         inputs = {"latents": source.latents(6, "normal").numpy()}
         inputs["tokens"] = np.array([game.tokens_of("a photo of a 1"), game.tokens_of("2")] * 2)
