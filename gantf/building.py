@@ -1,9 +1,10 @@
 """A model's file and its settings -> its game."""
 
+import math
+from collections.abc import Sequence
 from types import ModuleType
 
 import keras
-import numpy as np
 
 from evaluation import InputError
 from gantf.config import ModelConfig
@@ -43,8 +44,10 @@ def describe(game: Game) -> str:
         ):
             network.summary(line_length=98, print_fn=lines.append)
         else:
-            lines.append(f"{name}: {network.count_params():,} numbers")
-    for player in game.players:
-        count = sum(int(np.prod(v.shape)) for v in player.trainable_variables)
-        lines.append(f"{player.name} moves {count:,} parameters")
+            lines.append(f"{name}: {_count(network.variables):,} numbers")
+    lines += [f"{p.name} moves {_count(p.trainable_variables):,} parameters" for p in game.players]
     return "\n".join(lines)
+
+
+def _count(variables: Sequence[keras.Variable]) -> int:
+    return sum(math.prod(variable.shape) for variable in variables)

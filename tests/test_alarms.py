@@ -45,10 +45,11 @@ def train(run_dir, settings, *words):
             {
                 "loss": "hinge",
                 "beta_1": 0.9,
+                "generator_norm": "layer",
                 "generator_learning_rate": 0.01,
                 "discriminator_learning_rate": 0.01,
             },
-            ["--steps", 600],
+            ["--steps", 1000],
         ),
         (
             "the discriminator has overfitted",

@@ -18,7 +18,7 @@ def run(module, *words):
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
+def trained(tf, tmp_path_factory):
     """A run with all defaults."""
     run_dir = tmp_path_factory.mktemp("runs") / "digits"
     done = run("gantf", "train", "--run-dir", run_dir)
@@ -50,6 +50,11 @@ def test_it_is_far_better_than_at_its_start(trained):
     lines = [json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()]
     scores = [line["fid"] for line in lines if "fid" in line]
     assert scores[-1] < scores[0] / 3
+
+
+def test_it_raised_no_alarm(trained):
+    lines = [json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()]
+    assert [line["warning"] for line in lines if "warning" in line] == []
 
 
 def test_the_exported_generator_gives_the_trainers_images_in_a_fresh_process(trained, tmp_path):

@@ -1,7 +1,8 @@
 """`photo_edges`: pairs of the edges in a patch of a photograph and the patch itself.
 
 The edges are the length of the gradient of the brightness, smoothed by a Gaussian of one pixel; the
-strongest two in a hundred are white.
+strongest two in a hundred are white, and the others as bright as the root of their strength, so
+that faint ones can be seen.
 
 Source: the patches of `photo_patches`.
 """
@@ -60,4 +61,4 @@ def edges(photo: np.ndarray) -> np.ndarray:
 
     strength = ndimage.gaussian_gradient_magnitude(photo @ np.array(LUMA), SMOOTHING_PX)
     white = np.quantile(strength, 1 - WHITE_SHARE)
-    return np.rint(np.minimum(strength / white, 1) * 255).astype(np.uint8)[..., None]
+    return np.rint(np.sqrt(np.minimum(strength / white, 1)) * 255).astype(np.uint8)[..., None]

@@ -27,7 +27,7 @@ from gantf.layers import resample
 from gantf.losses import per_example
 from gantf.networks import srresnet
 from gantf.noise import Noise
-from gantf.settings import Adversarial, Norm, Optimization, default, penalties_fit
+from gantf.settings import Adversarial, Norm, Optimization, Schedule, default, penalties_fit
 
 NEEDS = "images"
 RUN = Defaults(data="photo_patches/64", steps=1500, batch_size=16)
@@ -65,7 +65,10 @@ class Config(Adversarial, Optimization):
     discriminator_norm: Norm = Field("none", description="normalisation layers")
     penalty_every_steps: int = default(Adversarial, "penalty_every_steps", 4)
     generator_learning_rate: float = default(Optimization, "generator_learning_rate", 1e-3)
-    discriminator_learning_rate: float = default(Optimization, "discriminator_learning_rate", 1e-4)
+    discriminator_learning_rate: float = default(Optimization, "discriminator_learning_rate", 1e-3)
+    schedule: Schedule = default(Optimization, "schedule", "cosine")
+    schedule_until_step: int = default(Optimization, "schedule_until_step", 1000)
+    final_learning_rate_share: float = default(Optimization, "final_learning_rate_share", 0.1)
     beta_1: float = default(Optimization, "beta_1", 0.9)
     beta_2: float = default(Optimization, "beta_2", 0.999)
     ema_half_life_images: int = default(Optimization, "ema_half_life_images", 0)

@@ -208,15 +208,22 @@ def test_the_same_settings_give_the_same_weights(tf, one):
     assert not changed(tf, one)
 
 
+def stirred(network):
+    """The network with its last kernel drawn anew, which is 0 at the start with the skip."""
+    last = [v for v in network.trainable_variables if v.name == "kernel"][-1]
+    last.assign(np.random.default_rng(0).normal(0.0, 0.1, last.shape))
+    return network
+
+
+@pytest.mark.parametrize("skip", [True, False])
 @pytest.mark.parametrize("norm", ["none", "batch"])
-def test_tiles_are_the_whole_image_where_they_overlap_by_the_reach(tf, one, norm):
+def test_tiles_are_the_whole_image_where_they_overlap_by_the_reach(tf, one, norm, skip):
     from gantf import translation
     from gantf.networks import srresnet
 
-    game = make_game(one, "srgan", generator_norm=norm, residual_blocks=2, bicubic_skip=False)
-    network = game.generators["generator"]
-    reach = srresnet.reach_px(2, 4)
-    assert reach <= translation.OVERLAP_PX
+    game = make_game(one, "srgan", generator_norm=norm, residual_blocks=2, bicubic_skip=skip)
+    network = stirred(game.generators["generator"])
+    assert srresnet.reach_px(2, 4, skip) <= translation.OVERLAP_PX
     image = pixels(1, 64)[0]
     whole = network({"image": image[None]}, training=False)[0]
     tiles = translation.in_tiles(network, image, 4, 32)
@@ -224,22 +231,46 @@ def test_tiles_are_the_whole_image_where_they_overlap_by_the_reach(tf, one, norm
     np.testing.assert_allclose(tiles, whole, atol=1e-5)
 
 
+@pytest.mark.parametrize("skip", [True, False])
 @pytest.mark.parametrize(("blocks", "upscaling"), [(0, 2), (1, 4), (4, 4), (3, 2)])
-def test_the_reach_is_how_far_an_input_pixel_is_felt(tf, blocks, upscaling):
+def test_the_reach_is_how_far_an_input_pixel_is_felt(tf, blocks, upscaling, skip):
     from gantf.networks import srresnet
 
-    network = srresnet.generator(1, 4, blocks, "none", upscaling, False, 0)
-    reach, side = srresnet.reach_px(blocks, upscaling), 49
+    network = stirred(srresnet.generator(1, 4, blocks, "none", upscaling, skip, 0))
+    reach, side = srresnet.reach_px(blocks, upscaling, skip), 49
     place = side // 2
-    image = tf.zeros((1, side, side, 1))
+    image = tf.random.stateless_normal((1, side, side, 1), [0, 0])
     with tf.GradientTape() as tape:
         tape.watch(image)
         made = network({"image": image})
         pixel = tf.reduce_sum(made[:, place * upscaling, place * upscaling])
     felt = np.argwhere(np.abs(tape.gradient(pixel, image)[0, ..., 0]) > 0)
-    assert np.abs(felt - place).max() <= reach
-    assert np.abs(felt - place).max() >= reach - 1
-    assert srresnet.reach_px(4, 4) <= 16
+    assert reach - 1 <= np.abs(felt - place).max() <= reach
+
+
+def test_the_default_reach_is_within_the_overlap_of_tiles(tf):
+    from gantf import translation
+    from gantf.models import srgan
+    from gantf.networks import srresnet
+
+    config = srgan.Config()
+    reach = srresnet.reach_px(config.residual_blocks, config.upscaling, config.bicubic_skip)
+    assert reach <= translation.OVERLAP_PX
+
+
+def test_with_the_skip_nothing_is_added_where_the_image_is_flat(tf):
+    """Up to the reach of a step in brightness: each half of such an image stays what it is."""
+    from gantf.networks import srresnet
+
+    network = stirred(srresnet.generator(3, 4, 1, "none", 4, True, 0))
+    image = np.full((1, 40, 40, 3), 0.3, np.float32)
+    np.testing.assert_allclose(network({"image": image}), 0.3, atol=1e-6)
+    image[:, :, 20:] = -0.6
+    made = np.asarray(network({"image": image}))
+    reach = 4 * srresnet.reach_px(1, 4, True)
+    np.testing.assert_allclose(made[:, :, : 80 - reach], 0.3, atol=1e-6)
+    np.testing.assert_allclose(made[:, :, 80 + reach :], -0.6, atol=1e-6)
+    assert np.abs(made[:, :, 72:80] - 0.3).max() > 0.01
 
 
 def test_the_features_come_after_each_halving(tf):

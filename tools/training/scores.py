@@ -41,7 +41,8 @@ def rows(run_dir: Path) -> list[Row]:
     if not game.translates:
         return _generated(run_dir, game, start, run, read)
     if game.paired:
-        return _paired(game, start, read)
+        best = restoring.load(run_dir, "best")
+        return _paired(game, start, read) + _best(best, read)
     return _unpaired(game, start, read)
 
 
@@ -185,6 +186,19 @@ def _paired(game: Game, start: Game, read: TrainingData) -> list[Row]:
             headline = where == "held-out" and name != "ssim"
             found.append(_row(f"{name}, {where} images", now[name], headline, **beside))
     return found
+
+
+def _best(best: restoring.Restored, read: TrainingData) -> list[Row]:
+    """The checkpoint of the best score, by that score; an adversarial loss costs PSNR, say."""
+    batch = scoring.first_rows(read.held_out or read, SAMPLES, np.random.default_rng(0))
+    assert best.game.exercises is not None
+    given, wanted = (np.asarray(x) for x in best.game.exercises(batch)["generator"])
+    network = best.game.generators["generator"]
+    made = sampling.sample(network, {"image": given}, batch_size=50)
+    name, score = next(iter(scoring.compare(wanted, made).items()))
+    simplest = scoring.compare(wanted, _simplest(best.game, given, read))[name]
+    question = f"{name}, held-out images, best checkpoint (step {best.step})"
+    return [_row(question, score, baseline=simplest.value)]
 
 
 def _simplest(game: Game, given: np.ndarray, read: TrainingData) -> np.ndarray:
