@@ -203,4 +203,4 @@ class _Judges:
         ada = self._of_samples.ada
         if ada is None:
             return self._judge
-        return lambda images: self._judge(ada(images, noise, "reconstruction/ada"))
+        return lambda images: self._judge(ada.change(images, noise, "reconstruction/ada"))

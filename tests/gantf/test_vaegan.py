@@ -120,12 +120,12 @@ def test_each_loss_holds_what_algorithm_1_says(tf, one, data):
 @pytest.mark.parametrize(
     ("settings", "moved"),
     [
-        ({"reconstruction_weight": 5.0}, {"generator"}),
-        ({"kl_weight": 5.0}, {"encoder"}),
-        ({"loss": "hinge"}, {"generator", "discriminator"}),
-        ({"r1_weight": 7.0}, {"discriminator"}),
-        ({"label_smoothing": 0.2}, {"discriminator"}),
-        ({"instance_noise": 0.5}, {"generator", "discriminator"}),
+        ({"reconstruction_weight": 5.0}, ("generator",)),
+        ({"kl_weight": 5.0}, ("encoder",)),
+        ({"loss": "hinge"}, ("discriminator", "generator")),
+        ({"r1_weight": 7.0}, ("discriminator",)),
+        ({"label_smoothing": 0.2}, ("discriminator",)),
+        ({"instance_noise": 0.5}, ("discriminator", "generator")),
     ],
     ids=str,
 )
@@ -133,7 +133,7 @@ def test_a_term_is_in_the_gradients_of_those_whose_it_is_alone(tf, one, data, se
     before, _ = observe(tf, make_game(one, "vaegan", data))
     after, _ = observe(tf, make_game(one, "vaegan", data, **settings))
     changed = {name for name in PLAYERS if not same(before[name][2], after[name][2])}
-    assert changed == moved
+    assert changed == set(moved)
 
 
 def test_the_discriminator_and_the_generator_meet_both_kinds_of_fakes(tf, one, data):
@@ -205,7 +205,7 @@ def changed(tf, one, data, **settings):
         {"diffaugment": "translation"},
         {"loss": "relativistic"},
         {"label_flips": 0.3},
-        {"ema_half_life_images": 50},
+        {"ema_half_life_images": 0},
     ],
     ids=str,
 )
