@@ -88,7 +88,7 @@ def test_a_run_that_fails_says_how_and_what_to_try(tf, tmp_path, start, settings
 def test_a_run_that_goes_well_is_silent(tf, tmp_path):
     """The default networks at half their width, with scores on held-out images."""
     settings = {"generator_channels": 16, "discriminator_channels": 16}
-    words = ["--steps", 400, "--eval-every", 200, "--log-every", 20]
+    words = ["--steps", 600, "--eval-every", 200, "--log-every", 100]
     records, said = train(tmp_path / "run", settings, *words)
     assert [r["warning"] for r in records if "warning" in r] == []
     assert "warning" not in said
