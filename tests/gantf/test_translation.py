@@ -226,7 +226,7 @@ class TestFunction:
         """Of one seed, an image comes out the same, alone or among others."""
         from gantf import strategies, translation
 
-        game = make_game(strategies.make("one-device"), "pix2pix")
+        game = make_game(strategies.make("one-device"), "pix2pix", generator_norm="instance")
         made = {}
         alone = tmp_path / "alone"
         alone.mkdir()
