@@ -299,10 +299,10 @@ def list_datasets() -> None:
 def _absolute(data: str) -> str:
     """Folders by their whole paths, so that the run means the same from anywhere."""
     return ",".join(
-        f"folder:{Path(part.removeprefix('folder:')).absolute()}"
-        if part.startswith("folder:") and part != "folder:"
+        f"{configs.FOLDER}{Path(part.removeprefix(configs.FOLDER)).absolute()}"
+        if part.startswith(configs.FOLDER) and part != configs.FOLDER
         else part
-        for part in data.split(",")
+        for part in configs.data_names(data)
     )
 
 
@@ -314,8 +314,8 @@ def _absolute_model(name: str) -> str:
 def _as_file_name(data: str) -> str:
     """What a run directory is called after its data: "digits", or a folder's own name."""
     parts = [
-        Path(part.removeprefix("folder:")).name if part.startswith("folder:") else part
-        for part in data.split(",")
+        Path(part.removeprefix(configs.FOLDER)).name if part.startswith(configs.FOLDER) else part
+        for part in configs.data_names(data)
     ]
     whole = "-".join(parts)
     return "".join(letter if letter.isalnum() else "-" for letter in whole).strip("-")

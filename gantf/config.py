@@ -5,7 +5,7 @@ import difflib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import pydantic
 import yaml
@@ -22,6 +22,7 @@ def _split(value: Any) -> Any:
     return value
 
 
+FOLDER = "folder:"
 Names = Annotated[tuple[Item, ...], pydantic.BeforeValidator(_split)]
 """Several words in one setting: "color,cutout"; "none" or nothing for no word."""
 
@@ -37,7 +38,8 @@ class ModelConfig(pydantic.BaseModel):
         """The word "none" on the command line, for a setting that may be left open."""
         if not isinstance(settings, Mapping):
             return settings
-        open_ones = {name for name, field in cls.model_fields.items() if field.default is None}
+        fields = cls.model_fields.items()
+        open_ones = {name for name, field in fields if type(None) in get_args(field.annotation)}
         return {
             name: None if value == "none" and name in open_ones else value
             for name, value in settings.items()
@@ -105,6 +107,17 @@ def shown(value: Any) -> str:
     if value is None:
         return "none"
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def data_names(data: str) -> list[str]:
+    """The one or two data sets that `--data` names, with a comma between.
+
+    A comma in the path of a folder that is there belongs to the path.
+    """
+    if Path(data.removeprefix(FOLDER)).is_dir():
+        return [data]
+    first, comma, second = data.partition(f",{FOLDER}" if f",{FOLDER}" in data else ",")
+    return [first, comma[1:] + second] if second else [data]
 
 
 def parse_settings(pairs: tuple[str, ...]) -> dict[str, str]:

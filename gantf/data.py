@@ -10,6 +10,7 @@ import numpy as np
 
 import evaluation
 from evaluation import Images, InputError
+from gantf import config
 from gantf.batches import Rows
 from gantf.game import DataSpec, Needs
 
@@ -64,8 +65,8 @@ def load(
       InputError: the data do not hold what the model needs, or cannot be read.
     """
     reader = _Reader(size_px, skip_corrupt)
-    first, comma, second = data.partition(",")
-    if comma and needs not in ("pairs", "domains"):
+    first, second = [*config.data_names(data), ""][:2]
+    if second and needs not in ("pairs", "domains"):
         raise InputError(
             f"--data {data!r} names two data sets, and the model reads one; leave one out, or use "
             "a model of two domains (cyclegan) or of pairs (pix2pix)."

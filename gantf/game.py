@@ -119,6 +119,9 @@ class Game:
       paired: whether what should come of each is known row by row, not only as a set.
       truncate: sets how far samples stray from the average one (0: not at all, 1: as learned).
       upscaling: side of what a translator gives over the side of what it takes.
+      reach_px: how far from a place lies what a translator makes it of, in pixels of its input;
+        the tiles of a large image overlap by that much.
+      stride_px: by how many pixels an image must move for its translation to move along.
       has_test_noise: whether a generator draws noise of its own outside training, too.
     """
 
@@ -138,6 +141,8 @@ class Game:
     paired: bool = True
     truncate: Callable[[float], None] | None = None
     upscaling: int = 1
+    reach_px: int = 32
+    stride_px: int = 1
     has_test_noise: bool = False
 
     @property

@@ -57,7 +57,10 @@ class Optimization(ModelConfig):
         0.0, ge=0, description="longest gradient of the global batch, per player; 0 for any"
     )
     accumulation: int = Field(
-        1, ge=1, description="parts of a replica's batch, one after another, to save memory"
+        1,
+        ge=1,
+        description="parts of a replica's batch, one after another, to save memory; what looks at "
+        "a batch, as batch norm does, sees a part",
     )
     precision: Literal["float32", "bfloat16"] = Field(
         "float32", description="of the networks' layers; losses and penalties stay in float32"
@@ -78,6 +81,11 @@ class Optimization(ModelConfig):
             raise ValueError(
                 f"schedule={self.schedule} changes nothing; set final_learning_rate_share, "
                 "final_beta_1 or final_beta_2, or schedule=constant"
+            )
+        if self.optimizer != "adam" and changes[1:] != (None, None):
+            raise ValueError(
+                f"final_beta_1 and final_beta_2 are Adam's, not those of optimizer="
+                f"{self.optimizer}; set them to none, or optimizer=adam"
             )
         if self.schedule_until_step <= self.schedule_from_step and self.schedule != "constant":
             raise ValueError(

@@ -15,7 +15,6 @@ from gantf.game import Game
 from gantf.logs import Terminal
 
 TILE_PX = 1024
-OVERLAP_PX = 32  # of a tile at each side, which is computed for what it tells the tile and dropped
 
 
 def translate(
@@ -60,27 +59,37 @@ def translate(
         if not target.exists():
             image = _as_input(evaluation.read_image(file), network.input["image"].shape[-1])
             _check_size(network, image, file)
-            made = in_tiles(network, image, game.upscaling, tile_px, seed)
+            made = in_tiles(
+                network, image, game.upscaling, tile_px, seed, game.reach_px, game.stride_px
+            )
             _write(grids.to_uint8(made), target)
         terminal.count("translated", number + 1, len(files))
     return len(files)
 
 
 def in_tiles(
-    network: keras.Model, image: np.ndarray, upscaling: int, tile_px: int, seed: int = 0
+    network: keras.Model,
+    image: np.ndarray,
+    upscaling: int,
+    tile_px: int,
+    seed: int = 0,
+    reach_px: int = 32,
+    stride_px: int = 1,
 ) -> np.ndarray:
     """One image (H, W, C) in [-1, 1] through a translator, in tiles if it is larger than one.
 
-    Tiles overlap by `OVERLAP_PX` at each inner side; what lies there is dropped. Where a place
+    Around each tile the network sees `reach_px` more, whose translation is dropped. Where a place
     depends on pixels that are no further away, the result is that of the whole image.
     """
     height, width = image.shape[:2]
+    tile_px = _multiple(max(tile_px, stride_px) - stride_px + 1, stride_px)
+    around_px = _multiple(reach_px, stride_px)
     made = None
     for top in range(0, height, tile_px):
         for left in range(0, width, tile_px):
             bottom, right = min(top + tile_px, height), min(left + tile_px, width)
-            above, before = max(top - OVERLAP_PX, 0), max(left - OVERLAP_PX, 0)
-            piece = image[above : bottom + OVERLAP_PX, before : right + OVERLAP_PX]
+            above, before = max(top - around_px, 0), max(left - around_px, 0)
+            piece = image[above : bottom + around_px, before : right + around_px]
             result = sampling.sample(network, {"image": piece[None]}, seed=seed)[0]
             if made is None:
                 shape = (height * upscaling, width * upscaling, result.shape[2])
@@ -92,6 +101,11 @@ def in_tiles(
             )
     assert made is not None
     return made
+
+
+def _multiple(least: int, of: int) -> int:
+    """The smallest multiple that is not below."""
+    return -(-least // of) * of
 
 
 def _targets(files: Sequence[Path], in_dir: Path, out_dir: Path) -> list[Path]:

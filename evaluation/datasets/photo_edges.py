@@ -1,8 +1,8 @@
 """`photo_edges`: pairs of the edges in a patch of a photograph and the patch itself.
 
-The edges are the length of the gradient of the brightness, smoothed by a Gaussian of one pixel; the
-strongest two in a hundred are white, and the others as bright as the root of their strength, so
-that faint ones can be seen.
+The edges are the length of the gradient of the brightness, smoothed by a Gaussian of one pixel, on
+one scale for all patches: from `WHITE` on they are white, and weaker ones as bright as the root of
+their strength, so that faint ones can be seen.
 
 Source: the patches of `photo_patches`.
 """
@@ -16,14 +16,14 @@ import tensorflow_datasets as tfds
 from evaluation.datasets.photo_patches import SIZES_PX, patches, photos
 
 SMOOTHING_PX = 1.0
-WHITE_SHARE = 0.02
+WHITE = 32.0  # levels of brightness, of 255, per pixel: some two in a hundred pixels are above
 LUMA = (0.299, 0.587, 0.114)
 
 
 class PhotoEdges(tfds.core.GeneratorBasedBuilder):
     """Edges and patches; `photo_edges/64` for another side."""
 
-    VERSION = tfds.core.Version("1.0.0")
+    VERSION = tfds.core.Version("1.1.0")
     BUILDER_CONFIGS: ClassVar = [
         tfds.core.BuilderConfig(name=str(size), description=f"{size} x {size} pixels")
         for size in SIZES_PX
@@ -60,5 +60,4 @@ def edges(photo: np.ndarray) -> np.ndarray:
     from scipy import ndimage
 
     strength = ndimage.gaussian_gradient_magnitude(photo @ np.array(LUMA), SMOOTHING_PX)
-    white = np.quantile(strength, 1 - WHITE_SHARE)
-    return np.rint(np.sqrt(np.minimum(strength / white, 1)) * 255).astype(np.uint8)[..., None]
+    return np.rint(np.sqrt(np.minimum(strength / WHITE, 1)) * 255).astype(np.uint8)[..., None]

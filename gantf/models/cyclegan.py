@@ -26,7 +26,7 @@ from gantf.averaging import averaged
 from gantf.config import Defaults
 from gantf.game import Batch, DataSpec, Game, Player
 from gantf.networks.patchgan import Patches, patchgan
-from gantf.networks.translator import translator
+from gantf.networks.translator import DOWN, translator
 from gantf.noise import Noise
 from gantf.pool import ImagePool
 from gantf.settings import Adversarial, Loss, Optimization, default, penalties_fit
@@ -175,6 +175,7 @@ def build(config: Config, data: DataSpec, seed: int) -> Game:
             "b2a": (batch["b"], batch["a"]),
         },
         paired=False,
+        stride_px=2**DOWN,
     )
 
 

@@ -23,8 +23,9 @@ from gantf.averaging import averaged
 from gantf.config import Defaults
 from gantf.game import Batch, DataSpec, Game, Player
 from gantf.layers.instance_norm import ImageNorm
+from gantf.mirroring import flipped
 from gantf.networks.patchgan import Patches, patchgan
-from gantf.networks.unet import MOST_STAGES, fitting_stages, unet
+from gantf.networks.unet import MOST_STAGES, fitting_stages, reach_px, unet
 from gantf.noise import Noise
 from gantf.settings import Adversarial, Optimization, default, penalties_fit
 
@@ -44,6 +45,7 @@ class Config(Adversarial, Patches, Optimization):
     dropout: float = Field(
         0.5, ge=0, lt=1, description="share of units dropped in the decoder, also in use: the noise"
     )
+    mirror: bool = Field(True, description="flip pairs from left to right at random")
     l1_weight: float = Field(100.0, ge=0, description="of the mean absolute error")
     generator_learning_rate: float = default(Optimization, "generator_learning_rate", 1e-3)
     discriminator_learning_rate: float = default(Optimization, "discriminator_learning_rate", 2e-4)
@@ -73,12 +75,13 @@ def build(config: Config, data: DataSpec, seed: int) -> Game:
             f"inputs of {input_shape[0]} x {input_shape[1]} and images of {image_shape[0]} x "
             f"{image_shape[1]} pixels: a pair needs one size; give --size"
         )
+    stages = config.stages or fitting_stages(image_shape)
     sampled = averaged(
         lambda name: unet(
             input_shape[2],
             image_shape[2],
             config.generator_channels,
-            config.stages or fitting_stages(image_shape),
+            stages,
             config.generator_norm,
             config.dropout,
             seed,
@@ -92,11 +95,14 @@ def build(config: Config, data: DataSpec, seed: int) -> Game:
     adversary = Adversary(config)
 
     def forward(batch: Batch, noise: Noise) -> Batch:
-        fake = generator({"image": batch["input"]}, training=True)
-        real_pair, fake_pair = (
-            tf.concat([batch["input"], images], axis=3) for images in (batch["image"], fake)
-        )
-        return {**batch, "fake": fake, "real_pair": real_pair, "fake_pair": fake_pair}
+        real_pair = tf.concat([batch["input"], batch["image"]], axis=3)
+        if config.mirror:
+            real_pair = flipped(real_pair, noise)
+        given, wanted = tf.split(real_pair, (input_shape[2], image_shape[2]), axis=3)
+        fake = generator({"image": given}, training=True)
+        fake_pair = tf.concat([given, fake], axis=3)
+        pairs = {"real_pair": real_pair, "fake_pair": fake_pair}
+        return {"input": given, "image": wanted, "fake": fake, **pairs}
 
     def judge(pair: tf.Tensor) -> tf.Tensor:
         return discriminator({"image": pair}, training=True)
@@ -134,4 +140,6 @@ def build(config: Config, data: DataSpec, seed: int) -> Game:
         accumulation=config.accumulation,
         exercises=lambda batch: {"generator": (batch["input"], batch["image"])},
         has_test_noise=config.dropout > 0,
+        reach_px=reach_px(stages),
+        stride_px=2**stages,
     )

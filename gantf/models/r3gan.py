@@ -28,7 +28,7 @@ from gantf.settings import (
     default,
 )
 
-RUN = Defaults(data="digits", steps=8000, batch_size=64)
+RUN = Defaults(data="digits", steps=6000, batch_size=64)
 
 
 class Config(Regularization, Augmentation, Sampling, Optimization):
@@ -48,7 +48,7 @@ class Config(Regularization, Augmentation, Sampling, Optimization):
     beta_2: float = default(Optimization, "beta_2", 0.9)
     final_beta_2: float | None = default(Optimization, "final_beta_2", 0.99)
     schedule: Schedule = default(Optimization, "schedule", "cosine")
-    schedule_until_step: int = default(Optimization, "schedule_until_step", 6000)
+    schedule_until_step: int = default(Optimization, "schedule_until_step", 5000)
     final_learning_rate_share: float = default(Optimization, "final_learning_rate_share", 0.25)
 
 

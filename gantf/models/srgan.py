@@ -25,12 +25,13 @@ from gantf.config import Defaults
 from gantf.game import Batch, DataSpec, Game, PerExample, Player
 from gantf.layers import resample
 from gantf.losses import per_example
+from gantf.mirroring import turned
 from gantf.networks import srresnet
 from gantf.noise import Noise
 from gantf.settings import Adversarial, Norm, Optimization, Schedule, default, penalties_fit
 
 NEEDS = "images"
-RUN = Defaults(data="photo_patches/64", steps=1000, batch_size=16)
+RUN = Defaults(data="photo_patches/64", steps=2500, batch_size=16)
 
 
 def _whole(value: Any) -> Any:
@@ -50,7 +51,7 @@ class Config(Adversarial, Optimization):
         1e-3, ge=0, description="of the adversarial loss beside the content loss"
     )
     pretraining_steps: int = Field(
-        500, ge=0, description="steps in which the generator minimises the content loss alone"
+        1500, ge=0, description="steps in which the generator minimises the content loss alone"
     )
     generator_channels: int = Field(32, ge=1, description="of all hidden layers")
     residual_blocks: int = Field(4, ge=0, description="of the generator, at the input's resolution")
@@ -67,7 +68,7 @@ class Config(Adversarial, Optimization):
     generator_learning_rate: float = default(Optimization, "generator_learning_rate", 1e-3)
     discriminator_learning_rate: float = default(Optimization, "discriminator_learning_rate", 1e-3)
     schedule: Schedule = default(Optimization, "schedule", "cosine")
-    schedule_until_step: int = default(Optimization, "schedule_until_step", 500)
+    schedule_until_step: int = default(Optimization, "schedule_until_step", 1500)
     final_learning_rate_share: float = default(Optimization, "final_learning_rate_share", 0.1)
     beta_1: float = default(Optimization, "beta_1", 0.9)
     beta_2: float = default(Optimization, "beta_2", 0.999)
@@ -111,7 +112,7 @@ def build(config: Config, data: DataSpec, seed: int) -> Game:
     adversary = Adversary(config)
 
     def forward(batch: Batch, noise: Noise) -> Batch:
-        real = mirrored(batch["image"], noise) if config.mirror else batch["image"]
+        real = turned(batch["image"], noise) if config.mirror else batch["image"]
         small = downsample(real, config.upscaling)
         return {**batch, "image": real, "fake": generator({"image": small}, training=True)}
 
@@ -158,22 +159,8 @@ def build(config: Config, data: DataSpec, seed: int) -> Game:
             "generator": (downsample(batch["image"], config.upscaling), batch["image"])
         },
         upscaling=config.upscaling,
+        reach_px=srresnet.reach_px(config.residual_blocks, config.upscaling, config.bicubic_skip),
     )
-
-
-def mirrored(images: tf.Tensor, noise: Noise) -> tf.Tensor:
-    """Each image flipped along either axis or none, and, if it is square, along its diagonal.
-
-    Args:
-      images: shape (n, H, W, C).
-      noise: of the step.
-    """
-    coins = noise.uniform("mirror", (3, 1, 1, 1)) < 0.5
-    images = tf.where(coins[:, 0], images[:, ::-1], images)
-    images = tf.where(coins[:, 1], images[:, :, ::-1], images)
-    if images.shape[1] != images.shape[2]:
-        return images
-    return tf.where(coins[:, 2], tf.transpose(images, (0, 2, 1, 3)), images)
 
 
 def downsample(images: tf.Tensor, factor: int) -> tf.Tensor:

@@ -49,7 +49,9 @@ class Config(Adversarial, Optimization):
     discriminator_channels: int = Field(16, ge=1, description="at full resolution")
     max_channels: int = Field(64, ge=1, description="at any resolution, of both networks")
     stddev_group: int = Field(
-        4, ge=1, description="most images whose standard deviation D sees; 1: of none"
+        4,
+        ge=1,
+        description="most images whose standard deviation D sees, dividing a replica's; 1: none",
     )
     path_length_weight: float = Field(
         2.0, ge=0, description="of the path-length penalty; 2: as in the paper, for any image size"

@@ -76,3 +76,15 @@ def unet(
 def fitting_stages(image_shape: tuple[int, ...]) -> int:
     """Stages down to 2 or 3 pixels for images of a size, at most `MOST_STAGES`, at least 2."""
     return max(2, min(MOST_STAGES, min(image_shape[:2]).bit_length() - 2))
+
+
+def reach_px(stages: int) -> int:
+    """How far from a pixel of the input lie those that its translation depends on, in pixels.
+
+    Every halving looks 1 of its pixels further than the square it halves, every doubling likewise;
+    a norm that looks at the whole image goes further.
+
+    Args:
+      stages: how often the sides are halved.
+    """
+    return sum(3 * 2**stage for stage in range(stages))

@@ -24,6 +24,7 @@ def gan_config(**settings):
         ({"diffaugment": "colour"}, r"--set diffaugment=colour: .*'color'"),
         ({"loss": "hinge", "label_smoothing": "0.1"}, "label_smoothing has no meaning"),
         ({"discriminator_norm": "batch", "r1_weight": "1"}, "mixes the images of a batch"),
+        ({"optimizer": "sgd", "schedule": "linear", "final_beta_1": "0.5"}, "are Adam's"),
     ],
 )
 def test_bad_settings(tf, settings, message):
@@ -87,3 +88,34 @@ def test_a_changed_configuration_is_refused_by_field(tmp_path):
         steps=9999, keep=1, strategy="mirrored", settings={"loss": "hinge", "beta_1": 0.5}
     )
     config.check_same_run(old, longer, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("data", "names"),
+    [
+        ("digits", ["digits"]),
+        ("digits,mnist:train[:10%]", ["digits", "mnist:train[:10%]"]),
+        ("folder:A,folder:B", ["folder:A", "folder:B"]),
+        ("folder:A,digits", ["folder:A", "digits"]),
+        ("folder:with, comma", ["folder:with, comma"]),
+        ("folder:with, comma,folder:B", ["folder:with, comma", "folder:B"]),
+        ("folder:A,", ["folder:A,"]),
+    ],
+)
+def test_a_comma_is_between_two_data_sets_unless_a_folder_has_it(
+    data, names, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "with, comma").mkdir()
+    assert config.data_names(data) == names
+
+
+def test_none_opens_a_setting_that_has_a_number_by_default():
+    """Its type says whether it may be open."""
+
+    class Config(config.ModelConfig):
+        bound: float | None = 3.0
+        word: str = "a"
+
+    assert config.make_model_config(Config, {"bound": "none"}, "m").bound is None
+    assert config.make_model_config(Config, {"word": "none"}, "m").word == "none"

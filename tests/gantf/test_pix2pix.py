@@ -82,6 +82,7 @@ def test_the_discriminator_judges_an_image_by_its_input(tf):
         ("generator_norm", "none"),
         ("stages", 2),
         ("dropout", 0.2),
+        ("mirror", False),
     ],
 )
 def test_every_setting_of_networks_and_losses_changes_a_loss(tf, setting, value, usual_losses):
@@ -232,3 +233,42 @@ def test_batch_norm_in_the_discriminator_has_no_gradient_penalty(tf):
     wanted = {"discriminator_norm": "batch", "r1_weight": "1"}
     with pytest.raises(InputError, match="r1_weight"):
         config.make_model_config(models.load("pix2pix").Config, wanted, "pix2pix")
+
+
+@pytest.mark.parametrize("stages", [2, 3])
+def test_the_reach_is_how_far_an_input_pixel_is_felt(tf, stages):
+    from gantf.networks import unet
+
+    network = stirred(unet.unet(1, 1, 2, stages, "batch", 0.0, 0))
+    reach, side, felt = unet.reach_px(stages), 8 * 2**stages, 0
+    image = tf.random.stateless_normal((1, side, side, 1), [0, 0])
+    for place in range(side // 2, side // 2 + 2**stages):
+        with tf.GradientTape() as tape:
+            tape.watch(image)
+            pixel = tf.reduce_sum(network({"image": image}, training=False)[:, place, place])
+        touched = np.argwhere(np.abs(tape.gradient(pixel, image)[0, ..., 0]) > 0)
+        felt = max(felt, np.abs(touched - place).max())
+    assert felt == reach
+
+
+@pytest.mark.parametrize("tile_px", [32, 45])
+def test_tiles_of_a_batch_normed_unet_are_the_whole_image(tf, tile_px):
+    """Tiles start where the network's strides do."""
+    from gantf import strategies, translation
+
+    settings = {"generator_norm": "batch", "dropout": 0.0, "stages": 3}
+    game = make_game(strategies.make("one-device"), "pix2pix", **settings)
+    network = stirred(game.generators["generator"])
+    image = np.random.default_rng(0).uniform(-1, 1, (100, 83, 3)).astype(np.float32)
+    whole = network({"image": image[None]}, training=False)[0]
+    reach = {"reach_px": game.reach_px, "stride_px": game.stride_px}
+    tiled = translation.in_tiles(network, image, 1, tile_px, **reach)
+    np.testing.assert_allclose(tiled, whole, atol=1e-5)
+
+
+def stirred(network):
+    """A network whose weights and moments are all different from 0."""
+    rng = np.random.default_rng(0)
+    for variable in network.variables:
+        variable.assign(rng.uniform(0.1, 1, variable.shape))
+    return network

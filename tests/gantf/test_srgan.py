@@ -17,21 +17,6 @@ def one(tf):
     return strategies.make("one-device")
 
 
-def test_mirrored_images_are_the_eight_of_a_square_and_the_four_of_a_rectangle(tf):
-    from gantf import noise
-    from gantf.models import srgan
-
-    for shape, count in (((2, 2, 1), 8), ((2, 3, 1), 4)):
-        image = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
-        quarter = [np.rot90(image, turns) for turns in range(4)]
-        ways = [way for turned in quarter for way in (turned, turned[:, ::-1])]
-        allowed = {way.tobytes() for way in ways if way.shape == shape}
-        source = noise.of_step(0, tf.constant(0, tf.int64), 200)
-        made = srgan.mirrored(tf.constant(np.broadcast_to(image, (200, *shape))), source).numpy()
-        assert {one.tobytes() for one in made} == allowed
-        assert len(allowed) == count
-
-
 def observe(tf, game, step, batch=None):
     """The players' losses at a step, with what they observe and their gradients."""
     from gantf import noise
@@ -223,10 +208,10 @@ def test_tiles_are_the_whole_image_where_they_overlap_by_the_reach(tf, one, norm
 
     game = make_game(one, "srgan", generator_norm=norm, residual_blocks=2, bicubic_skip=skip)
     network = stirred(game.generators["generator"])
-    assert srresnet.reach_px(2, 4, skip) <= translation.OVERLAP_PX
+    assert game.reach_px == srresnet.reach_px(2, 4, skip)
     image = pixels(1, 64)[0]
     whole = network({"image": image[None]}, training=False)[0]
-    tiles = translation.in_tiles(network, image, 4, 32)
+    tiles = translation.in_tiles(network, image, 4, 32, reach_px=game.reach_px)
     assert tiles.shape == (256, 256, 3)
     np.testing.assert_allclose(tiles, whole, atol=1e-5)
 
@@ -246,16 +231,6 @@ def test_the_reach_is_how_far_an_input_pixel_is_felt(tf, blocks, upscaling, skip
         pixel = tf.reduce_sum(made[:, place * upscaling, place * upscaling])
     felt = np.argwhere(np.abs(tape.gradient(pixel, image)[0, ..., 0]) > 0)
     assert reach - 1 <= np.abs(felt - place).max() <= reach
-
-
-def test_the_default_reach_is_within_the_overlap_of_tiles(tf):
-    from gantf import translation
-    from gantf.models import srgan
-    from gantf.networks import srresnet
-
-    config = srgan.Config()
-    reach = srresnet.reach_px(config.residual_blocks, config.upscaling, config.bicubic_skip)
-    assert reach <= translation.OVERLAP_PX
 
 
 def test_with_the_skip_nothing_is_added_where_the_image_is_flat(tf):

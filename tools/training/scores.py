@@ -42,8 +42,7 @@ def rows(run_dir: Path) -> list[Row]:
     if not game.translates:
         return _generated(run_dir, game, start, run, read)
     if game.paired:
-        best = restoring.load(run_dir, "best")
-        return _paired(game, start, read) + _best(best, read)
+        return _paired(game, start, read) + _pretrained(run_dir, run, read)
     return _unpaired(game, start, read)
 
 
@@ -203,15 +202,18 @@ def _gain(wanted: np.ndarray, made: np.ndarray, simplest: np.ndarray) -> scoring
     return scoring.Score(mean, mean - half, mean + half)
 
 
-def _best(best: restoring.Restored, read: TrainingData) -> list[Row]:
-    """The checkpoint of the best score, by that score; an adversarial loss costs PSNR, say."""
-    batch = scoring.first_rows(read.held_out or read, SAMPLES, np.random.default_rng(0))
-    assert best.game.exercises is not None
-    given, wanted = (np.asarray(x) for x in best.game.exercises(batch)["generator"])
-    network = best.game.generators["generator"]
-    made = sampling.sample(network, {"image": given}, batch_size=50)
-    gained = _gain(wanted, made, _simplest(best.game, given, read))
-    where = f"held-out images, best checkpoint (step {best.step})"
+def _pretrained(run_dir: Path, run: config.RunConfig, read: TrainingData) -> list[Row]:
+    """The end of a phase without a discriminator, whose loss costs PSNR, where there is one."""
+    steps = run.settings.get("pretraining_steps", 0)
+    if not steps or read.held_out is None:
+        return []
+    game = restoring.load(run_dir, str(steps)).game
+    assert game.exercises is not None
+    batch = scoring.first_rows(read.held_out, SAMPLES, np.random.default_rng(0))
+    given, wanted = (np.asarray(x) for x in game.exercises(batch)["generator"])
+    made = sampling.sample(game.generators["generator"], {"image": given}, batch_size=50)
+    gained = _gain(wanted, made, _simplest(game, given, read))
+    where = f"held-out images, content-trained phase (step {steps})"
     return [_row(f"psnr gained on the simplest alternative, {where}", gained)]
 
 
