@@ -31,7 +31,7 @@ from gantf.noise import Noise
 from gantf.settings import Adversarial, Norm, Optimization, Schedule, default, penalties_fit
 
 NEEDS = "images"
-RUN = Defaults(data="photo_patches/64", steps=2500, batch_size=16)
+RUN = Defaults(data="photo_patches/64", steps=1000, batch_size=16)
 
 
 def _whole(value: Any) -> Any:
@@ -51,7 +51,7 @@ class Config(Adversarial, Optimization):
         1e-3, ge=0, description="of the adversarial loss beside the content loss"
     )
     pretraining_steps: int = Field(
-        1500, ge=0, description="steps in which the generator minimises the content loss alone"
+        500, ge=0, description="steps in which the generator minimises the content loss alone"
     )
     generator_channels: int = Field(32, ge=1, description="of all hidden layers")
     residual_blocks: int = Field(4, ge=0, description="of the generator, at the input's resolution")
@@ -68,7 +68,7 @@ class Config(Adversarial, Optimization):
     generator_learning_rate: float = default(Optimization, "generator_learning_rate", 1e-3)
     discriminator_learning_rate: float = default(Optimization, "discriminator_learning_rate", 1e-3)
     schedule: Schedule = default(Optimization, "schedule", "cosine")
-    schedule_until_step: int = default(Optimization, "schedule_until_step", 1500)
+    schedule_until_step: int = default(Optimization, "schedule_until_step", 500)
     final_learning_rate_share: float = default(Optimization, "final_learning_rate_share", 0.1)
     beta_1: float = default(Optimization, "beta_1", 0.9)
     beta_2: float = default(Optimization, "beta_2", 0.999)

@@ -259,7 +259,7 @@ def test_tiles_of_a_batch_normed_unet_are_the_whole_image(tf, tile_px):
     settings = {"generator_norm": "batch", "dropout": 0.0, "stages": 3}
     game = make_game(strategies.make("one-device"), "pix2pix", **settings)
     network = stirred(game.generators["generator"])
-    image = np.random.default_rng(0).uniform(-1, 1, (100, 83, 3)).astype(np.float32)
+    image = np.random.default_rng(0).uniform(-1, 1, (100, 83, 1)).astype(np.float32)
     whole = network({"image": image[None]}, training=False)[0]
     reach = {"reach_px": game.reach_px, "stride_px": game.stride_px}
     tiled = translation.in_tiles(network, image, 1, tile_px, **reach)
@@ -267,8 +267,23 @@ def test_tiles_of_a_batch_normed_unet_are_the_whole_image(tf, tile_px):
 
 
 def stirred(network):
-    """A network whose weights and moments are all different from 0."""
+    """A network of small positive weights, so that nothing saturates and every pixel is felt."""
     rng = np.random.default_rng(0)
-    for variable in network.variables:
-        variable.assign(rng.uniform(0.1, 1, variable.shape))
+    for variable in network.trainable_variables:
+        variable.assign(rng.uniform(0.01, 0.05, variable.shape))
     return network
+
+
+@pytest.mark.parametrize("slope", [0.5, 2.0, 9.0])
+def test_edges_are_on_one_scale_whatever_else_is_in_the_picture(slope):
+    """A ramp of so many levels per pixel; WHITE of them are white."""
+    from evaluation.datasets import photo_edges
+
+    ramp = np.broadcast_to(slope * np.arange(30.0)[None, :, None], (30, 30, 3))
+    drawn = photo_edges.edges(ramp)
+    assert drawn.shape == (30, 30, 1)
+    expected = round(255 * (slope / photo_edges.WHITE) ** 0.5)
+    np.testing.assert_array_equal(drawn[8:-8, 8:-8], expected)
+    step = np.zeros((30, 30, 3))
+    step[:, 15:] = 255
+    assert photo_edges.edges(step).max() == 255
