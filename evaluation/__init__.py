@@ -9,8 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from evaluation.api import evaluate
+    from evaluation.batches import batch
+    from evaluation.classwise import evaluate_classes
+    from evaluation.comparing import compare_sources
+    from evaluation.curves import curve
     from evaluation.errors import InputError, ReportError
-    from evaluation.features import default_features, extract
+    from evaluation.feature_files import read_features, save_features
+    from evaluation.features import Features, default_features, extract
     from evaluation.inference.classes import per_class
     from evaluation.inference.planning import plan
     from evaluation.inference.ranking import compare
@@ -27,21 +32,32 @@ if TYPE_CHECKING:
     from evaluation.sources import load_images, open_source
     from evaluation.sources.folder import find_images, read_image
     from evaluation.sources.images import Images
+    from evaluation.sources.options import GeneratorOptions
     from evaluation.statistics.estimate import Estimate
+    from evaluation.statistics_files import Statistics, read_statistics, save_statistics
+    from evaluation.streaming import extract_statistics
 
 _HOMES = {
     "Estimate": "evaluation.statistics.estimate",
+    "Features": "evaluation.features",
+    "GeneratorOptions": "evaluation.sources.options",
     "Images": "evaluation.sources.images",
     "InputError": "evaluation.errors",
     "OneLineErrors": "evaluation.oneline",
     "ReportError": "evaluation.errors",
     "Result": "evaluation.result",
+    "Statistics": "evaluation.statistics_files",
+    "batch": "evaluation.batches",
     "compare": "evaluation.inference.ranking",
+    "compare_sources": "evaluation.comparing",
+    "curve": "evaluation.curves",
     "default_features": "evaluation.features",
     "evaluate": "evaluation.api",
+    "evaluate_classes": "evaluation.classwise",
     "extract": "evaluation.features",
-    "import_tensorflow": "evaluation.quiet",
+    "extract_statistics": "evaluation.streaming",
     "find_images": "evaluation.sources.folder",
+    "import_tensorflow": "evaluation.quiet",
     "load_images": "evaluation.sources",
     "measure": "evaluation.measurement",
     "nearest": "evaluation.neighbours.one_pass",
@@ -51,22 +67,34 @@ _HOMES = {
     "per_sample": "evaluation.inference.samples",
     "plan": "evaluation.inference.planning",
     "prd_curve": "evaluation.laws.prd",
+    "read_features": "evaluation.feature_files",
     "read_image": "evaluation.sources.folder",
+    "read_statistics": "evaluation.statistics_files",
     "same_distribution": "evaluation.inference.two_sample",
+    "save_features": "evaluation.feature_files",
+    "save_statistics": "evaluation.statistics_files",
     "write_report": "evaluation.report",
 }
 
 __all__ = [
     "Estimate",
+    "Features",
+    "GeneratorOptions",
     "Images",
     "InputError",
     "OneLineErrors",
     "ReportError",
     "Result",
+    "Statistics",
+    "batch",
     "compare",
+    "compare_sources",
+    "curve",
     "default_features",
     "evaluate",
+    "evaluate_classes",
     "extract",
+    "extract_statistics",
     "find_images",
     "import_tensorflow",
     "load_images",
@@ -78,14 +106,20 @@ __all__ = [
     "per_sample",
     "plan",
     "prd_curve",
+    "read_features",
     "read_image",
+    "read_statistics",
     "same_distribution",
+    "save_features",
+    "save_statistics",
     "write_report",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    """Imports a public name on first use."""
+    """Imports a public name, or the module of figures, on first use."""
+    if name == "plots":
+        return importlib.import_module("evaluation.plots")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), name)

@@ -4,23 +4,27 @@ import dataclasses
 import math
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from evaluation import arguments, protocols
+from evaluation import arguments, floors, protocols, saved
 from evaluation import features as feature_kinds
 from evaluation import metrics as metric_files
 from evaluation.context import describe, has_equal_n, plain_fid
 from evaluation.errors import InputError, ReportError, TooFewRows
-from evaluation.features import Features, extract
+from evaluation.extraction import Extraction
+from evaluation.features import Features
 from evaluation.image_sets import Comparison, draw_more, gather
 from evaluation.laws.frechet import frechet_distance
-from evaluation.measurement import DEFAULT_METRICS, measure
+from evaluation.measurement import DEFAULT_METRICS
+from evaluation.progress import Progress, shown
 from evaluation.result import Result
 from evaluation.sources import Source
-from evaluation.sources.sampler import Progress, Sampler
+from evaluation.sources.options import GeneratorOptions
+from evaluation.sources.sampler import Sampler
 
 LOGIT_METRICS = ("inception_score", "modes")
 IMAGES_OF_DRAWS = 2000  # a floor of fewer images is compared with the mean of several draws
@@ -37,9 +41,17 @@ def evaluate(
     level: float = 0.95,
     size_px: int | None = None,
     skip_corrupt: bool = False,
-    batch_size: int = 256,
+    batch_size: int | None = None,
     report: str | os.PathLike | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
+    *,
+    layer: str | None = None,
+    weights: str | os.PathLike | None = None,
+    resize: str | None = None,
+    precision: str = "float32",
+    options: GeneratorOptions | None = None,
+    cache: bool | str | os.PathLike | None = None,
+    shared: MutableMapping[Any, Any] | None = None,
 ) -> Result:
     """Scores generated images against real ones, with intervals, and real against real for a floor.
 
@@ -51,8 +63,8 @@ def evaluate(
       reference: the real images, likewise; if None, the data that generator.json names.
       metrics: names from `evaluation.metrics.names()`; the usual ones that the features serve if
         None.
-      features: "pixels" (larger images reduced to 8 x 8), "digits", or a Keras classifier's
-        path; if None, the shipped classifier for the reference data where there is one, or else
+      features: any that `evaluation.extract` takes: "inception", "pixels", "digits", a classifier's
+        path ...; if None, the shipped classifier for the reference data where there is one, or else
         pixels.
       n: how many images to draw, or to choose at random of a set; if None, all of a set, and of a
         generator as many as the floor holds (2000 where that is fewer than 300).
@@ -62,9 +74,18 @@ def evaluate(
       size_px: side of the square that all images are cropped and resized to.
       skip_corrupt: leave out files that cannot be decoded; where generator.json names the data, it
         may say so too.
-      batch_size: images per pass through a classifier; it does not change the scores.
+      batch_size: images per pass through the features' network, None for its usual number; it does
+        not change the scores.
       report: where to write an HTML report, if anywhere.
-      progress: called with (stage, done, total) as the work goes on.
+      progress: True for a bar, or called with (stage, done, total) as the work goes on.
+      layer: which of the network's layers, as in `evaluation.extract`; as the next three.
+      weights: a file of the network's weights.
+      resize: how images become the network's size.
+      precision: "float32" or "bfloat16".
+      options: of a generator that does not say all itself.
+      cache: True keeps features on disk for the next time, in the usual place; or a directory.
+      shared: a dict, empty at first, that keeps what further calls need of the same reference: its
+        images, its features and its floor.
 
     Returns:
       Metric names to Estimates; `.floor` holds the floor's, `.context` what was compared.
@@ -73,59 +94,106 @@ def evaluate(
       InputError: a mistake in what was given; one line says which and what to do.
       ReportError: the report cannot be written; its `result` holds what would have been returned.
     """
-    if metrics is not None:
-        metrics = arguments.check_metrics(metrics, protocol)
-    _check(metrics, features, protocol, report)
-    arguments.check_level(level)
-    for name, value, least in (("n", n, 1), ("seed", seed, 0), ("size_px", size_px, 1)):
-        if value is not None or name == "seed":
-            arguments.check_whole(name, value, least)
-    arguments.check_whole("batch_size", batch_size, 1)
-    clock = _Clock(progress)
-    clock.start("reading images")
-    sets = gather(generator, reference, n, seed, size_px, skip_corrupt, progress)
-    kind = features or feature_kinds.default_features(sets.real.name, sets.real.images.shape[1:])
-    clock.start("computing features")
-    real, fake = (extract(x, kind, batch_size, progress) for x in (sets.real, sets.fake))
-    floor_pair = _floor_features(sets, real, kind, batch_size)
-    clock.start("measuring")
-    chosen = metrics if metrics is not None else _served(protocol, real)
-    if real.logits is None:
-        _check_served(chosen, real.name)
+    known = {} if shared is None else shared
+    how = Extraction(features, layer, weights, resize, precision, batch_size, cache, known)
     settings = {"protocol": protocol, "level": level, "seed": seed}
-    try:
-        result = _measure(real, fake, chosen, settings)
-    except TooFewRows as error:
-        if n is None or error.side != "fake":
-            raise
-        raise InputError(f"n={n} is too few images: {error.need}; give a larger --n.") from None
-    floor, floor_notes = _measure_floor(floor_pair, chosen, settings)
-    notes = [*sets.notes, *floor_notes]
-    of_draws: list[float] = []
-    if has_equal_n(result, floor) and isinstance(sets.source, Sampler):
-        of_draws = _plain_of_draws(sets, real, kind, batch_size, seed, size_px)
-    clock.stop()
+    chosen = check_settings(metrics, how, settings, n, size_px, options)
+    _check_report(report)
+    sides = {"real": saved.opened(reference), "fake": saved.opened(generator)}
+    with shown(progress) as show:
+        if any(side is not None for side in sides.values()):
+            if report is not None:
+                raise InputError("report shows images, and a side has none; leave report out.")
+            given = {"real": reference, "fake": generator}
+            many = (n, size_px, skip_corrupt, options, show)
+            return saved.evaluate(sides, given, chosen, how, settings, *many)
+        clock = _Clock(show)
+        clock.start("reading images")
+        sets = gather(generator, reference, n, seed, size_px, skip_corrupt, show, options, known)
+        how = how.chosen(sets.real)
+        clock.start("computing features")
+        real, fake = how.of(sets.real, show, again=True), how.of(sets.fake, show)
+        pair = floors.features(sets, real, how)
+        clock.start("measuring")
+        names = chosen if chosen is not None else _served(protocol, real)
+        if real.logits is None:
+            _check_served(names, real.name)
+        try:
+            result = floors.measure_pair(real, fake, names, settings)
+        except TooFewRows as error:
+            if n is None or error.side != "fake":
+                raise
+            raise InputError(f"n={n} is too few images: {error.need}; give a larger --n.") from None
+        floor, floor_notes = floors.measured(sets, pair, names, settings, how)
+        of_draws: list[float] = []
+        if has_equal_n(result, floor) and isinstance(sets.source, Sampler):
+            of_draws = _plain_of_draws(sets, real, how, seed, size_px)
+        clock.stop()
+    notes = [*sets.notes, *floor_notes, *dict.fromkeys((*real.notes, *fake.notes))]
     context = describe(sets, real, notes, clock.seconds) | plain_fid(result, floor, of_draws)
     context["size_px"] = size_px
+    context["options"] = None if options is None else dataclasses.asdict(options)
     result = dataclasses.replace(result, floor=floor, context={**result.context, **context})
     if report is not None:
-        from evaluation.report import write_report
-
-        run_dir = sets.source.run_dir if isinstance(sets.source, Sampler) else None
-        try:
-            write_report(result, report, sets.real, sets.fake, run_dir)
-        except InputError as error:
-            raise ReportError(str(error), result) from None
+        _report(result, report, sets)
     return result
 
 
-def _check(metrics: tuple[str, ...] | None, features, protocol: str, report) -> None:
-    """Refuses what can be refused before any image is read."""
-    protocols.defined(protocol)
-    for name in metrics or ():
+def _report(result: Result, report: str | os.PathLike, sets: Comparison) -> None:
+    from evaluation.report import write_report
+
+    run_dir = sets.source.run_dir if isinstance(sets.source, Sampler) else None
+    try:
+        write_report(result, report, sets.real, sets.fake, run_dir)
+    except InputError as error:
+        raise ReportError(str(error), result) from None
+
+
+def check_settings(
+    metrics: Any,
+    how: Extraction,
+    settings: Mapping[str, Any],
+    n: Any = None,
+    size_px: Any = None,
+    options: Any = None,
+) -> tuple[str, ...] | None:
+    """Refuses what can be refused before any image is read.
+
+    Args:
+      metrics: names, or None.
+      how: how features are made.
+      settings: "protocol", "level" and "seed".
+      n: images, or None.
+      size_px: pixels a side, or None.
+      options: of the generator, or None.
+
+    Returns:
+      The metrics' names; None where none were asked for.
+
+    Raises:
+      InputError: the first mistake found.
+    """
+    chosen = None
+    if metrics is not None:
+        chosen = arguments.check_metrics(metrics, settings["protocol"])
+    protocols.defined(settings["protocol"])
+    for name in chosen or ():
         _check_from_images(name)
-    if features is not None and feature_kinds.classifier_path(features) is None:
-        _check_served(metrics or (), features)
+    arguments.check_level(settings["level"])
+    for name, value, least in (("n", n, 1), ("seed", settings["seed"], 0), ("size_px", size_px, 1)):
+        if value is not None or name == "seed":
+            arguments.check_whole(name, value, least)
+    how.check()
+    if how.features is not None and feature_kinds.has_logits(how.features) is False:
+        _check_served(chosen or (), os.fspath(how.features))
+    if options is not None and not isinstance(options, GeneratorOptions):
+        raise InputError(
+            f"options={arguments.shown(options)}; it must be evaluation.GeneratorOptions(...)."
+        )
+    return chosen
+
+
+def _check_report(report: Any) -> None:
     if report is None:
         return
     if not isinstance(report, str | os.PathLike):
@@ -163,59 +231,15 @@ def _served(protocol: str, real: Features) -> tuple[str, ...]:
     return tuple(name for name in usual if name in defined)
 
 
-def _floor_features(
-    sets: Comparison, real: Features, kind: str | os.PathLike, batch_size: int
-) -> tuple[Features, Features] | None:
-    if sets.floor is None:
-        return None
-    first, second = sets.floor
-    same = first is sets.real
-    return real if same else extract(first, kind, batch_size), extract(second, kind, batch_size)
-
-
-def _plain_of_draws(sets: Comparison, real: Features, kind, batch_size, seed, size_px):
+def _plain_of_draws(sets: Comparison, real: Features, how: Extraction, seed, size_px):
     """Plain FIDs of several draws as large as the floor's, for one of few images says little."""
     draws = math.ceil(IMAGES_OF_DRAWS / len(sets.fake))
     if draws == 1:
         return []
-    more = extract(draw_more(sets, draws, seed, size_px), kind, batch_size).features
+    more = how.of(draw_more(sets, draws, seed, size_px)).features
     rows = real.features.astype(np.float64)
     parts = np.split(more.astype(np.float64), draws)
     return [frechet_distance(rows, part) for part in parts]
-
-
-def _measure_floor(
-    pair: tuple[Features, Features] | None, metrics: tuple[str, ...], settings: dict
-) -> tuple[Result | None, list[str]]:
-    """The floor's metrics, as many as can be measured; why the others cannot, in sentences."""
-    if pair is None:
-        return None, []
-    try:
-        return _measure(*pair, metrics, settings), []
-    except InputError as error:
-        reason = f"There is no floor: {error}."
-    measured, notes = {}, []
-    for name in metrics:
-        try:
-            measured[name] = _measure(*pair, (name,), settings)
-        except InputError as error:
-            notes.append(f"There is no floor of {name}: {error}.")
-    if not measured:
-        return None, [reason]
-    whole = next(iter(measured.values()))
-    estimates = {name: found[name] for name, found in measured.items()}
-    return dataclasses.replace(whole, estimates=estimates), notes
-
-
-def _measure(real: Features, fake: Features, metrics: tuple[str, ...], settings: dict) -> Result:
-    return measure(
-        real.features,
-        fake.features,
-        metrics,
-        real_logits=real.logits,
-        fake_logits=fake.logits,
-        **settings,
-    )
 
 
 class _Clock:

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from evaluation import features as feature_kinds
 from evaluation.features import Features
 from evaluation.image_sets import Comparison
 from evaluation.measurement import versions
@@ -51,13 +50,7 @@ def describe(
     contract = dict(sets.source.contract) if isinstance(sets.source, Sampler) else {}
     inferred = list(sets.source.inferred) if isinstance(sets.source, Sampler) else []
     if inferred:
-        notes.append(f"Without a generator.json, these were assumed: {', '.join(inferred)}.")
-    classes: tuple[str, ...] = ()
-    path = feature_kinds.classifier_path(real.name) if real.logits is not None else None
-    if path is not None:
-        from evaluation.features import classifier
-
-        classes = classifier.read_record(path).classes
+        notes.append(f"Inferred, as nothing declares it: {', '.join(inferred)}.")
     return {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "generator": sets.fake.name,
@@ -68,7 +61,8 @@ def describe(
             "name": real.name,
             "dim": int(real.features.shape[1]),
             "sha256": real.sha256,
-            "classes": list(classes),
+            "settings": dict(real.settings),
+            "classes": list(real.classes),
         },
         "images": {"real": _described(sets.real), "fake": _described(sets.fake)},
         "contract": contract,

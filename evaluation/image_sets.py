@@ -2,13 +2,16 @@
 
 import dataclasses
 import os
+from collections.abc import MutableMapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from evaluation.errors import InputError
 from evaluation.sources import Source, load_images, open_source
 from evaluation.sources.images import Images, as_rgb, resized, rows
+from evaluation.sources.options import GeneratorOptions
 from evaluation.sources.sampler import Progress, Sampler
 
 LEAST_FLOOR = 300  # a floor of fewer images does not set how many a generator is asked for
@@ -44,6 +47,8 @@ def gather(
     size_px: int | None,
     skip_corrupt: bool,
     progress: Progress | None = None,
+    options: GeneratorOptions | None = None,
+    shared: MutableMapping[Any, Any] | None = None,
 ) -> Comparison:
     """Reads the reference and what it takes for a floor, and draws or reads what is judged.
 
@@ -56,20 +61,29 @@ def gather(
       skip_corrupt: leave out files that cannot be decoded; of the generator's own data also where
         its generator.json says so.
       progress: called with (stage, done, total).
+      options: of the generator, where it does not say all itself.
+      shared: keeps the reference, read by its name, for the next call.
 
     Raises:
       InputError: a source that cannot be read, too few images, or sizes that differ.
     """
-    source = open_source(generator, size_px, skip_corrupt)
-    real, held_out = _read_reference(source, reference, size_px, skip_corrupt)
+    options = options or GeneratorOptions()
+    source = open_judged(generator, size_px, skip_corrupt, options)
+    real, held_out = _read_reference(
+        source, reference, size_px, skip_corrupt, {} if shared is None else shared
+    )
+    if isinstance(source, Sampler) and source.with_labels is not None:
+        source = source.with_labels(real.labels, real.name)
     fake = _take(source, n, len(held_out) if held_out else len(real) // 2, seed, progress)
     skipped = [images for images in (real, fake) if images.skipped]
-    sets, notes = _one_form([real, fake] + ([held_out] if held_out else []), size_px)
+    everything = [real, fake] + ([held_out] if held_out else [])
+    sets, notes = _one_form(everything, size_px, options.strict)
     real, fake = sets[:2]
     floor = (real, sets[2]) if held_out else _random_halves(real, seed)
     if floor and len(floor[1]) > len(fake):
         floor = (floor[0], _subset(floor[1], len(fake), [seed, 2]))
     notes += [f"{x.name}: {len(x.skipped)} corrupt files were skipped." for x in skipped]
+    notes += source.notes if isinstance(source, Sampler) else []
     if real.sha256 == fake.sha256:
         notes.append("The images judged are the reference itself.")
     return Comparison(real, fake, floor, source, tuple(notes))
@@ -82,8 +96,22 @@ def draw_more(sets: Comparison, draws: int, seed: int, size_px: int | None) -> I
     return _one_form([sets.real, more], size_px)[0][1]
 
 
+def open_judged(
+    source: Source, size_px: int | None, skip_corrupt: bool, options: GeneratorOptions | None
+) -> Images | Sampler:
+    """`open_source`, with the options where any is given that it knows."""
+    strict = options is not None and options.strict
+    if options is None or options == GeneratorOptions(strict=strict):
+        return open_source(source, size_px, skip_corrupt)
+    return open_source(source, size_px, skip_corrupt, options)
+
+
 def _read_reference(
-    source: Images | Sampler, reference: Source | None, size_px: int | None, skip_corrupt: bool
+    source: Images | Sampler,
+    reference: Source | None,
+    size_px: int | None,
+    skip_corrupt: bool,
+    shared: MutableMapping[Any, Any],
 ) -> tuple[Images, Images | None]:
     """The real images, and those of the same data set that are not among them."""
     data = source.contract.get("data") if isinstance(source, Sampler) else None
@@ -95,12 +123,46 @@ def _read_reference(
             )
         size_px = size_px or data["size_px"]
         skip_corrupt = skip_corrupt or data["skip_corrupt"]
-        real = load_images(data["name"], data["split"], size_px, skip_corrupt)
-        return real, _read_held_out(data["name"], real, size_px)
+        key = ("reference", data["name"], data["split"], size_px, skip_corrupt)
+        if key not in shared:
+            real = load_images(data["name"], data["split"], size_px, skip_corrupt)
+            shared[key] = real, _read_held_out(data["name"], real, size_px)
+        return shared[key]
     if isinstance(reference, str | os.PathLike):
         reference = os.fspath(reference)
         if data and reference.split(":")[0] == data["name"]:
             size_px = size_px or data["size_px"]
+    return read_reference(reference, size_px, skip_corrupt, shared)
+
+
+def read_reference(
+    reference: Source,
+    size_px: int | None,
+    skip_corrupt: bool,
+    shared: MutableMapping[Any, Any],
+) -> tuple[Images, Images | None]:
+    """The real images, and those held out of the same data set, if it has some.
+
+    Args:
+      reference: any source but a generator.
+      size_px: side of the square that all are cropped and resized to; None keeps their size.
+      skip_corrupt: leave out files that cannot be decoded.
+      shared: keeps what was read by its name.
+
+    Raises:
+      InputError: it cannot be read, or it is a generator.
+    """
+    if not isinstance(reference, str | os.PathLike):
+        return _read_images(reference, size_px, skip_corrupt)
+    key = ("reference", os.fspath(reference), None, size_px, skip_corrupt)
+    if key not in shared:
+        shared[key] = _read_images(os.fspath(reference), size_px, skip_corrupt)
+    return shared[key]
+
+
+def _read_images(
+    reference: Source, size_px: int | None, skip_corrupt: bool
+) -> tuple[Images, Images | None]:
     opened = open_source(reference, size_px, skip_corrupt)
     if isinstance(opened, Sampler):
         raise InputError(
@@ -154,7 +216,9 @@ def _subset(images: Images, n: int, seed: list[int]) -> Images:
     return rows(images, np.sort(np.random.default_rng(seed).choice(len(images), n, replace=False)))
 
 
-def _one_form(sets: list[Images], size_px: int | None) -> tuple[list[Images], list[str]]:
+def _one_form(
+    sets: list[Images], size_px: int | None, strict: bool = False
+) -> tuple[list[Images], list[str]]:
     """All sets at one size, gray ones as RGB where any is; what was done, in sentences."""
     notes = []
     if size_px:
@@ -172,7 +236,12 @@ def _one_form(sets: list[Images], size_px: int | None) -> tuple[list[Images], li
         )
     channels = {images.images.shape[-1] for images in (real, fake)}
     if len(channels) > 1:
-        gray = real if real.images.shape[-1] == 1 else fake
+        gray, colour = (real, fake) if real.images.shape[-1] == 1 else (fake, real)
+        if strict:
+            raise InputError(
+                f"strict: {gray.name} is gray and {colour.name} is RGB; give images with as many "
+                "channels, or leave --strict out to compare the gray channel three times."
+            )
         notes.append(f"{gray.name} is gray; its channel was repeated to compare it with RGB.")
         sets = [as_rgb(images) for images in sets]
     return sets, notes

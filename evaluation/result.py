@@ -2,7 +2,6 @@
 
 import csv
 import dataclasses
-import html
 import io
 import json
 import math
@@ -13,14 +12,17 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from evaluation import tables
 from evaluation.errors import InputError
 from evaluation.statistics.estimate import Estimate, plain
 
 if TYPE_CHECKING:
     import pandas
 
+    from evaluation.drawing import Drawing
+
 COLUMNS = ("metric", "value", "interval", "floor", "method / target", "real / fake")
-TABLE_COLUMNS = 100
+WORDS = ("metric", "method / target")  # the other columns are numbers
 COMPARED = (("features", "name"), ("features", "sha256"), ("images", "real", "sha256"))
 NUMBERS = ("value", "low", "high", "level")
 INFINITE = {"inf": math.inf, "-inf": -math.inf}  # JSON has no such numbers
@@ -66,36 +68,19 @@ class Result(Mapping[str, Estimate]):
 
     def __str__(self) -> str:
         """The table as plain text, at most 100 columns wide, without control characters."""
-        from rich import box
-        from rich.console import Console
-        from rich.table import Table
-
-        table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, show_edge=False)
-        for column in COLUMNS:
-            right = column in ("value", "interval", "floor", "real / fake")
-            table.add_column(
-                column,
-                justify="right" if right else "left",
-                no_wrap=column != "method / target",
-                overflow="fold" if column == "method / target" else "ellipsis",
-            )
-        for row in self._rows():
-            table.add_row(*row)
-        stream = io.StringIO()
-        Console(file=stream, width=TABLE_COLUMNS, color_system=None, markup=False).print(table)
-        lines = [line.rstrip() for line in stream.getvalue().rstrip("\n").split("\n")]
-        return "\n".join(lines)
+        return tables.text(COLUMNS, self._rows(), WORDS, WORDS[1:])
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        """The table for a notebook."""
-        head = "".join(f"<th>{html.escape(column)}</th>" for column in COLUMNS)
-        body = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>"
-            for row in self._rows()
-        )
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        """The table for a notebook, with what was compared above it and the notes below."""
+        from evaluation.report import wording
+
+        known = "features" in self.context
+        caption = wording.headline(self) if known else ""
+        sentence = wording.plain_fid(self) if known else None
+        below = [*([sentence] if sentence else []), *self.context.get("notes", [])]
+        return tables.page(COLUMNS, self._rows(), WORDS, caption, below)
 
     def _rows(self) -> list[tuple[str, ...]]:
         """The table's cells."""
@@ -168,6 +153,26 @@ class Result(Mapping[str, Estimate]):
             raise InputError("to_frame needs pandas: pip install pandas") from error
         return pandas.DataFrame(self._records()).set_index("metric")
 
+    def to_csv(self) -> str:
+        """The flat records as text: a line of names, then one line per metric."""
+        stream = io.StringIO(newline="")
+        records = self._records()
+        writer = csv.DictWriter(
+            stream, fieldnames=list(records[0]) if records else [], lineterminator="\n"
+        )
+        writer.writeheader()
+        writer.writerows(records)
+        return stream.getvalue()
+
+    def plot(self) -> "Drawing":
+        """Each metric with its interval beside the floor's, as a matplotlib figure.
+
+        It draws itself in a notebook; `savefig` writes it to a file.
+        """
+        from evaluation import plots
+
+        return plots.result(self)
+
     def _records(self) -> list[dict[str, Any]]:
         """One flat record per metric, without settings and details."""
         records = []
@@ -205,16 +210,11 @@ class Result(Mapping[str, Estimate]):
         if suffix == ".json":
             text = json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n"
         else:
-            stream = io.StringIO(newline="")
-            records = self._records()
-            if not records:
+            if not self:
                 raise InputError(f"path {str(path)!r}: there are no metrics to save as .csv")
-            writer = csv.DictWriter(stream, fieldnames=list(records[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(records)
-            text = stream.getvalue()
+            text = self.to_csv()
         try:
-            _write(path, text)
+            write_whole(path, text)
         except OSError as error:
             raise InputError(
                 f"path {str(path)!r} cannot be written ({error.strerror}): give another path"
@@ -297,7 +297,7 @@ def _restored(value: Any) -> Any:
     return INFINITE.get(value, value) if isinstance(value, str) else value
 
 
-def _write(path: Path, text: str) -> None:
+def write_whole(path: Path, text: str) -> None:
     """Writes beside the target first, then renames, so that no half file is ever seen."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

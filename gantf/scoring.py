@@ -32,7 +32,9 @@ class Score:
 Scores = Mapping[str, Score]
 
 
-def make_scorer(game: Game, data: TrainingData, seed: int) -> Callable[[], Scores]:
+def make_scorer(
+    game: Game, data: TrainingData, seed: int, fresh: bool = False
+) -> Callable[[], Scores]:
     """Prepares the scoring of a game.
 
     A generator is compared with the images it is trained on ("fid", "kid", "coverage", and with a
@@ -44,6 +46,7 @@ def make_scorer(game: Game, data: TrainingData, seed: int) -> Callable[[], Score
       game: whose generators are scored.
       data: of the run.
       seed: of the fixed latents and of the real images that are compared.
+      fresh: take others of both than without it, for what was chosen by these.
 
     Returns:
       A function without arguments: scores by name, first the one by which checkpoints are chosen.
@@ -51,7 +54,7 @@ def make_scorer(game: Game, data: TrainingData, seed: int) -> Callable[[], Score
     Raises:
       InputError: too few images, or such as the metrics cannot judge; the function raises it too.
     """
-    rng = np.random.default_rng([seed, 0x5C0E])
+    rng = np.random.default_rng([seed, 0x5C0E, 1] if fresh else [seed, 0x5C0E])
     if game.translates:
         return _translator_scorer(game, data, rng)
     return _generator_scorer(game, data, seed, rng)

@@ -24,6 +24,7 @@ from gantf import (
     grids,
     models,
     previews,
+    rescoring,
     rundir,
     scoring,
     stopping,
@@ -101,6 +102,8 @@ def train(
                 f"stopped and saved at step {progress.step}; the same command goes on from there"
             )
             return False
+        if run.evaluate_every_steps and not rescoring.is_current(run_dir, run.best_by):
+            rescoring.best(run, run_dir, game, read, terminal)
         if not export.is_current(run_dir, game, progress.step):
             export.save(game, run, read.spec, progress.step, run_dir)
     return True

@@ -4,18 +4,25 @@
 """
 
 import dataclasses
-import difflib
+import functools
 import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from evaluation import arguments
+from evaluation import cache as kept
 from evaluation.errors import InputError
+from evaluation.features import devices, identity, kinds
+from evaluation.features import stream as streams
+from evaluation.features.extractor import Extractor, Request
 from evaluation.sources.images import Images
-from evaluation.sources.sampler import Progress
+from evaluation.sources.sampler import Progress, Sampler
 
-_SHIPPED = Path(__file__).resolve().parent
+BATCH_IMAGES = 256
+PRECISIONS = ("float32", "bfloat16")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,78 +32,168 @@ class Features:
     Attributes:
       features: float32, shape (n, d).
       logits: float32, shape (n, classes), unbounded; None where there is no classifier.
-      name: "pixels", "pixels-8x8" (of larger images), a shipped classifier's name, or the path of
-        a classifier.
-      sha256: hash of the classifier's file, or of the definition.
+      name: "pixels", "pixels-8x8" (of larger images), a shipped classifier's name, the path of
+        a classifier, "inception:2048" ...
+      sha256: hash of the network's weights, or of the definition; empty of a Python function.
+      settings: all else that decides the numbers (layer, resize, precision ...), plain JSON types.
+      classes: the names of the logits' classes, where they are known.
+      images: hash of the images' bytes, or what a generator's images are known by; None where
+        nothing does.
+      notes: what else there is to say, in sentences: that the cache could not be written, say.
     """
 
     features: np.ndarray
     logits: np.ndarray | None
     name: str
     sha256: str
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    classes: tuple[str, ...] = ()
+    images: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 def names() -> list[str]:
-    """The features that come with the package."""
-    return ["pixels", *sorted(path.stem for path in _SHIPPED.glob("*.keras"))]
+    """The features that come with the package and suit any machine."""
+    return ["pixels", *kinds.shipped()]
 
 
 def extract(
-    images: Images | np.ndarray,
+    images: Images | np.ndarray | Sampler,
     features: str | os.PathLike = "pixels",
-    batch_size: int = 256,
+    *,
+    layer: str | None = None,
+    weights: str | os.PathLike | None = None,
+    resize: str | None = None,
+    precision: str = "float32",
+    batch_size: int | None = None,
+    cache: bool | str | os.PathLike | None = None,
     progress: Progress | None = None,
+    n: int | None = None,
+    seed: int = 0,
 ) -> Features:
     """Computes the features of images.
 
+    On a strategy's replicas (see `evaluation/features/devices.py`) where TensorFlow computes them;
+    neither their number nor `batch_size` changes a feature by more than 1e-5.
+
     Args:
-      images: `Images`, or a uint8 array (n, H, W[, C]), 0..255.
-      features: "pixels" (of images of more than 256 numbers reduced to 8 x 8, see
-        evaluation/features/pixels.py), a shipped classifier's name ("digits"), or the path of a
-        Keras classifier whose layer "features" is (n, d) and whose output is the logits; beside
-        NAME.keras a NAME.json says which images it takes.
-      batch_size: images per pass through a classifier.
+      images: `Images`, a uint8 array (n, H, W[, C]) in 0..255, or a generator as
+        `evaluation.open_source` gives it.
+      features: "pixels" (of images of more than 256 numbers reduced to 8 x 8), a shipped
+        classifier's name ("digits"), "inception", "random-conv" or "random-conv:SEED",
+        "classifier:PATH", "onnx:PATH", "keras:NAME", "MODULE:FUNCTION", or the path of a Keras
+        classifier. The file of that name in evaluation/features/ says more of each.
+      layer: which of the network's layers; None for its usual one.
+      weights: a file of weights; None for the network's own.
+      resize: how images become the network's size; None for its usual way.
+      precision: "float32", or "bfloat16" of the networks that TensorFlow computes.
+      batch_size: images per pass, all replicas together; None for the kind's usual number.
+      cache: True keeps the features on disk and finds them again, in the usual place; a path does
+        so there.
       progress: called with (stage, done, total).
+      n: of a generator, how many images.
+      seed: of a generator's latents.
 
     Raises:
-      InputError: unknown or unreadable features, or images of a form that they do not take.
+      InputError: unknown or unreadable features, options that they do not have, or images of a
+        form that they do not take.
     """
-    if isinstance(images, np.ndarray):
-        from evaluation.sources import arrays
-
-        images = arrays.from_array(images)
-    arguments.check_whole("batch_size", batch_size, 1)
-    path = classifier_path(features)
-    if path is None:
-        from evaluation.features import pixels
-
-        return pixels.extract(images)
-    from evaluation.features import classifier
-
-    return classifier.extract(images, path, os.fspath(features), batch_size, progress)
-
-
-def classifier_path(features: str | os.PathLike) -> Path | None:
-    """The file of a classifier by its name or path; None for pixels.
-
-    Raises:
-      InputError: there are no features of that name.
-    """
-    if not isinstance(features, str | os.PathLike):
-        raise InputError(f"features={features!r}; it must be {_choice()}, or a path.")
-    name = os.fspath(features)
-    if name == "pixels":
-        return None
-    path = Path(name) if name.endswith(".keras") else _SHIPPED / f"{name}.keras"
-    if path.is_file():
-        return path
-    if name.endswith(".keras"):
-        raise InputError(f"{name} does not exist; give a Keras classifier, or {_choice()}.")
-    near = difflib.get_close_matches(name, names(), n=1)
-    hint = (
-        f"did you mean {near[0]!r}?" if near else f"give {_choice()}, or the path of a .keras file"
+    folder = kept.features_directory(cache)
+    stream = streams.of(images, n, seed)
+    extractor, size = open_extractor(
+        features, stream, layer, weights, resize, precision, batch_size
     )
-    raise InputError(f"unknown features {name!r}; {hint}")
+    found = functools.partial(_computed, stream, extractor, size, progress)
+    facts = identity.facts(stream, extractor)
+    notes: tuple[str, ...] = ()
+    if folder is None:
+        arrays = found()
+    elif facts is None:
+        arrays = found()
+        notes = (f"{extractor.name} of {stream.name} was not kept: nothing tells its content.",)
+    else:
+        arrays, notes = _kept(folder, facts, found)
+    return Features(
+        arrays["features"],
+        arrays.get("logits"),
+        extractor.name,
+        extractor.sha256,
+        dict(extractor.settings),
+        extractor.classes,
+        streams.known_as(stream),
+        notes,
+    )
+
+
+def open_extractor(
+    features: str | os.PathLike,
+    stream: streams.Stream,
+    layer: str | None = None,
+    weights: str | os.PathLike | None = None,
+    resize: str | None = None,
+    precision: str = "float32",
+    batch_size: int | None = None,
+) -> tuple[Extractor, int]:
+    """The network for a stream's images, and how many of them it takes in one pass.
+
+    Args:
+      features: as for `extract`.
+      stream: the images.
+      layer: as for `extract`, and all that follow.
+      weights: likewise.
+      resize: likewise.
+      precision: likewise.
+      batch_size: likewise.
+
+    Raises:
+      InputError: as `extract`.
+    """
+    kind, argument = kinds.parse(features)
+    check(features, layer, weights, resize, precision)
+    if batch_size is None:
+        batch_size = getattr(kinds.load(kind), "BATCH_IMAGES", BATCH_IMAGES)
+    arguments.check_whole("batch_size", batch_size, 1)
+    size = min(batch_size, 1 << (stream.count - 1).bit_length())  # few images need no full batch
+    path = None if weights is None else os.fspath(weights)
+    request = Request(kind, argument, layer, path, resize, precision, stream.shape, size)  # type: ignore[arg-type]
+    files = [argument] if kind in kinds.OF_PATHS else [argument.rpartition(":")[0]]
+    state = (str(kept.directory()), *(identity.state(of) for of in [*files, path]))
+    return _opened(request, state, devices.in_use()), size
+
+
+def check(features, layer=None, weights=None, resize=None, precision="float32") -> None:
+    """Refuses what can be refused before any image is read.
+
+    Args:
+      features: as for `extract`.
+      layer: as for `extract`, and all that follow.
+      weights: likewise.
+      resize: likewise.
+      precision: likewise.
+
+    Raises:
+      InputError: unknown features, or an option that is not of the right type.
+    """
+    kinds.parse(features)
+    arguments.check_choice("precision", precision, PRECISIONS)
+    for name, value in (("layer", layer), ("resize", resize)):
+        if value is not None and (not isinstance(value, str) or not value):
+            raise InputError(f"{name}={arguments.shown(value)}; it must be a name.")
+    if weights is None:
+        return
+    if not isinstance(weights, str | os.PathLike):
+        raise InputError(f"weights={arguments.shown(weights)}; it must be the path of a file.")
+    if not Path(weights).exists():
+        raise InputError(f"weights={os.fspath(weights)!r} does not exist; give a file of weights.")
+
+
+def has_logits(features: str | os.PathLike) -> bool | None:
+    """Whether features come with a classifier's logits; None where only its network tells.
+
+    Raises:
+      InputError: there are no such features.
+    """
+    return getattr(kinds.load(kinds.parse(features)[0]), "HAS_LOGITS", None)
 
 
 def default_features(reference: str, shape: tuple[int, ...]) -> str:
@@ -107,13 +204,43 @@ def default_features(reference: str, shape: tuple[int, ...]) -> str:
       shape: (H, W, C) of the images.
     """
     base = reference.split(":")[0].split("/")[0]
-    if base in names() and base != "pixels":
+    if base in kinds.shipped():
         from evaluation.features import classifier
 
-        if classifier.read_record(_SHIPPED / f"{base}.keras").shape == tuple(shape):
+        if classifier.read_record(kinds.SHIPPED / f"{base}.keras").shape == tuple(shape):
             return base
     return "pixels"
 
 
-def _choice() -> str:
-    return " or ".join(repr(name) for name in names())
+def _kept(
+    folder: Path, facts: dict[str, Any], compute: Callable[[], dict[str, np.ndarray]]
+) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+    """What the cache has of these facts, or else what is computed and kept there; notes."""
+    key = kept.key(facts)
+    arrays = kept.read(folder, key)
+    if arrays is not None:
+        return arrays, ()
+    arrays = compute()
+    try:
+        kept.write(folder, key, arrays, facts)
+    except InputError as error:
+        return arrays, (f"The features were not kept: {error}",)
+    return arrays, ()
+
+
+def _computed(
+    stream: streams.Stream, extractor: Extractor, size: int, progress: Progress | None
+) -> dict[str, np.ndarray]:
+    """Every image's features, and logits where there are any."""
+    parts = list(streams.run(stream, extractor, size, progress))
+    arrays = {"features": np.concatenate([features for features, _ in parts])}
+    logits = [of for _, of in parts if of is not None]
+    if logits:
+        arrays["logits"] = np.concatenate(logits)
+    return arrays
+
+
+@functools.lru_cache(maxsize=4)
+def _opened(request: Request, state: tuple, strategy: object) -> Extractor:
+    """One network for all sets of images of an evaluation; the state tells a changed file."""
+    return kinds.load(request.kind).open_extractor(request)

@@ -1,7 +1,18 @@
-"""The penultimate layer and the logits of a Keras classifier."""
+"""`classifier:PATH`: a hidden layer and the logits of a classifier.
+
+PATH is a Keras model (.keras, .h5), a SavedModel's directory or an ONNX file, whose output is
+logits or their softmax. Beside it lies a NAME.json that says which images it takes:
+
+    {"images": {"height": 32, "width": 32, "channels": 3, "range": [-1, 1]},
+     "classes": ["cat", "dog"]}
+
+range is what 0 and 255 become. May be left out: "classes"; in "images" also "layout" ("NHWC", or
+"NCHW" of an ONNX file) and "resize" ("bilinear" or another of Pillow's, for images of another size,
+which are refused without it; --resize does the same). `layer` is a layer's name; without one, the
+layer "features" or else the last hidden one.
+"""
 
 import dataclasses
-import functools
 import hashlib
 import json
 from pathlib import Path
@@ -10,27 +21,34 @@ from typing import Any
 import numpy as np
 
 from evaluation.errors import InputError
-from evaluation.features import Features
+from evaluation.features import devices, fitting, kinds, layers
+from evaluation.features.extractor import Extractor, Request, refuse
+from evaluation.features.identity import content_sha256
 from evaluation.quiet import import_tensorflow
-from evaluation.sources.images import Images
-from evaluation.sources.sampler import Progress
+
+HAS_LOGITS = True
+LAYOUTS = ("NHWC", "NCHW")
 
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-    """What NAME.json says of NAME.keras.
+    """What NAME.json says of a classifier.
 
     Attributes:
       shape: (H, W, C) of the images that it takes.
       value_range: (low, high) that 0 and 255 become.
       classes: the classes' names, in the order of the logits.
       content: the whole file.
+      layout: "NHWC" or "NCHW".
+      resize: how images of another size are resized; None where they are refused.
     """
 
     shape: tuple[int, int, int]
     value_range: tuple[float, float]
     classes: tuple[str, ...]
     content: dict[str, Any]
+    layout: str = "NHWC"
+    resize: str | None = None
 
 
 def read_record(path: Path) -> Record:
@@ -45,78 +63,116 @@ def read_record(path: Path) -> Record:
         form = content["images"]
         shape = (int(form["height"]), int(form["width"]), int(form["channels"]))
         low, high = map(float, form["range"])
-        return Record(shape, (low, high), tuple(content.get("classes", ())), content)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        layout, resize = form.get("layout", "NHWC"), form.get("resize")
+        classes = tuple(map(str, content.get("classes", ())))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f"{beside} is missing or damaged ({type(error).__name__}: {error}); it must say "
             '{"images": {"height": H, "width": W, "channels": C, "range": [low, high]}}.'
         ) from None
+    if layout not in LAYOUTS:
+        raise InputError(f"{beside}: layout {layout!r} must be one of {', '.join(LAYOUTS)}.")
+    if resize is not None and resize not in fitting.METHODS:
+        known = ", ".join(fitting.METHODS)
+        raise InputError(f"{beside}: resize {resize!r} must be one of {known}.")
+    return Record(shape, (low, high), classes, content, layout, resize)
 
 
-def extract(
-    images: Images, path: Path, name: str, batch_size: int, progress: Progress | None = None
-) -> Features:
-    """Runs the classifier over the images.
-
-    Args:
-      images: of the shape that the classifier's record names.
-      path: the .keras file, its .json beside it; loaded in safe mode.
-      name: recorded in the result.
-      batch_size: images per pass.
-      progress: called with (stage, done, total).
-
-    Returns:
-      features (n, d) of the layer "features", logits (n, classes) of the output.
+def open_extractor(request: Request) -> Extractor:
+    """A classifier; features (n, d) of the layer, logits (n, classes) of the output.
 
     Raises:
-      InputError: images of another shape; a file that is damaged or of another form.
+      InputError: images of another shape; a file that is damaged or of another form; a layer that
+        is not there; an option that this kind of file does not have.
     """
+    refuse(request, "weights")
+    path = Path(request.argument)
     record = read_record(path)
-    if images.images.shape[1:] != record.shape:
+    name = path.stem if path.parent == kinds.SHIPPED else request.argument
+    resize = request.resize or record.resize
+    prepare = _prepare(request, record, name, resize)
+    if path.suffix.lower() == ".onnx":
+        from evaluation.features import onnx
+
+        refuse(request, "precision")
+        run, layer = onnx.classifier(path, request, record.value_range, record.layout)
+        packages: tuple[str, ...] = ("onnxruntime", "pillow")
+    else:
+        if record.layout != "NHWC":
+            raise InputError(f"{path.with_suffix('.json')}: layout NCHW is for ONNX files only.")
+        run, layer = _tensorflow(path, request, record)
+        packages = ("tensorflow", "keras", "pillow")
+    settings = {
+        "layer": layer,
+        "precision": request.precision,
+        "range": list(record.value_range),
+        "size": list(record.shape),
+        "resize": resize if prepare else None,
+    }
+    return Extractor(name, _sha256(path), settings, run, record.classes, prepare, packages)
+
+
+def _sha256(path: Path) -> str:
+    if path.is_file():
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    return content_sha256(path / "saved_model.pb", path / "variables", path / "assets")
+
+
+def _prepare(request: Request, record: Record, name: str, resize: str | None):
+    """What brings the images to the classifier's size; None where they have it."""
+    if resize is not None:
+        fitting.check_method(resize)
+    if request.shape == record.shape:
+        return None
+    if resize is None or request.shape[2] != record.shape[2]:
         side = record.shape[0]
-        square = record.shape[1] == side and images.images.shape[3] == record.shape[2]
-        hint = f", or --size {side}" if square else ""
-        given, taken = (" x ".join(map(str, s)) for s in (images.images.shape[1:], record.shape))
+        square = record.shape[1] == side and request.shape[2] == record.shape[2]
+        hint = f", --size {side} or --resize bilinear" if square else ""
+        given, taken = (" x ".join(map(str, s)) for s in (request.shape, record.shape))
         raise InputError(
-            f"{images.name} has images of {given}, features {name!r} take {taken}; use other "
-            f"features (pixels take any){hint}."
+            f"the images are {given}, features {name!r} take {taken}; use other features (pixels "
+            f"take any){hint}."
         )
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    model = _load(path, digest)
-    low, high = record.value_range
-    features, logits = [], []
-    for start in range(0, len(images), batch_size):
-        batch = images.images[start : start + batch_size].astype(np.float32)
-        batch = batch * np.float32((high - low) / 255) + np.float32(low)
-        missing = batch_size - len(batch)  # one shape for all batches: compiled once
-        outputs = model(np.pad(batch, ((0, missing), (0, 0), (0, 0), (0, 0))))
-        kept = len(batch)
-        features.append(np.asarray(outputs[0], np.float32)[:kept])
-        logits.append(np.asarray(outputs[1], np.float32)[:kept])
-        if progress:
-            progress("computing features", start + kept, len(images))
-    return Features(np.concatenate(features), np.concatenate(logits), name, digest)
+    fit = fitting.Fit(record.shape[:2], resize)
+    return lambda images: fitting.fitted(images, fit)
 
 
-@functools.lru_cache(maxsize=2)
-def _load(path: Path, digest: str):
-    """A compiled function from images to (features, logits); the digest tells an old file by it."""
+def _tensorflow(path: Path, request: Request, record: Record):
+    """A compiled Keras model or SavedModel, and the layer's name."""
     tf = import_tensorflow()
+    if path.is_dir():
+        from evaluation.features import saved_model
+
+        refuse(request, "precision")
+        both, layer = saved_model.classifier(path, request.layer)
+    else:
+        with devices.strategy().scope():
+            both, layer = _keras(path, request)
+    low, high = record.value_range
+    scale = np.float32((high - low) / 255)
+
+    def network(images):
+        return both(tf.cast(images, tf.float32) * scale + np.float32(low))
+
+    return devices.compiled(network, request.batch_size), layer
+
+
+def _keras(path: Path, request: Request):
+    """A function from images to (features, logits), and the layer's name."""
     import keras
 
     try:
         model = keras.models.load_model(path, compile=False, safe_mode=True)
-        layer = model.get_layer("features").output
-        both = keras.Model(model.inputs, [layer, model.outputs[0]])
+        if not isinstance(model, keras.Model) or not model.inputs:
+            raise ValueError("it is no Keras model with known inputs")
     except Exception as error:  # Keras raises many kinds for damaged and unsafe files
         reason = (str(error).strip().splitlines() or ["no reason given"])[0]
         raise InputError(
             f"{path} cannot be used for features ({reason[:200]}); give a Keras classifier with a "
             'layer named "features" and logits as its output.'
         ) from None
-    if len(layer.shape) != 2 or len(model.outputs[0].shape) != 2:
-        raise InputError(
-            f'{path}: layer "features" has shape {layer.shape}, the output '
-            f"{model.outputs[0].shape}; both must be (n, d)."
-        )
-    return tf.function(lambda batch: both(batch, training=False))
+    features, logits, layer = layers.split(model, request.layer, str(path))
+    both = keras.Model(model.inputs[0], [features, logits])
+    if request.precision == "bfloat16":
+        layers.compute_in(both, "mixed_bfloat16")
+    return lambda images: both(images, training=False), layer

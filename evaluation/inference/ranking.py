@@ -63,6 +63,8 @@ class Difference:
       value: the metric's value of the first less that of the second.
       low: lower end of its interval, at the comparison's level, for this pair alone.
       high: upper end.
+      joint_low: lower end of its interval when those of all pairs are to hold at once (Bonferroni).
+      joint_high: upper end.
       p_value: 1 less the level at which the interval would just reach 0.
       adjusted_p_value: the same, corrected for the number of pairs.
       detectable: the difference that would be found, after the correction, with power 0.8.
@@ -74,6 +76,8 @@ class Difference:
     value: float
     low: float
     high: float
+    joint_low: float
+    joint_high: float
     p_value: float
     adjusted_p_value: float
     detectable: float
@@ -305,6 +309,7 @@ def _differences(
         names, gaps, p_values, adjusted, strict=True
     ):
         low, high = gap.ends(level)
+        joint_low, joint_high = gap.ends(shared)
         answers.append(
             Difference(
                 first=first,
@@ -312,6 +317,8 @@ def _differences(
                 value=values[first] - values[second],
                 low=low,
                 high=high,
+                joint_low=joint_low,
+                joint_high=joint_high,
                 p_value=p_value,
                 adjusted_p_value=float(corrected),
                 detectable=differences.detectable(gap, shared),

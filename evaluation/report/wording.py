@@ -6,6 +6,7 @@ from typing import Any
 from evaluation.result import Result, number
 
 HASH_DIGITS = 16
+SHORT_DIGITS = 8
 
 
 def title(result: Result) -> str:
@@ -18,9 +19,22 @@ def headline(result: Result) -> str:
     images = result.context["images"]
     return (
         f"{images['fake']['count']} images of {result.context['generator']} against "
-        f"{images['real']['count']} of {result.context['reference']}, "
+        f"{images['real']['count'] or 'an unknown number'} of {result.context['reference']}, "
         f"features {result.context['features']['name']}"
     )
+
+
+def facts(result: Result) -> list[str]:
+    """What the scores depend on, in two lines: settings and features, images and time."""
+    context, kind = result.context, result.context["features"]
+    real, fake = (context["images"][side]["sha256"][:SHORT_DIGITS] for side in ("real", "fake"))
+    known = f", sha256 {kind['sha256'][:SHORT_DIGITS]}" if kind["sha256"] else ""
+    return [
+        f"Protocol {context['protocol']}, level {context['level']:g}, seed {context['seed']}; "
+        f"features {kind['name']} of {kind['dim']} numbers{known}",
+        f"Images sha256 {fake} (generated), {real} (real); "
+        f"{sum(context['seconds'].values()):.1f} s",
+    ]
 
 
 def summary(result: Result) -> str:
@@ -68,7 +82,9 @@ def settings(result: Result) -> list[tuple[str, str]]:
         {key: context.get(key) for key in ("date", "protocol", "level", "seed", "n", "size_px")}
     )
     for kind, form in context.get("images", {}).items():
-        shape = f"{form['count']} of {form['height']} x {form['width']} x {form['channels']}"
+        shape = f"{form['count'] or 'unknown'}"
+        if form["height"]:
+            shape += f" of {form['height']} x {form['width']} x {form['channels']}"
         lines.append((f"images.{kind}", f"{shape}, sha256 {form['sha256'][:HASH_DIGITS]}"))
     if "features" in context:
         kind = context["features"]

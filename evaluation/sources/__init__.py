@@ -10,6 +10,7 @@ import numpy as np
 from evaluation import datasets
 from evaluation.errors import InputError
 from evaluation.sources.images import Images
+from evaluation.sources.options import GeneratorOptions, refuse_others
 from evaluation.sources.sampler import Sampler
 
 Source = str | os.PathLike | np.ndarray | Images | Sampler | Callable[[int, Any], Any]
@@ -58,50 +59,71 @@ def load_images(
 
 
 def open_source(
-    source: Source, size_px: int | None = None, skip_corrupt: bool = False
+    source: Source,
+    size_px: int | None = None,
+    skip_corrupt: bool = False,
+    options: GeneratorOptions | None = None,
 ) -> Images | Sampler:
     """Takes anything that yields images.
 
     Args:
-      source: the path of a saved generator, of a training run that exported one, of a directory of
-        images, or of a .npy or .npz file; "folder:PATH"; a data set's name with an optional split
-        ("digits:test"); a uint8 array (n, H, W[, C]); `Images`; a function f(n, rng) -> images.
+      source: the path of a saved generator (the directory of a SavedModel or of a training run
+        that exported one; .keras, .h5, .onnx, TorchScript .pt, .pt2), of a directory or .zip of
+        images, of a .npy or .npz file, of TFRecord files; "folder:PATH"; a data set's name with an
+        optional split ("digits:test"); "module:function" or "file.py:function"; a uint8 array
+        (n, H, W[, C]); `Images`; a function f(n, rng) -> images.
       size_px: side of the square to crop and resize files to; None keeps the size.
       skip_corrupt: leave out files that cannot be decoded.
+      options: what the source does not say itself.
 
     Returns:
       The images, or, where they are drawn on demand, a `Sampler`.
 
     Raises:
-      InputError: there is nothing of that name, or it is empty, damaged, or of another form.
+      InputError: there is nothing of that name, or it is empty, damaged, or of another form; or an
+        option does not concern it.
     """
+    options = options or GeneratorOptions()
     if isinstance(source, Images | Sampler):
         return source
     if isinstance(source, np.ndarray):
         from evaluation.sources import arrays
 
-        return arrays.from_array(source)
+        return arrays.from_array(source, options=options)
     if isinstance(source, str | os.PathLike):
-        return _open_name(os.fspath(source), size_px, skip_corrupt)
+        return _open_name(os.fspath(source), size_px, skip_corrupt, options)
     if callable(source):
         from evaluation.sources import sampler
 
-        return sampler.from_function(source)
+        return sampler.from_function(source, options=options)
     raise InputError(
         f"a {type(source).__name__} is no source of images; give a path, a data set's name, a "
         "uint8 array or a function f(n, rng)."
     )
 
 
-def _open_name(name: str, size_px: int | None, skip_corrupt: bool) -> Images | Sampler:
-    from evaluation.sources import arrays, generator
+def _open_name(
+    name: str, size_px: int | None, skip_corrupt: bool, options: GeneratorOptions
+) -> Images | Sampler:
+    from evaluation.sources import archive, arrays, generator, python_function, tfrecord
 
     path = Path(name)
-    if path.suffix.lower() in arrays.SUFFIXES:
-        return arrays.read(name)
+    suffix = path.suffix.lower()
+    if suffix in arrays.SUFFIXES:
+        return arrays.read(name, options)
+    if path.is_dir() and (generator.find(path) or options.step is not None):
+        return generator.load(path, options)
+    if suffix in generator.SUFFIXES and path.is_file():
+        return generator.load(path, options)
+    if python_function.is_named(name) and name.partition(":")[0] not in datasets.names():
+        return python_function.load(name, options)
+    refuse_others(options, (), name, "no generator")
+    if suffix == ".zip" and path.is_file():
+        return archive.read(name, size_px, skip_corrupt)
+    records = tfrecord.find(name)
+    if records:
+        return tfrecord.read(name, records, size_px, skip_corrupt)
     if path.is_dir():
-        if generator.find(path):
-            return generator.load(path)
         if (path / "config.yaml").is_file() or (path / "metrics.jsonl").is_file():
             raise InputError(
                 f"{name} is a training run without an exported generator; let the training finish, "
@@ -109,9 +131,10 @@ def _open_name(name: str, size_px: int | None, skip_corrupt: bool) -> Images | S
             )
         return load_images(f"folder:{name}", None, size_px, skip_corrupt)
     if path.is_file():
+        known = ", ".join((*arrays.SUFFIXES, ".zip", tfrecord.MARK, *generator.SUFFIXES))
         raise InputError(
-            f"{name} is a file of unknown kind; give {' or '.join(arrays.SUFFIXES)}, or a "
-            "directory of images or of a generator."
+            f"{name} is a file of unknown kind; give {known}, or a directory of images or of a "
+            "generator."
         )
     if _looks_like_path(name):
         raise InputError(

@@ -7,17 +7,26 @@ from pathlib import Path
 import numpy as np
 
 from evaluation.errors import InputError
-from evaluation.sources.images import Images, check_not_empty
-from evaluation.sources.sampler import check_form
+from evaluation.sources import options as generator_options
+from evaluation.sources.images import Images, allocate, check_not_empty
+from evaluation.sources.options import GeneratorOptions
+from evaluation.sources.sampler import check_form, count_outside, to_uint8
 
 SUFFIXES = (".npy", ".npz")
+ROWS = 1024  # converted at once
+MOST_BYTES = 1 << 40  # of one array
+SERVING = ("value_range", "layout")
 
 
-def read(path: str) -> Images:
-    """Reads a .npy file, or from a .npz file the array `images` (or its only one); never pickles.
+def read(path: str, options: GeneratorOptions | None = None) -> Images:
+    """Reads a .npy file, or from a .npz file its images and, where there are some, its labels.
+
+    In a .npz the images are the array `images`, or the only one of three axes or more; labels are
+    whole numbers (n,) named `labels`, `label` or `y`, or beside `arr_0` the only array of one axis.
+    Nothing is unpickled.
 
     Raises:
-      InputError: missing, damaged, pickled, or no uint8 images.
+      InputError: missing, damaged, pickled, or no images.
     """
     if not Path(path).is_file():
         raise InputError(f"{path} does not exist; give a .npy or .npz file of uint8 images.")
@@ -26,9 +35,12 @@ def read(path: str) -> Images:
     try:
         loaded = np.load(path, mmap_mode="r", allow_pickle=False)
         if isinstance(loaded, np.ndarray):
-            return from_array(loaded, path)
+            return from_array(loaded, path, options)
         with loaded:
-            return from_array(loaded[_key(loaded.files, path)], path)
+            shapes = _shapes(path)
+            key = _key(shapes, path)
+            labels = _labels_key(shapes, key)
+            return from_array(loaded[key], path, options, loaded[labels] if labels else None)
     except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         if isinstance(error, InputError):
             raise
@@ -38,28 +50,137 @@ def read(path: str) -> Images:
         ) from None
 
 
-def from_array(images: np.ndarray, name: str = "array") -> Images:
-    """An array of uint8 images, shape (n, H, W) or (n, H, W, C), as `Images`.
+def from_array(
+    images: np.ndarray,
+    name: str = "array",
+    options: GeneratorOptions | None = None,
+    labels: np.ndarray | None = None,
+) -> Images:
+    """An array of images as `Images`.
+
+    Args:
+      images: uint8, shape (n, H, W) or (n, H, W, C); with options.layout NCHW (n, C, H, W); with
+        options.value_range floats, which are rounded to 256 levels.
+      name: for errors.
+      options: `value_range` and `layout` are read.
+      labels: whole numbers >= 0, shape (n,).
 
     Raises:
-      InputError: another dtype or shape, or no images.
+      InputError: another dtype or shape, no images, or floats that are not finite or outside of
+        the declared range.
     """
-    if images.dtype != np.uint8:
+    options = options or GeneratorOptions()
+    generator_options.refuse_others(options, SERVING, name, "no generator")
+    if images.dtype != np.uint8 and options.value_range is None:
         raise InputError(
-            f"{name} is {images.dtype}; give uint8 in 0..255 (floats in [-1, 1]: "
-            "numpy.rint((x + 1) * 127.5).astype('uint8'))."
+            f"{name} is {images.dtype}; give uint8 in 0..255, or floats with their --range, such "
+            "as -1,1 (value_range=(-1, 1))."
         )
     images = images[..., None] if images.ndim == 3 else images
+    if options.layout == "NCHW":
+        images = np.moveaxis(images, 1, -1) if images.ndim == 4 else images
+    elif options.layout is None and _is_channels_first(images.shape):
+        raise InputError(
+            f"{name} has shape {images.shape}; if its second axis is the channels, say so with "
+            "--layout NCHW."
+        )
     check_form(images, name)
     check_not_empty(images.size and len(images), name, "give at least one")
-    return Images(images, None, (), name)
-
-
-def _key(keys: list[str], path: str) -> str:
-    if "images" in keys:
-        return "images"
-    if len(keys) != 1:
+    if images.dtype != np.uint8:
+        assert options.value_range is not None
+        images = _quantised(images, options.value_range, name)
+    elif options.value_range not in (None, (0.0, 255.0)):
         raise InputError(
-            f"{path} holds {len(keys)} arrays ({', '.join(keys)}); name the one of images 'images'."
+            f"value_range={options.value_range}: {name} is uint8, in 0..255; leave it out."
         )
-    return keys[0]
+    return Images(np.ascontiguousarray(images), *_checked_labels(labels, len(images), name), name)
+
+
+def _is_channels_first(shape: tuple[int, ...]) -> bool:
+    """Whether the second axis can be channels, and the last one can't."""
+    return len(shape) == 4 and shape[-1] not in (1, 3) and shape[1] in (1, 3)
+
+
+def _quantised(images: np.ndarray, value_range: tuple[float, float], name: str) -> np.ndarray:
+    """Floats as uint8; all values outside of the range are counted before any is refused."""
+    parts = [slice(start, start + ROWS) for start in range(0, len(images), ROWS)]
+    broken, outside = np.sum([count_outside(images[part], value_range) for part in parts], axis=0)
+    if broken:
+        raise InputError(
+            f"{name} has {broken} of {images.size} values that are not finite; remove those images."
+        )
+    if outside:
+        low, high = value_range
+        raise InputError(
+            f"{name} has {outside} of {images.size} values outside of the declared range "
+            f"[{low:g}, {high:g}] ({images.min():.4g} to {images.max():.4g}); correct the range."
+        )
+    whole = allocate(images.shape)
+    for part in parts:
+        whole[part] = to_uint8(images[part], value_range, name)
+    return whole
+
+
+def _checked_labels(
+    labels: np.ndarray | None, count: int, name: str
+) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    if labels is None:
+        return None, ()
+    if labels.shape != (count,):
+        raise InputError(
+            f"{name} has {count} images and labels of shape {labels.shape}; it takes one label "
+            "per image."
+        )
+    if labels.min() < 0:
+        raise InputError(f"{name} has the label {labels.min()}; labels are 0 or more.")
+    return labels.astype(np.int64), tuple(str(number) for number in range(labels.max() + 1))
+
+
+def _shapes(path: str) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
+    """The shape and dtype of each array in a .npz, from the arrays' headers alone."""
+    found = {}
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.namelist():
+            if not member.endswith(".npy"):
+                continue
+            with archive.open(member) as file:
+                version = np.lib.format.read_magic(file)
+                reader = (
+                    np.lib.format.read_array_header_1_0
+                    if version == (1, 0)
+                    else np.lib.format.read_array_header_2_0
+                )
+                shape, _, dtype = reader(file)
+            if np.prod(shape, dtype=np.float64) * dtype.itemsize > MOST_BYTES:
+                raise InputError(
+                    f"{path} says that its array {member!r} has shape {shape}, more than "
+                    f"{MOST_BYTES >> 40} TiB; save it anew."
+                )
+            found[member.removesuffix(".npy")] = (shape, dtype)
+    return found
+
+
+def _key(shapes: dict[str, tuple[tuple[int, ...], np.dtype]], path: str) -> str:
+    if "images" in shapes:
+        return "images"
+    like = [key for key, (shape, _) in shapes.items() if len(shape) >= 3]
+    if len(like) == 1:
+        return like[0]
+    if len(shapes) == 1:
+        return next(iter(shapes))  # whose shape is then what is wrong
+    raise InputError(
+        f"{path} holds {len(shapes)} arrays ({', '.join(shapes)}), {len(like)} of them like "
+        "images; name the one of images 'images'."
+    )
+
+
+def _labels_key(shapes: dict[str, tuple[tuple[int, ...], np.dtype]], images: str) -> str | None:
+    whole = [
+        key
+        for key, (shape, dtype) in shapes.items()
+        if key != images and len(shape) == 1 and np.issubdtype(dtype, np.integer)
+    ]
+    for name in ("labels", "label", "y"):
+        if name in whole:
+            return name
+    return whole[0] if images == "arr_0" and len(whole) == 1 else None

@@ -1,4 +1,7 @@
-"""generator.json: what a saved generator takes and gives, written beside its saved_model.pb."""
+"""generator.json: what a saved generator takes and gives.
+
+It lies beside a saved_model.pb; a generator that is one file, as G.onnx, has a G.json beside it.
+"""
 
 import json
 from pathlib import Path
@@ -7,6 +10,7 @@ from typing import Annotated, Any, Literal
 import pydantic
 
 from evaluation.errors import InputError
+from evaluation.sources.options import truncation
 
 FILE_NAME = "generator.json"
 FORMAT = 1
@@ -18,10 +22,16 @@ class _Part(pydantic.BaseModel):
 
 
 class Latents(_Part):
-    """The generator's input: dim numbers, each N(0, 1) or U(-1, 1)."""
+    """The generator's input: dim numbers, each N(0, 1), U(-1, 1) or a normal cut by redrawing."""
 
     dim: pydantic.PositiveInt
-    law: Literal["normal", "uniform"]
+    law: str
+
+    @pydantic.field_validator("law")
+    @classmethod
+    def _known(cls, law: str) -> str:
+        truncation(law)
+        return law
 
 
 class Labels(_Part):
@@ -53,16 +63,16 @@ class Tokens(_Part):
 
 
 class ImageForm(_Part):
-    """The generator's output: (n, height, width, channels), floats in `range`.
+    """The generator's output: (n, height, width, channels) in `range`, or (n, channels, ...).
 
-    Of what translates images of any size, height and width are None.
+    Of what makes images of any size, height and width are None.
     """
 
     height: pydantic.PositiveInt | None
     width: pydantic.PositiveInt | None
     channels: Literal[1, 3]
     range: tuple[pydantic.FiniteFloat, pydantic.FiniteFloat]
-    layout: Literal["NHWC"] = "NHWC"
+    layout: Literal["NHWC", "NCHW"] = "NHWC"
 
     @pydantic.model_validator(mode="after")
     def _rising(self) -> "ImageForm":
@@ -101,13 +111,12 @@ def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is no JSON number")
 
 
-def read(directory: Path) -> Contract:
+def read(path: Path) -> Contract:
     """Reads and checks a generator.json.
 
     Raises:
       InputError: damaged, incomplete, or of a newer format.
     """
-    path = directory / FILE_NAME
     try:
         content: Any = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
     except (OSError, ValueError) as error:

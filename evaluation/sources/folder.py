@@ -1,7 +1,6 @@
 """A folder of images on disk; its sub-folders, where there are any, are the labels."""
 
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,16 +8,9 @@ import numpy as np
 from PIL import Image
 
 from evaluation.errors import InputError
-from evaluation.sources.images import (
-    Images,
-    allocate,
-    as_array,
-    check_not_empty,
-    resize,
-    to_eight_bits,
-)
-
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
+from evaluation.sources import pictures
+from evaluation.sources.images import Images, as_array, check_not_empty
+from evaluation.sources.pictures import DAMAGED, SUFFIXES, Picture
 
 
 def read(path: str, size_px: int | None = None, skip_corrupt: bool = False) -> Images:
@@ -45,32 +37,13 @@ def read(path: str, size_px: int | None = None, skip_corrupt: bool = False) -> I
     root = Path(path)
     if not root.is_dir():
         raise InputError(f"folder:{path} is not a directory; give one that holds images.")
-    try:
-        files = sorted(_find(root), key=_natural)
-    except OSError as error:
-        raise InputError(f"{error.filename} cannot be read ({error.strerror}); mend it.") from None
-    check_not_empty(
-        len(files), f"folder:{path}", f"it may hold {', '.join(SUFFIXES)}, also in sub-folders"
+    files = _sorted(root, f"folder:{path}")
+    listed = [_picture(file, root) for file in files]
+    found = pictures.read(lambda: listed, f"folder:{path}", size_px, skip_corrupt)
+    labels, class_names = pictures.labels_of_folders(found.places)
+    return Images(
+        found.images, labels, class_names, f"folder:{path}", found.skipped, files=found.places
     )
-    files, skipped, shapes, any_color = _inspect(files, size_px, skip_corrupt)
-    check_not_empty(len(files), f"folder:{path}", "every file in it is corrupt")
-    if len(shapes) > 1:
-        first, second = (
-            f"{file.relative_to(root)} is {width} x {height}"
-            for (width, height), file in list(shapes.items())[:2]
-        )
-        raise InputError(
-            f"folder:{path} mixes sizes ({first}, {second}); give --size to resize them."
-        )
-    width, height = (size_px, size_px) if size_px else next(iter(shapes))
-    images = allocate((len(files), height, width, 3 if any_color else 1))
-    for row, file in enumerate(files):
-        image = _decode(file)
-        image = resize(image, size_px) if size_px else image
-        images[row] = as_array(image.convert("RGB") if any_color else image)
-    labels, class_names = _labels(files, root)
-    names = tuple(str(file.relative_to(root)) for file in files)
-    return Images(images, labels, class_names, f"folder:{path}", tuple(skipped), files=names)
 
 
 def find_images(directory: str | os.PathLike) -> list[Path]:
@@ -82,11 +55,7 @@ def find_images(directory: str | os.PathLike) -> list[Path]:
     root = Path(directory)
     if not root.is_dir():
         raise InputError(f"{directory} is not a directory; give one that holds images.")
-    files = sorted(_find(root), key=_natural)
-    check_not_empty(
-        len(files), f"{directory}", f"it may hold {', '.join(SUFFIXES)}, also in sub-folders"
-    )
-    return files
+    return _sorted(root, str(directory))
 
 
 def read_image(file: str | os.PathLike) -> np.ndarray:
@@ -99,14 +68,17 @@ def read_image(file: str | os.PathLike) -> np.ndarray:
         return as_array(_decode(Path(file)))
     except InputError:
         raise
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except DAMAGED as error:
         raise InputError(f"{file} cannot be decoded as an image ({error}); mend it.") from None
 
 
-def _natural(path: Path) -> list:
-    """Sorts img2 before img10."""
-    parts = re.split(r"(\d+)", str(path))
-    return [(0, int(p), "") if p.isdecimal() else (1, 0, p) for p in parts]
+def _sorted(root: Path, name: str) -> list[Path]:
+    try:
+        files = sorted(_find(root), key=lambda file: pictures.natural(str(file)))
+    except OSError as error:
+        raise InputError(f"{error.filename} cannot be read ({error.strerror}); mend it.") from None
+    check_not_empty(len(files), name, f"it may hold {', '.join(SUFFIXES)}, also in sub-folders")
+    return files
 
 
 def _find(directory: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
@@ -121,40 +93,10 @@ def _find(directory: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
             yield entry
 
 
+def _picture(file: Path, root: Path) -> Picture:
+    return Picture(str(file.relative_to(root)), str(file), lambda: _decode(file))
+
+
 def _decode(file: Path) -> Image.Image:
-    with Image.open(file) as image:
-        return to_eight_bits(image, str(file))
-
-
-def _inspect(files, size_px, skip_corrupt):
-    """Decodes every file once: which are whole, their sizes (with a file for each), any colour."""
-    whole: list[Path] = []
-    skipped: list[str] = []
-    shapes: dict[tuple[int, int], Path] = {}
-    any_color = False
-    for file in files:
-        try:
-            image = _decode(file)
-        except InputError:
-            raise
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            if not skip_corrupt:
-                raise InputError(
-                    f"{file} cannot be decoded as an image ({error}); mend or remove it, or skip "
-                    "such files with --skip-corrupt."
-                ) from None
-            skipped.append(str(file))
-            continue
-        whole.append(file)
-        any_color |= image.mode == "RGB"
-        if not size_px:
-            shapes.setdefault(image.size, file)
-    return whole, skipped, shapes, any_color
-
-
-def _labels(files: list[Path], root: Path) -> tuple[np.ndarray | None, tuple[str, ...]]:
-    parts = [file.relative_to(root).parts for file in files]
-    if any(len(part) == 1 for part in parts):
-        return None, ()
-    names = sorted({part[0] for part in parts})
-    return np.array([names.index(part[0]) for part in parts], np.int64), tuple(names)
+    with file.open("rb") as opened:
+        return pictures.decode(opened, str(file))

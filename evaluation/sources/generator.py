@@ -1,242 +1,282 @@
-"""A trained generator: a SavedModel directory with a generator.json inside it."""
+"""A trained generator: a saved model, with a generator.json or with what can be told without."""
 
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from evaluation.errors import InputError
-from evaluation.quiet import import_tensorflow
 from evaluation.sources import contract as contracts
+from evaluation.sources import guesses, wiring
 from evaluation.sources.contract import Contract
+from evaluation.sources.options import GeneratorOptions, truncation
+from evaluation.sources.program import Program, cause
 from evaluation.sources.sampler import BATCH_IMAGES, Sampler, check_form, to_uint8
+from evaluation.sources.saved_model import MODEL_FILE
+from evaluation.sources.wiring import Wiring
 
-MODEL_FILE = "saved_model.pb"
-
-
-@dataclasses.dataclass(frozen=True)
-class _Signature:
-    """A SavedModel's function with the names of what it takes and gives."""
-
-    function: Any
-    latents: str
-    labels: str | None
-    images: str
-    tokens: str | None = None
+HUB_FILE = "tfhub_module.pb"
+KERAS = (".keras", ".h5", ".hdf5")
+ONNX = (".onnx",)
+TORCH = (".pt", ".ts", ".pts", ".pt2")
+SUFFIXES = (*KERAS, *ONNX, *TORCH)
+DEPENDENCE = 1e-3  # of the range: an image that moves more with its batch depends on it
 
 
-def find(path: str | Path) -> Path | None:
-    """The generator's directory: `path`, or `path`/generator of a training run, or None."""
-    for directory in (Path(path), Path(path) / "generator"):
-        if (directory / MODEL_FILE).is_file() or (directory / contracts.FILE_NAME).is_file():
+def find(path: str | Path, step: int | None = None) -> Path | None:
+    """The generator's directory: `path`, or of a training run one of its exports; or None.
+
+    Args:
+      path: a directory.
+      step: of a run, the export of that step.
+
+    Raises:
+      InputError: a step is asked for, and there is no export of it.
+    """
+    path = Path(path)
+    names = (MODEL_FILE, contracts.FILE_NAME, HUB_FILE)
+    if step is not None:
+        for directory in sorted(path.glob("generator*")):
+            file = directory / contracts.FILE_NAME
+            if file.is_file() and contracts.read(file).step == step:
+                return directory
+        raise InputError(
+            f"step={step}: {path} has no exported generator of that step; write one with "
+            f"gantf export {path} --checkpoint {step}, or leave it out."
+        )
+    for directory in (path, path / "generator"):
+        if any((directory / name).is_file() for name in names):
             return directory
     return None
 
 
-def load(path: str | Path) -> Sampler:
-    """Loads a generator without running it.
-
-    A SavedModel without generator.json is taken if one of its signatures has a single float input
-    (n, d) and a single output (n, H, W, C): then latents N(0, 1) and the range [-1, 1] are assumed,
-    and said so in `inferred`.
+def load(path: str | Path, options: GeneratorOptions | None = None) -> Sampler:
+    """Loads a generator; it is run only where its file does not tell the size of its images.
 
     Args:
-      path: the SavedModel's directory, or a training run's.
+      path: the directory of a SavedModel or of a training run, or a .keras, .h5, .onnx, .pt or
+        .pt2 file.
+      options: what is said instead of its generator.json, or of what would be guessed. Without
+        either, latents N(0, 1) and the range [-1, 1] are assumed, and said so in `inferred`.
 
     Raises:
-      InputError: missing, damaged or foreign; the line says what is needed.
+      InputError: missing, damaged, foreign, or more than arithmetic; the line says what is needed.
     """
-    directory = find(path)
-    if directory is None:
-        raise InputError(
-            f"{path} holds no generator; give a directory with {MODEL_FILE} and "
-            f"{contracts.FILE_NAME}, as training exports to RUN_DIR/generator."
-        )
-    if not (directory / MODEL_FILE).is_file():
-        raise InputError(f"{directory} has no {MODEL_FILE}; export the generator again.")
-    declared = (directory / contracts.FILE_NAME).is_file()
-    contract = contracts.read(directory) if declared else None
-    model = _load_model(directory)
-    if contract is None:
-        contract, signature = _infer(model, directory)
+    options = options or GeneratorOptions()
+    place = Path(path)
+    if place.suffix.lower() not in SUFFIXES or place.is_dir():
+        directory = find(place, options.step)
+        if directory is None:
+            raise InputError(
+                f"{path} holds no generator; give a directory with {MODEL_FILE} and "
+                f"{contracts.FILE_NAME}, as training exports to RUN_DIR/generator."
+            )
+        place = directory
+    elif options.step is not None:
+        raise InputError(f"step={options.step}: {path} is no training run; leave it out.")
+    file = place / contracts.FILE_NAME if place.is_dir() else place.with_suffix(".json")
+    stated = contracts.read(file) if file.is_file() else None
+    if stated is not None:
+        stated = guesses.override(stated, options, str(place))
+    program = _load_program(place, options.trust)
+    if stated is None:
+        wired = wiring.inferred(program, options, str(place))
+        guessed = guesses.complete(wired, options, str(place))
     else:
-        signature = _declared_signature(model, contract, directory)
-    run_dir = directory.parent if (directory.parent / "metrics.jsonl").is_file() else None
-    inferred = () if declared else ("latents normal", "range [-1, 1]")
+        by_name = place.is_dir() or stated.latents is None
+        wired = (
+            wiring.declared(program, stated, str(place))
+            if by_name
+            else wiring.inferred(program, options, str(place))
+        )
+        guessed = guesses.Guessed(stated, (), False)
+    run_dir = place.parent if (place.parent / "metrics.jsonl").is_file() else None
+    whole = _Generator(str(path), program, wired, guessed, options.batch_size, run_dir)
+    return _by_reference(whole) if options.labels == "reference" else _sampler(whole)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Generator:
+    """All that drawing needs."""
+
+    name: str
+    program: Program
+    wired: Wiring
+    guessed: guesses.Guessed
+    batch_size: int | None
+    run_dir: Path | None
+
+    @property
+    def contract(self) -> Contract:
+        return self.guessed.contract
+
+    @property
+    def batch_images(self) -> int:
+        return self.wired.batch_images or self.batch_size or BATCH_IMAGES
+
+
+def _load_program(place: Path, trust: bool) -> Program:
+    suffix = place.suffix.lower()
+    if place.is_dir():
+        if (place / HUB_FILE).is_file() and not (place / MODEL_FILE).is_file():
+            raise InputError(
+                f"{place} is a module in TF-Hub's first format, which TensorFlow 2 does not load; "
+                "export it as a SavedModel with a program of TensorFlow 1."
+            )
+        if not (place / MODEL_FILE).is_file():
+            raise InputError(f"{place} has no {MODEL_FILE}; export the generator again.")
+        from evaluation.sources import saved_model
+
+        return saved_model.load(place, trust)
+    if not place.is_file():
+        raise InputError(f"{place} does not exist; give a saved generator.")
+    if suffix in KERAS:
+        from evaluation.sources import keras_file
+
+        return keras_file.load(place, trust)
+    if suffix in ONNX:
+        from evaluation.sources import onnx_file
+
+        return onnx_file.load(place)
+    from evaluation.sources import torch_file
+
+    return torch_file.load(place)
+
+
+def _sampler(whole: _Generator) -> Sampler:
+    notes: list[str] = []
+    checked: list[bool] = []
 
     def batches(seed: int) -> Iterator[np.ndarray]:
-        assert model is not None  # its variables live as long as it does
-        for inputs in _inputs(contract, signature, seed):
-            yield _draw(signature, inputs, contract, str(path), declared)
+        for inputs in _inputs(whole, seed):
+            images = _draw(whole, inputs)
+            if not checked:
+                checked.append(True)
+                notes.extend(_dependence(whole, inputs, images))
+            yield _quantised(whole, images)
 
-    described = contract.model_dump(mode="json")
-    return Sampler(batches, str(path), described, inferred, run_dir)
-
-
-def _load_model(directory: Path):
-    tf = import_tensorflow()
-    try:
-        return tf.saved_model.load(str(directory))
-    except Exception as error:  # TensorFlow raises many kinds for damaged files
-        raise InputError(
-            f"{directory} cannot be loaded as a SavedModel ({_cause(error)}); it is damaged or of "
-            "another program: export the generator again."
-        ) from None
-
-
-def _declared_signature(model, contract: Contract, directory: Path) -> _Signature:
-    """The signature that the contract names, once its inputs and outputs are what they must be."""
-    if contract.latents is None:
-        raise InputError(
-            f"{directory} makes images from images, and draws none of its own; let it translate a "
-            "folder of images, and give the folder that it writes."
-        )
-    function = model.signatures.get(contract.signature)
-    width = contract.latents.dim
-    if function is not None:
-        takes, gives = function.structured_input_signature[1], function.structured_outputs
-        labels = "labels" if contract.labels else None
-        tokens = "tokens" if contract.tokens else None
-        named = {"latents", *([labels] if labels else []), *([tokens] if tokens else [])}
-        fits = set(takes) == named and "images" in gives
-        fits = fits and _is_latents(takes["latents"], width)
-        fits = fits and (labels is None or _is_labels(takes[labels]))
-        if fits and (tokens is None or _is_tokens(takes[tokens], contract.tokens)):
-            return _Signature(function, "latents", labels, "images", tokens)
-    needed = (
-        f"latents (n, {width}) of floats"
-        + (" and labels (n,) of integers" if contract.labels else "")
-        + (" and tokens (n, words) of integers" if contract.tokens else "")
-    )
-    raise InputError(
-        f"{directory} has no signature {contract.signature!r} that takes {needed}, any n, "
-        f"and gives images, as its {contracts.FILE_NAME} says; it has {_listing(model)}. "
-        "Export it again."
+    described = whole.contract.model_dump(mode="json")
+    return Sampler(
+        batches,
+        whole.name,
+        described,
+        whole.guessed.inferred,
+        whole.run_dir,
+        whole.program.sha256,
+        notes,
     )
 
 
-def _is_latents(spec, width: int | None = None) -> bool:
-    """Whether an input is (n, width) floats for any n; without a width, for some fixed one."""
-    if spec.shape.rank != 2 or not spec.dtype.is_floating or spec.shape[0] is not None:
-        return False
-    return spec.shape[1] == width if width else bool(spec.shape[1])
+def _by_reference(whole: _Generator) -> Sampler:
+    """A sampler that waits for the labels of a reference."""
+
+    def with_labels(labels: np.ndarray | None, real: str) -> Sampler:
+        contract = guesses.of_reference(whole.contract, labels, real, whole.name)
+        guessed = dataclasses.replace(whole.guessed, contract=contract)
+        return _sampler(dataclasses.replace(whole, guessed=guessed))
+
+    return dataclasses.replace(_sampler(whole), with_labels=with_labels)
 
 
-def _is_labels(spec) -> bool:
-    """Whether an input is (n,) integers for any n."""
-    return spec.shape.rank == 1 and spec.shape[0] is None and spec.dtype.is_integer
-
-
-def _is_tokens(spec, tokens: contracts.Tokens | None) -> bool:
-    """Whether an input is (n, words) integers for any n."""
-    words = len(tokens.rows[0]) if tokens else None
-    return spec.shape.rank == 2 and list(spec.shape) == [None, words] and spec.dtype.is_integer
-
-
-def _infer(model, directory: Path) -> tuple[Contract, _Signature]:
-    """The contract of a foreign SavedModel, where its signatures leave no doubt."""
-    found = []
-    for name, function in model.signatures.items():
-        takes, gives = function.structured_input_signature[1], function.structured_outputs
-        if len(takes) != 1 or len(gives) != 1:
-            continue
-        source, latents = next(iter(takes.items()))
-        target, images = next(iter(gives.items()))
-        if _is_latents(latents) and images.shape.rank == 4 and None not in images.shape[1:]:
-            found.append((name, latents.shape[1], images.shape[1:], function, source, target))
-    if len(found) != 1:
-        raise InputError(
-            f"{directory} has no {contracts.FILE_NAME}, and its signatures do not tell which takes "
-            f"latents (n, d), any n, and gives images (n, H, W, C): it has {_listing(model)}. "
-            f"Write {contracts.FILE_NAME} into that directory (see the README)."
-        )
-    name, dim, (height, width, channels), function, source, target = found[0]
-    if channels not in (1, 3):
-        raise InputError(
-            f"{directory} gives images of {height} x {width} x {channels}; the last axis must be "
-            "1 or 3 channels."
-        )
-    contract = Contract(
-        format=contracts.FORMAT,
-        signature=name,
-        latents=contracts.Latents(dim=dim, law="normal"),
-        images=contracts.ImageForm(
-            height=height, width=width, channels=channels, range=(-1.0, 1.0)
-        ),
-    )
-    return contract, _Signature(function, source, None, target)
-
-
-def _inputs(contract: Contract, signature: _Signature, seed: int) -> Iterator[dict]:
+def _inputs(whole: _Generator, seed: int) -> Iterator[dict[str, np.ndarray]]:
     """Endless batches of inputs; latents and labels come from streams of their own."""
+    contract, wired, count = whole.contract, whole.wired, whole.batch_images
     latents_rng, labels_rng = (np.random.default_rng([seed, stream]) for stream in (0, 1))
     assert contract.latents is not None
-    shape = (BATCH_IMAGES, contract.latents.dim)
+    shape = (count, contract.latents.dim)
     while True:
-        normal = contract.latents.law == "normal"
-        drawn = latents_rng.standard_normal(shape) if normal else latents_rng.uniform(-1, 1, shape)
-        inputs: dict[str, np.ndarray] = {signature.latents: drawn.astype(np.float32)}
-        if contract.labels and signature.labels:
+        drawn = draw_latents(contract.latents.law, shape, latents_rng)
+        inputs = {wired.latents.name: drawn}
+        if contract.labels and wired.labels:
             law = np.asarray(contract.labels.law) / sum(contract.labels.law)
-            inputs[signature.labels] = labels_rng.choice(len(law), BATCH_IMAGES, p=law)
-        if contract.tokens and signature.tokens:
+            labels = labels_rng.choice(len(law), count, p=law)
+            one_hot = wired.one_hot_classes is not None
+            inputs[wired.labels.name] = (
+                np.eye(len(law), dtype=np.float32)[labels] if one_hot else labels
+            )
+        if contract.tokens and wired.tokens:
             law = np.asarray(contract.tokens.law) / sum(contract.tokens.law)
-            chosen = labels_rng.choice(len(law), BATCH_IMAGES, p=law)
-            inputs[signature.tokens] = np.asarray(contract.tokens.rows)[chosen]
+            chosen = labels_rng.choice(len(law), count, p=law)
+            inputs[wired.tokens.name] = np.asarray(contract.tokens.rows)[chosen]
         yield inputs
 
 
-def _draw(signature: _Signature, inputs: dict, contract: Contract, name: str, declared: bool):
-    """One batch of uint8 images, checked against the contract."""
-    tf = import_tensorflow()
-    specs = signature.function.structured_input_signature[1]
-    tensors = {key: tf.constant(value, specs[key].dtype) for key, value in inputs.items()}
+def draw_latents(law: str, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """Latents, float32: N(0, 1), U(-1, 1), or N(0, 1) redrawn wherever beyond a bound."""
+    if law == "uniform":
+        return rng.uniform(-1, 1, shape).astype(np.float32)
+    drawn = rng.standard_normal(shape)
+    bound = truncation(law)
+    while bound is not None and (beyond := np.abs(drawn) > bound).any():
+        drawn[beyond] = rng.standard_normal(int(beyond.sum()))
+    return drawn.astype(np.float32)
+
+
+def _draw(whole: _Generator, inputs: dict[str, np.ndarray]) -> np.ndarray:
+    """One batch as the generator gives it, but channels last, checked against the contract."""
+    count = len(next(iter(inputs.values())))
     try:
-        images = signature.function(**tensors)[signature.images].numpy()
-    except tf.errors.OpError as error:
+        images = np.asarray(whole.wired.signature.run(inputs)[whole.wired.images.name])
+    except Exception as error:  # each framework raises its own kinds
         raise InputError(
-            f"{name} failed on {BATCH_IMAGES} latents ({_cause(error)}); export it so that it "
+            f"{whole.name} failed on {count} latents ({cause(error)}); export it so that it "
             "takes any number of them."
         ) from None
-    form = contract.images
-    check_form(images, name)
+    form = whole.contract.images
+    if form.layout == "NCHW" and images.ndim == 4:
+        images = np.moveaxis(images, 1, -1)
+    check_form(images, whole.name)
     if images.shape[1:] != (form.height, form.width, form.channels):
         raise InputError(
-            f"{name} returned images of shape {images.shape[1:]}, its {contracts.FILE_NAME} says "
-            f"{(form.height, form.width, form.channels)}; correct the file."
+            f"{whole.name} returned images of shape {images.shape[1:]}, its {contracts.FILE_NAME} "
+            f"says {(form.height, form.width, form.channels)}; correct the file."
         )
-    quantised = to_uint8(images, form.range, name)
-    if not declared and images.min() >= 0:
+    if len(images) != count:
         raise InputError(
-            f"{name} returned no negative value, so its range is hardly [-1, 1]; write "
-            f"{contracts.FILE_NAME} with its true range (see the README)."
+            f"{whole.name} returned {len(images)} images of {count} latents; it must give one each."
+        )
+    return images
+
+
+def _quantised(whole: _Generator, images: np.ndarray) -> np.ndarray:
+    if images.dtype == np.uint8:
+        return images
+    quantised = to_uint8(images, whole.contract.images.range, whole.name)
+    if whole.guessed.range_is_a_guess and images.min() >= 0:
+        raise InputError(
+            f"{whole.name} returned no negative value, so its range is hardly [-1, 1]; give its "
+            f"true --range, or write {contracts.FILE_NAME} with it (see the README)."
         )
     return quantised
 
 
-def _cause(error: Exception) -> str:
-    """The line of TensorFlow's long messages that says what went wrong: the last in plain words."""
-    lines = [line.strip().partition(" [Op:")[0] for line in str(error).splitlines()]
-    told = [line for line in lines if line and not line.startswith(("[[", "Function call stack"))]
-    return told[-1][:200] if told else type(error).__name__
+def _dependence(whole: _Generator, inputs: dict[str, np.ndarray], images: np.ndarray) -> list[str]:
+    """Whether an image changes with the others in its batch, or from one call to the next."""
+    count = len(images)
+    low, high = whole.contract.images.range
+    allowed = DEPENDENCE * (high - low)
+    if images.dtype == np.uint8:
+        allowed = 1.0
+    again = _largest(_draw(whole, inputs), images)
+    if again > allowed:
+        return [
+            f"{whole.name} gives other images for the same latents (by up to {again:.3g}): it "
+            "draws noise of its own, so that the seed does not decide its images."
+        ]
+    if count == 1:
+        return []
+    first = np.arange(count) // 2  # the first half, each image twice
+    other = _draw(whole, {name: values[first] for name, values in inputs.items()})
+    moved = _largest(other, images[first])
+    if moved <= allowed:
+        return []
+    return [
+        f"{whole.name} gives an image that depends on the others drawn with it (by up to "
+        f"{moved:.3g}), as batch norm in training mode does; export it in inference mode."
+    ]
 
 
-def _listing(model) -> str:
-    """The signatures in one line: name(inputs) -> outputs."""
-    lines = []
-    for name, function in model.signatures.items():
-        takes = ", ".join(
-            f"{key} {_shape(spec)} {spec.dtype.name}"
-            for key, spec in function.structured_input_signature[1].items()
-        )
-        gives = ", ".join(f"{k} {_shape(spec)}" for k, spec in function.structured_outputs.items())
-        lines.append(f"{name}({takes}) -> {gives}")
-    return "; ".join(lines) or "no signatures at all"
-
-
-def _shape(spec) -> str:
-    if spec.shape.rank is None:
-        return "(?)"
-    return "(" + ", ".join("n" if side is None else str(side) for side in spec.shape) + ")"
+def _largest(one: np.ndarray, other: np.ndarray) -> float:
+    difference = np.abs(one.astype(np.float64) - other.astype(np.float64))
+    return float(np.nanmax(difference, initial=0.0))

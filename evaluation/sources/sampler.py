@@ -10,7 +10,10 @@ import numpy as np
 
 from evaluation import arguments
 from evaluation.errors import InputError
+from evaluation.sources import options as generator_options
 from evaluation.sources.images import Images, allocate
+from evaluation.sources.options import GeneratorOptions
+from evaluation.sources.program import cause
 
 BATCH_IMAGES = 64  # fixed: how many are drawn at once must not depend on how many are asked for
 RANGE_TOLERANCE = 1e-3  # of half the range's width; beyond it a value is refused, within it clipped
@@ -25,9 +28,14 @@ class Sampler:
     Attributes:
       batches: seed -> endless iterator over uint8 images (batch, H, W, C).
       name: what the user called it.
-      contract: what is known of the generator (generator.json); empty for a function.
+      contract: what is known of the generator (generator.json, overrides and guesses); empty for a
+        function. With `sha256` and the seed it decides the images.
       inferred: what of the contract was not declared but inferred, in words.
       run_dir: the training run that made it, where its logs are beside it.
+      sha256: hash of the model's files; None for a function.
+      notes: what was seen when the first batch was drawn, in sentences; empty before.
+      with_labels: where labels are to be drawn by the reference's shares: (the reference's labels
+        (n,) or None, its name) -> the sampler that does.
     """
 
     batches: Callable[[int], Iterator[np.ndarray]]
@@ -35,15 +43,24 @@ class Sampler:
     contract: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     inferred: tuple[str, ...] = ()
     run_dir: Path | None = None
+    sha256: str | None = None
+    notes: list[str] = dataclasses.field(default_factory=list)
+    with_labels: "Callable[[np.ndarray | None, str], Sampler] | None" = None
 
     def sample(self, n: int, seed: int = 0, progress: Progress | None = None) -> Images:
         """The first n images of the stream that `seed` starts; a smaller n gives a prefix of them.
 
         Raises:
-          InputError: n < 1; images of another shape or range than declared, or not finite.
+          InputError: n < 1; images of another shape or range than declared, or not finite; labels
+            are to follow a reference and none was given.
         """
         arguments.check_whole("n", n, 1)
         arguments.check_whole("seed", seed, 0)
+        if self.with_labels is not None:
+            raise InputError(
+                f"labels='reference': {self.name} has no reference to take them from; give one, "
+                "uniform, or a class's number."
+            )
         images, done = None, 0
         for batch in self.batches(seed):
             if images is None:
@@ -63,19 +80,30 @@ class Sampler:
         return Images(images, None, (), self.name)
 
 
-def from_function(function: Callable[[int, np.random.Generator], Any], name: str = "") -> Sampler:
+def from_function(
+    function: Callable[[int, np.random.Generator], Any],
+    name: str = "",
+    options: GeneratorOptions | None = None,
+) -> Sampler:
     """A Python function as a source.
 
     Args:
       function: f(n, rng) -> n images, shape (n, H, W, C) or (n, H, W): uint8, or float in [-1, 1].
       name: shown in tables; the function's own name if empty.
+      options: `value_range` of floats, `layout` and `batch_size` are read.
 
     Raises:
-      InputError: it does not take two arguments.
+      InputError: it does not take two arguments; an option that does not concern it.
     """
     name = name or getattr(function, "__name__", type(function).__name__)
+    options = options or GeneratorOptions()
+    generator_options.refuse_others(
+        options, ("value_range", "layout"), name, "a function, which draws for itself"
+    )
+    size = options.batch_size or BATCH_IMAGES
+    value_range = options.value_range or (-1.0, 1.0)
     try:
-        inspect.signature(function).bind(BATCH_IMAGES, None)
+        inspect.signature(function).bind(size, None)
     except TypeError:
         raise InputError(
             f"{name} does not take two arguments; a source is a function f(n, rng) that returns n "
@@ -87,16 +115,29 @@ def from_function(function: Callable[[int, np.random.Generator], Any], name: str
     def batches(seed: int) -> Iterator[np.ndarray]:
         rng = np.random.default_rng(seed)
         while True:
-            images = np.asarray(function(BATCH_IMAGES, rng))
+            images = _called(function, size, rng, name)
             images = images[..., None] if images.ndim == 3 else images
+            if options.layout == "NCHW" and images.ndim == 4:
+                images = np.moveaxis(images, 1, -1)
             check_form(images, name)
-            if len(images) != BATCH_IMAGES:
+            if len(images) != size:
                 raise InputError(
-                    f"{name}(n={BATCH_IMAGES}, rng) returned {len(images)} images; it must give n."
+                    f"{name}(n={size}, rng) returned {len(images)} images; it must give n."
                 )
-            yield images if images.dtype == np.uint8 else to_uint8(images, (-1.0, 1.0), name)
+            yield images if images.dtype == np.uint8 else to_uint8(images, value_range, name)
 
     return Sampler(batches, name)
+
+
+def _called(function, size: int, rng: np.random.Generator, name: str) -> np.ndarray:
+    try:
+        return np.asarray(function(size, rng))
+    except InputError:
+        raise
+    except Exception as error:  # whatever the user's own code raises
+        raise InputError(
+            f"{name}(n={size}, rng) raised {type(error).__name__}: {cause(error)}; mend it."
+        ) from error
 
 
 def check_form(images: np.ndarray, name: str) -> None:
@@ -123,14 +164,12 @@ def to_uint8(images: np.ndarray, value_range: tuple[float, float], name: str) ->
       InputError: values that are not finite, or outside the range by more than RANGE_TOLERANCE.
     """
     low, high = value_range
-    finite = np.isfinite(images)
-    if not finite.all():
+    broken, outside = count_outside(images, value_range)
+    if broken:
         raise InputError(
-            f"{name} returned values that are not finite ({np.sum(~finite)} of {images.size} in "
-            "one batch); its weights are damaged or it diverged: take an earlier checkpoint."
+            f"{name} returned values that are not finite ({broken} of {images.size} in one "
+            "batch); its weights are damaged or it diverged: take an earlier checkpoint."
         )
-    margin = RANGE_TOLERANCE * (high - low) / 2
-    outside = np.sum((images < low - margin) | (images > high + margin))
     if outside:
         raise InputError(
             f"{name} returned {outside} of {images.size} values outside its declared range "
@@ -138,6 +177,15 @@ def to_uint8(images: np.ndarray, value_range: tuple[float, float], name: str) ->
         )
     scaled = (images.astype(np.float64) - low) / (high - low) * 255
     return np.rint(scaled.clip(0, 255)).astype(np.uint8)
+
+
+def count_outside(images: np.ndarray, value_range: tuple[float, float]) -> tuple[int, int]:
+    """How many values are not finite, and how many others lie outside beyond the tolerance."""
+    low, high = value_range
+    margin = RANGE_TOLERANCE * (high - low) / 2
+    broken = ~np.isfinite(images)
+    outside = ((images < low - margin) | (images > high + margin)) & ~broken
+    return int(broken.sum()), int(outside.sum())
 
 
 def _size(images: np.ndarray) -> str:

@@ -1,0 +1,87 @@
+"""`MODULE:FUNCTION`: features by a Python function of one's own.
+
+FUNCTION takes uint8 images, shape (b, H, W, C), and gives an array (b, d) of finite real numbers,
+one row per image; what it gives for an image must not depend on the others in the batch. MODULE is
+a module's name, or the path of a .py file. The file's hash is recorded, but what it imports and
+reads is not known: such features are never taken from the cache.
+"""
+
+import hashlib
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from evaluation.errors import InputError
+from evaluation.features.extractor import Extractor, Outputs, Request, refuse
+
+HAS_LOGITS = False
+FORM = "a function f(uint8 images (b, H, W, C)) -> array (b, d)"
+
+
+def open_extractor(request: Request) -> Extractor:
+    """The function as an extractor; what it returns is checked at every batch.
+
+    Raises:
+      InputError: there is no such module or function, or it gives something else than (b, d)
+        finite real numbers.
+    """
+    refuse(request, "layer", "weights", "resize", "precision")
+    where, _, name = request.argument.rpartition(":")
+    module = _module(where, request.argument)
+    function = getattr(module, name, None)
+    if not callable(function):
+        raise InputError(f"{request.argument}: {where} has no function {name!r}; give {FORM}.")
+    file = getattr(module, "__file__", None)
+    source = hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else ""
+    settings = {"function": name, "file_sha256": source}
+
+    def run(images: np.ndarray) -> Outputs:
+        return _rows(function, images, request.argument), None
+
+    return Extractor(request.argument, "", settings, run, packages=())
+
+
+def _module(where: str, text: str) -> ModuleType:
+    try:
+        if not where.endswith(".py"):
+            return importlib.import_module(where)
+        spec = importlib.util.spec_from_file_location(Path(where).stem, where)
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+    except (Exception, SystemExit) as error:  # a module may raise anything while it is imported
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        hint = "" if where.endswith(".py") or not sys.path else ", or give the path of its .py file"
+        raise InputError(
+            f"features={text!r}: {where} cannot be imported ({reason[:200]}); mend it{hint}."
+        ) from None
+
+
+def _rows(function: Callable[[Any], Any], images: np.ndarray, name: str) -> np.ndarray:
+    """What the function gives for a batch, as float32."""
+    try:
+        rows = np.asarray(function(images))
+    except Exception as error:  # a function may raise anything
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise InputError(
+            f"{name} failed on images of shape {images.shape} ({reason[:200]}); it must be {FORM}."
+        ) from None
+    if rows.dtype.kind not in "biuf" and rows.dtype.name != "bfloat16":
+        raise InputError(f"{name} gave an array of {rows.dtype}; it must be real numbers.")
+    if rows.ndim != 2 or len(rows) != len(images) or not rows.shape[1]:
+        raise InputError(
+            f"{name} gave shape {rows.shape} for {len(images)} images; it must be "
+            f"({len(images)}, d): flatten or pool each image's features to one row."
+        )
+    if rows.dtype.kind == "f" and rows.dtype.itemsize > 4 and np.isfinite(rows).all():
+        largest = np.abs(rows).max()
+        if largest > np.finfo(np.float32).max:
+            raise InputError(f"{name} gave {largest:.3g}, too large for float32; scale it down.")
+    return rows.astype(np.float32)

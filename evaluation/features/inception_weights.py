@@ -1,0 +1,271 @@
+"""The weights of the 2015-12-05 Inception network: from any of its files to one table of arrays.
+
+Read are the original frozen graph, by itself or in its archive; the PyTorch port; and an .npz or
+.safetensors file with the port's names. Which it is, its content tells, not its name. All give the
+names and the layout of the port: convolutions (out, in, height, width), fc.weight (out, in).
+"""
+
+import dataclasses
+import hashlib
+import json
+import math
+import re
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from evaluation.errors import InputError
+from evaluation.features import torch_files
+from evaluation.features.inception_layers import CONVOLUTIONS, shapes
+from evaluation.quiet import import_tensorflow
+
+# SHA-256 as others have published it of the two files, which are the same network
+PUBLISHED = {
+    "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2": "PyTorch port",
+    "009d6814d1bc560d4e7b236e170e9b2d5ca6f4b57bd8037f6db05776204415c6": "original graph",
+}
+GRAPH_FILE = "classify_image_graph_def.pb"
+GZIP, ZIP, PICKLE = b"\x1f\x8b", b"PK\x03\x04", b"\x80\x02"  # how files begin
+LARGEST = 1 << 29  # bytes of weights unpacked; the network's are 96 MB
+SHOWN = 3  # names in an error
+
+_PARTS = {  # of a batch normalisation: in the graph, in the port
+    "gamma": "weight",
+    "beta": "bias",
+    "moving_mean": "running_mean",
+    "moving_variance": "running_var",
+}
+SAFE_DTYPES: dict[str, np.dtype] = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
+
+
+@dataclasses.dataclass(frozen=True)
+class Weights:
+    """The network's weights.
+
+    Attributes:
+      arrays: by the names of the PyTorch port, float32 or float64, as `inception_layers.shapes`.
+      sha256: of the file that they came from; of an archive, of the graph in it.
+    """
+
+    arrays: Mapping[str, np.ndarray]
+    sha256: str
+
+    @property
+    def origin(self) -> str:
+        """Which published file it was, by its hash; "other" if none."""
+        return PUBLISHED.get(self.sha256, "other")
+
+
+def read(path: Path) -> Weights:
+    """Reads a file of weights.
+
+    Raises:
+      InputError: missing, damaged, of another kind, or not this network's weights; which names are
+        missing, too many or of another shape is said.
+    """
+    if not path.is_file():
+        raise InputError(
+            f"weights={str(path)!r} is no file; give the network's frozen graph (.pb or .tgz), its "
+            "PyTorch port (.pth), or an .npz or .safetensors with the port's names."
+        )
+    start = _start(path)
+    if start[:2] == GZIP:
+        content = _graph_of_archive(path)
+        return Weights(_from_graph(content, path), hashlib.sha256(content).hexdigest())
+    sha256 = sha256_of(path)
+    named = re.search(r"-([0-9a-f]{8})\.pth$", path.name)
+    if named and not sha256.startswith(named[1]):
+        raise InputError(
+            f"{path} is truncated or another file: by its name its SHA-256 begins with {named[1]}, "
+            f"it begins with {sha256[:8]}; bring it anew."
+        )
+    if start[:4] == ZIP and _is_npz(path):
+        arrays = _from_npz(path)
+    elif start[:4] == ZIP or start[:2] == PICKLE or path.suffix == ".pth":
+        arrays = torch_files.read(path)
+    elif start[8:9] == b"{":
+        arrays = _from_safetensors(path)
+    else:
+        return Weights(_from_graph(path.read_bytes(), path), sha256)
+    return Weights(_checked(arrays, path), sha256)
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's bytes, of an archive's graph; hexadecimal digits.
+
+    Raises:
+      InputError: a damaged archive.
+    """
+    if _start(path)[:2] == GZIP:
+        return hashlib.sha256(_graph_of_archive(path)).hexdigest()
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _start(path: Path) -> bytes:
+    with open(path, "rb") as file:
+        return file.read(16)
+
+
+def _checked(arrays: Mapping[str, np.ndarray], path: Path) -> dict[str, np.ndarray]:
+    """The arrays in the network's order, without the counters that the port keeps beside them."""
+    arrays = {k: v for k, v in arrays.items() if not k.endswith(".bn.num_batches_tracked")}
+    _check_shapes({name: array.shape for name, array in arrays.items()}, shapes(), path)
+    for name in shapes():
+        array = arrays[name]
+        if array.dtype not in (np.float32, np.float64):
+            raise InputError(f"{path}: {name} is {array.dtype}; give float32 or float64 weights.")
+        if not np.isfinite(array).all():
+            raise InputError(f"{path}: {name} holds values that are not finite; bring it anew.")
+        if name.endswith("running_var") and array.min() < 0:
+            raise InputError(f"{path}: {name} holds negative variances; bring it anew.")
+    return {name: arrays[name] for name in shapes()}
+
+
+def _check_shapes(
+    found: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, ...]], path: Path
+) -> None:
+    """Raises InputError, all in one line, unless both have the same names and shapes."""
+    wrong = [
+        f"{name} is {found[name]}, not {expected[name]}"
+        for name in expected
+        if name in found and tuple(found[name]) != expected[name]
+    ]
+    lists = {
+        "missing": [name for name in expected if name not in found],
+        "not the network's": [name for name in found if name not in expected],
+        "of another shape": wrong,
+    }
+    said = [f"{what}: {_few(names)}" for what, names in lists.items() if names]
+    if said:
+        raise InputError(
+            f"{path} does not hold the 2015-12-05 Inception network ({'; '.join(said)}); give its "
+            f"frozen graph, its PyTorch port, or all {len(shapes())} arrays with the port's names."
+        )
+
+
+def _few(names: list[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(repr(name)[1:-1][:80] for name in names[:SHOWN]) + more
+
+
+def _graph_of_archive(path: Path) -> bytes:
+    """The frozen graph in an archive, which is never unpacked to the disk."""
+    try:
+        with tarfile.open(path, "r:gz") as archive:
+            for member in archive:
+                if Path(member.name).name == GRAPH_FILE and member.isfile():
+                    if member.size > LARGEST:
+                        raise InputError(f"{path}: {GRAPH_FILE} has {member.size} bytes; too many.")
+                    file = archive.extractfile(member)
+                    assert file is not None
+                    content = file.read()
+                    if len(content) != member.size:
+                        raise EOFError("it ends early")
+                    return content
+    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{path} is truncated or damaged ({error}); bring it anew.") from None
+    raise InputError(f"{path} holds no {GRAPH_FILE}; give inception-2015-12-05.tgz.")
+
+
+def _graph_names() -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Of each constant of the frozen graph: its name in the port, and the order of its axes."""
+    names: dict[str, tuple[str, tuple[int, ...]]] = {}
+    for c in CONVOLUTIONS:
+        names[f"{c.graph}/conv2d_params"] = (f"{c.name}.conv.weight", (3, 2, 0, 1))
+        for part, port in _PARTS.items():
+            names[f"{c.graph}/batchnorm/{part}"] = (f"{c.name}.bn.{port}", (0,))
+    names["softmax/weights"] = ("fc.weight", (1, 0))
+    names["softmax/biases"] = ("fc.bias", (0,))
+    return names
+
+
+def _from_graph(content: bytes, path: Path) -> dict[str, np.ndarray]:
+    """Constants of a GraphDef: convolutions (height, width, in, out), softmax/weights (in, out)."""
+    tf = import_tensorflow()
+    graph = tf.compat.v1.GraphDef()
+    try:
+        graph.ParseFromString(content)
+    except Exception as error:  # the class of the error depends on how protobuf was built
+        raise InputError(
+            f"{path} is no file of weights, or damaged ({type(error).__name__}); give the frozen "
+            "graph (.pb or .tgz), the PyTorch port (.pth), an .npz or a .safetensors."
+        ) from None
+    names = _graph_names()
+    parameter = re.compile(r"(.*/)?(conv2d_params|batchnorm/\w+|softmax/(weights|biases))")
+    tensors = {
+        node.name: node.attr["value"].tensor
+        for node in graph.node
+        if node.op == "Const" and (node.name in names or parameter.fullmatch(node.name))
+    }
+    found = {k: tuple(d.size for d in t.tensor_shape.dim) for k, t in tensors.items()}
+    ports = shapes()
+    expected = {}
+    for name, (port, axes) in names.items():
+        sides = dict(zip(axes, ports[port], strict=True))
+        expected[name] = tuple(sides[axis] for axis in range(len(axes)))
+    _check_shapes(found, expected, path)
+    arrays = {}
+    for name, (port, axes) in names.items():
+        try:
+            arrays[port] = tf.make_ndarray(tensors[name]).transpose(axes)
+        except (ValueError, TypeError) as error:
+            raise InputError(f"{path}: {name} is damaged ({error}); bring it anew.") from None
+    return _checked(arrays, path)
+
+
+def _is_npz(path: Path) -> bool:
+    with zipfile.ZipFile(path) as archive:
+        return all(name.endswith(".npy") for name in archive.namelist())
+
+
+def _from_npz(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of an .npz file; nothing is unpickled."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(info.file_size for info in archive.infolist())
+        if size > LARGEST:
+            raise InputError(f"{path} unpacks to {size} bytes; the network's weights have 96 MB.")
+        with np.load(path, allow_pickle=False) as arrays:
+            return dict(arrays)
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path} is damaged ({error}); save it anew with numpy.savez.") from None
+
+
+def _from_safetensors(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of a .safetensors file: a length, a table in JSON, then the numbers."""
+    content = np.memmap(path, np.uint8, "r")
+    length = int.from_bytes(content[:8].tobytes(), "little")
+    data, arrays = content[8 + length :], {}
+    try:
+        table = json.loads(content[8 : 8 + length].tobytes())
+        for name, entry in table.items():
+            if name != "__metadata__":
+                arrays[name] = _safe_array(data, **entry)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{path} is truncated, damaged, or no float32 or float64 weights ({error}); bring it "
+            "anew."
+        ) from None
+    return arrays
+
+
+def _safe_array(
+    data: np.ndarray, *, dtype: str, shape: list[int], data_offsets: list[int]
+) -> np.ndarray:
+    """One entry of the table; raises ValueError or KeyError where it cannot be."""
+    if dtype not in SAFE_DTYPES:
+        raise ValueError(f"a tensor is {dtype}")
+    first, last = data_offsets
+    numbers = SAFE_DTYPES[dtype]
+    if not 0 <= first <= last <= len(data):
+        raise ValueError("a tensor lies beyond its end")
+    if last - first != math.prod(shape) * numbers.itemsize:
+        raise ValueError(f"{last - first} bytes for a tensor of {math.prod(shape)} numbers")
+    return np.frombuffer(data[first:last].tobytes(), numbers).reshape(shape)

@@ -1,0 +1,78 @@
+"""Tables of text cells, for a terminal and for a notebook."""
+
+import html
+import io
+from collections.abc import Collection, Sequence
+
+WIDTH = 100  # columns of a terminal
+
+Rows = Sequence[Sequence[str]]
+
+
+def text(
+    columns: Sequence[str],
+    rows: Rows,
+    left: Collection[str] = (),
+    folded: Collection[str] = (),
+    width: int = WIDTH,
+) -> str:
+    """A table as plain text without control characters.
+
+    Args:
+      columns: their names.
+      rows: cells, as many as columns in each.
+      left: the columns that are words; the others are numbers, to the right.
+      folded: the columns whose cells may take several lines.
+      width: characters in a line at the most.
+    """
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, show_edge=False)
+    for column in columns:
+        table.add_column(
+            column,
+            justify="left" if column in left else "right",
+            no_wrap=column not in folded,
+            overflow="fold" if column in folded else "ellipsis",
+        )
+    for row in rows:
+        table.add_row(*row)
+    stream = io.StringIO()
+    Console(file=stream, width=width, color_system=None, markup=False).print(table)
+    return "\n".join(line.rstrip() for line in stream.getvalue().rstrip("\n").split("\n"))
+
+
+def page(
+    columns: Sequence[str],
+    rows: Rows,
+    left: Collection[str] = (),
+    caption: str = "",
+    below: Sequence[str] = (),
+) -> str:
+    """A table as HTML that needs no style of the page it is shown in.
+
+    Args:
+      columns: their names.
+      rows: cells, as many as columns in each.
+      left: the columns that are words; the others are numbers, to the right.
+      caption: a line above the table.
+      below: lines below it.
+    """
+
+    def cell(kind: str, column: str, content: str) -> str:
+        side = "left" if column in left else "right"
+        return f'<{kind} style="text-align:{side}">{html.escape(content)}</{kind}>'
+
+    head = "".join(cell("th", column, column) for column in columns)
+    body = "".join(
+        "<tr>" + "".join(map(cell, ["td"] * len(columns), columns, row)) + "</tr>" for row in rows
+    )
+    above = (
+        f'<caption style="caption-side:top;text-align:left">{html.escape(caption)}</caption>'
+        if caption
+        else ""
+    )
+    lines = "".join(f"<p>{html.escape(line)}</p>" for line in below)
+    return f"<table>{above}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{lines}"

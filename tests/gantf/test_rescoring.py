@@ -1,0 +1,96 @@
+"""The best checkpoint is scored again on latents that had no part in choosing it."""
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from gantf import checkpoints, config, data, logs, models, rescoring, restoring, scoring
+from gantf.cli import main
+
+SMALL = ["generator_channels=4", "discriminator_channels=4", "latent_dim=6"]
+
+
+def train(run_dir, *words):
+    small = [word for setting in SMALL for word in ("--set", setting)]
+    given = ["train", "--batch-size", "8", "--run-dir", str(run_dir), *small, *words]
+    result = CliRunner().invoke(main, given)
+    assert result.exit_code == 0, result.output
+    return result.stderr
+
+
+@pytest.fixture(scope="module")
+def finished(tf, tmp_path_factory):
+    """A run of 20 steps that was scored at 10 and 20, and what it said."""
+    run_dir = tmp_path_factory.mktemp("runs") / "run"
+    words = ["--steps", "20", "--eval-every", "10", "--checkpoint-every", "10"]
+    return run_dir, train(run_dir, *words, "--keep", "9")
+
+
+@pytest.fixture(scope="module")
+def parts(finished):
+    """The game of the best checkpoint, and the run's data."""
+    run_dir, _ = finished
+    restored = restoring.load(run_dir, "best")
+    read = data.load("digits", models.needs(models.load("gan")), None, False)
+    return restored, read
+
+
+def test_the_fresh_scores_are_those_of_the_best_checkpoint_on_other_latents(finished, parts):
+    run_dir, _ = finished
+    restored, read = parts
+    told = json.loads((run_dir / rescoring.FILE).read_text())
+    assert told["step"] == checkpoints.best(run_dir, "auto") == restored.step
+    assert told["best_by"] == "fid"
+    (logged,) = (
+        line for line in logs.read(run_dir) if line["step"] == told["step"] and "fid" in line
+    )
+    seed = restored.run.seed
+    chosen, fresh = (
+        scoring.make_scorer(restored.game, read, seed, fresh=fresh)()["fid"]
+        for fresh in (False, True)
+    )
+    assert told["when_chosen"]["fid"] == pytest.approx(chosen.value, rel=1e-6)
+    assert told["fresh_samples"]["fid"] == pytest.approx(fresh.value, rel=1e-6)
+    assert told["fresh_samples"]["fid_low"] == pytest.approx(fresh.low, rel=1e-6)
+    assert chosen.value != fresh.value
+    assert logged["fid"] == told["when_chosen"]["fid"]
+
+
+def test_it_is_said(finished):
+    _, said = finished
+    line = next(line for line in said.splitlines() if line.startswith("best checkpoint, step"))
+    assert "when it was chosen" in line and line.endswith("on fresh samples")
+
+
+def test_the_game_is_left_as_it_was(finished, parts):
+    run_dir, _ = finished
+    restored, read = parts
+    game = restored.game
+    checkpoints.restore(checkpoints.choose(run_dir, "10", "auto"), game.variables())
+    before = checkpoints.values_of(game.variables())
+    rescoring.best(restored.run, run_dir, game, read, logs.Terminal())
+    for name, value in checkpoints.values_of(game.variables()).items():
+        np.testing.assert_array_equal(value, before[name], err_msg=name)
+
+
+def test_it_is_made_good_where_it_is_missing_or_of_another_step(finished):
+    run_dir, _ = finished
+    path = run_dir / rescoring.FILE
+    whole = json.loads(path.read_text())
+    path.write_text(json.dumps(whole | {"step": 3}))
+    assert not rescoring.is_current(run_dir, "auto")
+    path.write_text("{")
+    assert not rescoring.is_current(run_dir, "auto")
+    words = ["--steps", "20", "--eval-every", "10", "--checkpoint-every", "10"]
+    assert "best checkpoint" in train(run_dir, *words, "--keep", "9")
+    assert json.loads(path.read_text()) == whole
+    assert "best checkpoint" not in train(run_dir, *words, "--keep", "9")
+
+
+def test_a_run_without_scores_has_no_best(tf, tmp_path):
+    said = train(tmp_path / "run", "--steps", "2", "--eval-every", "0")
+    assert "best checkpoint" not in said
+    assert not (tmp_path / "run" / rescoring.FILE).exists()
+    assert config.load(tmp_path / "run").evaluate_every_steps == 0
