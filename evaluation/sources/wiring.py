@@ -5,7 +5,7 @@ import dataclasses
 from evaluation.errors import InputError
 from evaluation.sources.contract import FILE_NAME, Contract
 from evaluation.sources.options import GeneratorOptions
-from evaluation.sources.program import Port, Program, Signature
+from evaluation.sources.program import DEFAULT_SIGNATURE, Port, Program, Signature
 
 LABEL_WORDS = ("label", "class", "onehot", "one_hot", "cond")  # in the name of a one-hot input
 
@@ -102,6 +102,7 @@ def inferred(program: Program, options: GeneratorOptions, name: str) -> Wiring:
         if options.signature in (None, signature.name):
             wired = _wired(signature, options.latent_dim)
             wirings += [wired] if wired is not None else []
+    wirings = _without_twins(wirings)
     if len(wirings) == 1:
         return wirings[0]
     if options.signature is not None and not wirings:
@@ -119,6 +120,13 @@ def inferred(program: Program, options: GeneratorOptions, name: str) -> Wiring:
         f"latents (n, d), any n, and gives images (n, H, W, C): it has {program.listing}. "
         f"Say it with --signature or --latent-dim, or write {FILE_NAME} (see the README)."
     )
+
+
+def _without_twins(wirings: list[Wiring]) -> list[Wiring]:
+    """The default alone, where all take and give the same: Keras exports each function twice."""
+    default = [wired for wired in wirings if wired.signature.name == DEFAULT_SIGNATURE]
+    ports = {(wired.signature.takes, wired.signature.gives) for wired in wirings}
+    return default if default and len(ports) == 1 else wirings
 
 
 def _wired(signature: Signature, latent_dim: int | None) -> Wiring | None:
