@@ -100,6 +100,7 @@ def extract(
     """
     folder = kept.features_directory(cache)
     stream = streams.of(images, n, seed)
+    _fetch(features, weights, progress)
     extractor, size = open_extractor(
         features, stream, layer, weights, resize, precision, batch_size
     )
@@ -210,6 +211,13 @@ def default_features(reference: str, shape: tuple[int, ...]) -> str:
         if classifier.read_record(kinds.SHIPPED / f"{base}.keras").shape == tuple(shape):
             return base
     return "pixels"
+
+
+def _fetch(features: Any, weights: str | os.PathLike | None, progress: Progress | None) -> None:
+    """Downloads what a kind's network needs, while `progress` is at hand to tell of it."""
+    fetch = getattr(kinds.load(kinds.parse(features)[0]), "fetch", None)
+    if fetch is not None:
+        fetch(None if weights is None else os.fspath(weights), progress)
 
 
 def _kept(

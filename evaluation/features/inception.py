@@ -34,6 +34,7 @@ from evaluation.features.inception_layers import (
     Convolution,
 )
 from evaluation.quiet import import_tensorflow
+from evaluation.sources.sampler import Progress
 
 HAS_LOGITS = None  # by its layer
 BATCH_IMAGES = 32
@@ -42,6 +43,16 @@ WITH_LOGITS = ("2048", "logits", "logits_unbiased")
 EPSILON = 1e-3  # of the batch normalisations
 STEM_LAYERS = {"Conv2d_2b_3x3": "64", "Conv2d_4a_3x3": "192"}  # both are pooled first
 SPATIAL_BLOCK, SPATIAL_CHANNELS = "Mixed_6d", 7  # of mixed_6/conv, its first branch
+
+
+def fetch(weights: str | None, progress: Progress | None = None) -> None:
+    """Downloads the weights, unless a file is named or one is there.
+
+    Raises:
+      InputError: as `inception_files.find`.
+    """
+    if weights is None and not inception_files.present():
+        inception_files.find(progress)
 
 
 def open_extractor(request: Request) -> Extractor:

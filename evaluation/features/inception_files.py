@@ -41,6 +41,11 @@ def directory() -> Path:
     return cache.directory() / "weights"
 
 
+def present() -> list[Path]:
+    """The files in the directory that have a published file's name."""
+    return [directory() / name for name in NAMES if (directory() / name).is_file()]
+
+
 def find(progress: Progress | None = None) -> Path:
     """A file of the published weights, whole: from the directory, or else downloaded there.
 
@@ -51,16 +56,14 @@ def find(progress: Progress | None = None) -> Path:
       InputError: a file there is truncated or another one; the directory cannot be written; or
         there is no file, and it cannot be downloaded: which to bring, and where to, is said.
     """
-    for name in NAMES:
-        path = directory() / name
-        if path.is_file():
-            wrong = _difference(path)
-            if wrong:
-                raise InputError(
-                    f"{path} is truncated or another file ({wrong}); delete it, or name it with "
-                    "--weights if you mean it."
-                )
-            return path
+    for path in present():
+        wrong = _difference(path)
+        if wrong:
+            raise InputError(
+                f"{path} is truncated or another file ({wrong}); delete it, or name it with "
+                "--weights if you mean it."
+            )
+        return path
     reasons = []
     for address in ADDRESSES:
         try:

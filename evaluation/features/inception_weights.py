@@ -7,8 +7,6 @@ names and the layout of the port: convolutions (out, in, height, width), fc.weig
 
 import dataclasses
 import hashlib
-import json
-import math
 import re
 import tarfile
 import zipfile
@@ -19,11 +17,12 @@ from pathlib import Path
 import numpy as np
 
 from evaluation.errors import InputError
-from evaluation.features import torch_files
+from evaluation.features import safetensors_files, torch_files
 from evaluation.features.inception_layers import CONVOLUTIONS, shapes
 from evaluation.quiet import import_tensorflow
 
-# SHA-256 as others have published it of the two files, which are the same network
+# SHA-256 of the two published files, which are one network, as several users of each have recorded
+# them; the files themselves were not at hand when this was written
 PUBLISHED = {
     "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2": "PyTorch port",
     "009d6814d1bc560d4e7b236e170e9b2d5ca6f4b57bd8037f6db05776204415c6": "original graph",
@@ -39,7 +38,6 @@ _PARTS = {  # of a batch normalisation: in the graph, in the port
     "moving_mean": "running_mean",
     "moving_variance": "running_var",
 }
-SAFE_DTYPES: dict[str, np.dtype] = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +70,10 @@ def read(path: Path) -> Weights:
             f"weights={str(path)!r} is no file; give the network's frozen graph (.pb or .tgz), its "
             "PyTorch port (.pth), or an .npz or .safetensors with the port's names."
         )
-    start = _start(path)
+    try:
+        start = _start(path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}); mend it.") from None
     if start[:2] == GZIP:
         content = _graph_of_archive(path)
         return Weights(_from_graph(content, path), hashlib.sha256(content).hexdigest())
@@ -88,7 +89,7 @@ def read(path: Path) -> Weights:
     elif start[:4] == ZIP or start[:2] == PICKLE or path.suffix == ".pth":
         arrays = torch_files.read(path)
     elif start[8:9] == b"{":
-        arrays = _from_safetensors(path)
+        arrays = safetensors_files.read(path)
     else:
         return Weights(_from_graph(path.read_bytes(), path), sha256)
     return Weights(_checked(arrays, path), sha256)
@@ -160,7 +161,10 @@ def _graph_of_archive(path: Path) -> bytes:
             for member in archive:
                 if Path(member.name).name == GRAPH_FILE and member.isfile():
                     if member.size > LARGEST:
-                        raise InputError(f"{path}: {GRAPH_FILE} has {member.size} bytes; too many.")
+                        raise InputError(
+                            f"{path}: {GRAPH_FILE} in it unpacks to {member.size} bytes; the "
+                            "network's has 96 MB."
+                        )
                     file = archive.extractfile(member)
                     assert file is not None
                     content = file.read()
@@ -219,8 +223,12 @@ def _from_graph(content: bytes, path: Path) -> dict[str, np.ndarray]:
 
 
 def _is_npz(path: Path) -> bool:
-    with zipfile.ZipFile(path) as archive:
-        return all(name.endswith(".npy") for name in archive.namelist())
+    """Whether a zip archive holds arrays of NumPy; of a truncated one its name tells."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return all(name.endswith(".npy") for name in archive.namelist())
+    except zipfile.BadZipFile:
+        return path.suffix.lower() == ".npz"
 
 
 def _from_npz(path: Path) -> dict[str, np.ndarray]:
@@ -236,36 +244,3 @@ def _from_npz(path: Path) -> dict[str, np.ndarray]:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path} is damaged ({error}); save it anew with numpy.savez.") from None
-
-
-def _from_safetensors(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of a .safetensors file: a length, a table in JSON, then the numbers."""
-    content = np.memmap(path, np.uint8, "r")
-    length = int.from_bytes(content[:8].tobytes(), "little")
-    data, arrays = content[8 + length :], {}
-    try:
-        table = json.loads(content[8 : 8 + length].tobytes())
-        for name, entry in table.items():
-            if name != "__metadata__":
-                arrays[name] = _safe_array(data, **entry)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(
-            f"{path} is truncated, damaged, or no float32 or float64 weights ({error}); bring it "
-            "anew."
-        ) from None
-    return arrays
-
-
-def _safe_array(
-    data: np.ndarray, *, dtype: str, shape: list[int], data_offsets: list[int]
-) -> np.ndarray:
-    """One entry of the table; raises ValueError or KeyError where it cannot be."""
-    if dtype not in SAFE_DTYPES:
-        raise ValueError(f"a tensor is {dtype}")
-    first, last = data_offsets
-    numbers = SAFE_DTYPES[dtype]
-    if not 0 <= first <= last <= len(data):
-        raise ValueError("a tensor lies beyond its end")
-    if last - first != math.prod(shape) * numbers.itemsize:
-        raise ValueError(f"{last - first} bytes for a tensor of {math.prod(shape)} numbers")
-    return np.frombuffer(data[first:last].tobytes(), numbers).reshape(shape)

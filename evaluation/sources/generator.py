@@ -141,7 +141,7 @@ def _load_program(place: Path, trust: bool) -> Program:
         return onnx_file.load(place)
     from evaluation.sources import torch_file
 
-    return torch_file.load(place)
+    return torch_file.load(place, trust)
 
 
 def _sampler(whole: _Generator) -> Sampler:
@@ -156,7 +156,7 @@ def _sampler(whole: _Generator) -> Sampler:
                 notes.extend(_dependence(whole, inputs, images))
             yield _quantised(whole, images)
 
-    described = whole.contract.model_dump(mode="json")
+    described = whole.contract.model_dump(mode="json") | {"batch_images": whole.batch_images}
     return Sampler(
         batches,
         whole.name,
@@ -172,7 +172,9 @@ def _by_reference(whole: _Generator) -> Sampler:
     """A sampler that waits for the labels of a reference."""
 
     def with_labels(labels: np.ndarray | None, real: str) -> Sampler:
-        contract = guesses.of_reference(whole.contract, labels, real, whole.name)
+        contract = guesses.of_reference(
+            whole.contract, labels, real, whole.name, whole.guessed.open_classes
+        )
         guessed = dataclasses.replace(whole.guessed, contract=contract)
         return _sampler(dataclasses.replace(whole, guessed=guessed))
 
@@ -187,7 +189,7 @@ def _inputs(whole: _Generator, seed: int) -> Iterator[dict[str, np.ndarray]]:
     shape = (count, contract.latents.dim)
     while True:
         drawn = draw_latents(contract.latents.law, shape, latents_rng)
-        inputs = {wired.latents.name: drawn}
+        inputs = wired.fixed | {wired.latents.name: wired.shaped(drawn)}
         if contract.labels and wired.labels:
             law = np.asarray(contract.labels.law) / sum(contract.labels.law)
             labels = labels_rng.choice(len(law), count, p=law)
@@ -203,19 +205,24 @@ def _inputs(whole: _Generator, seed: int) -> Iterator[dict[str, np.ndarray]]:
 
 
 def draw_latents(law: str, shape: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    """Latents, float32: N(0, 1), U(-1, 1), or N(0, 1) redrawn wherever beyond a bound."""
+    """Latents, float32: N(0, 1), U(-1, 1), or N(0, 1) given that it lies within a bound.
+
+    Each number takes one draw, so that how many are drawn at once does not change them.
+    """
     if law == "uniform":
         return rng.uniform(-1, 1, shape).astype(np.float32)
-    drawn = rng.standard_normal(shape)
     bound = truncation(law)
-    while bound is not None and (beyond := np.abs(drawn) > bound).any():
-        drawn[beyond] = rng.standard_normal(int(beyond.sum()))
-    return drawn.astype(np.float32)
+    if bound is None:
+        return rng.standard_normal(shape).astype(np.float32)
+    from scipy import special
+
+    inside = special.ndtr(bound) - special.ndtr(-bound)
+    return special.ndtri(special.ndtr(-bound) + inside * rng.random(shape)).astype(np.float32)
 
 
 def _draw(whole: _Generator, inputs: dict[str, np.ndarray]) -> np.ndarray:
     """One batch as the generator gives it, but channels last, checked against the contract."""
-    count = len(next(iter(inputs.values())))
+    count = whole.batch_images
     try:
         images = np.asarray(whole.wired.signature.run(inputs)[whole.wired.images.name])
     except Exception as error:  # each framework raises its own kinds
@@ -267,7 +274,8 @@ def _dependence(whole: _Generator, inputs: dict[str, np.ndarray], images: np.nda
     if count == 1:
         return []
     first = np.arange(count) // 2  # the first half, each image twice
-    other = _draw(whole, {name: values[first] for name, values in inputs.items()})
+    fixed = whole.wired.fixed
+    other = _draw(whole, fixed | {k: v[first] for k, v in inputs.items() if k not in fixed})
     moved = _largest(other, images[first])
     if moved <= allowed:
         return []

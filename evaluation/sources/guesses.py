@@ -23,11 +23,13 @@ class Guessed:
       contract: complete but for the shares of labels that are to follow a reference.
       inferred: what of it nobody said, in words.
       range_is_a_guess: whether nothing but custom speaks for the range.
+      open_classes: whether how many classes there are is for the reference to tell.
     """
 
     contract: Contract
     inferred: tuple[str, ...]
     range_is_a_guess: bool
+    open_classes: bool = False
 
 
 def complete(wiring: Wiring, options: GeneratorOptions, name: str) -> Guessed:
@@ -69,7 +71,11 @@ def complete(wiring: Wiring, options: GeneratorOptions, name: str) -> Guessed:
             height=height, width=width, channels=channels, range=value_range, layout=layout
         ),
     )
-    return Guessed(contract, tuple(said), guess and wiring.signature.value_range is None)
+    if labels is not None and options.labels is None:
+        said.append("labels uniform")
+    guess = guess and wiring.signature.value_range is None
+    is_open = labels is not None and wiring.one_hot_classes is None
+    return Guessed(contract, tuple(said), guess, is_open)
 
 
 def override(contract: Contract, options: GeneratorOptions, name: str) -> Contract:
@@ -121,7 +127,13 @@ def with_shares(labels: contracts.Labels, wanted: str | int, name: str) -> contr
     return contracts.Labels(classes=labels.classes, law=law)
 
 
-def of_reference(contract: Contract, labels: np.ndarray | None, real: str, name: str) -> Contract:
+def of_reference(
+    contract: Contract,
+    labels: np.ndarray | None,
+    real: str,
+    name: str,
+    open_classes: bool = False,
+) -> Contract:
     """The contract with the labels in a reference's shares.
 
     Args:
@@ -129,6 +141,7 @@ def of_reference(contract: Contract, labels: np.ndarray | None, real: str, name:
       labels: of the reference, shape (n,); None if it has none.
       real: the reference's name.
       name: the generator's.
+      open_classes: the generator does not say how many classes it has; it has the reference's.
 
     Raises:
       InputError: the reference has no labels, or such as the generator has not.
@@ -138,7 +151,8 @@ def of_reference(contract: Contract, labels: np.ndarray | None, real: str, name:
         raise InputError(
             f"labels='reference': {real} has no labels; give uniform or a class's number."
         )
-    classes, most = contract.labels.classes, int(labels.max())
+    most = int(labels.max())
+    classes = most + 1 if open_classes else contract.labels.classes
     if most >= classes:
         raise InputError(
             f"labels='reference': {real} has the label {most}, and {name} has {classes} classes; "
@@ -164,10 +178,12 @@ def _labels(wiring: Wiring, options: GeneratorOptions, name: str) -> contracts.L
     classes = wiring.one_hot_classes
     if classes is None and isinstance(options.labels, int):
         classes = options.labels + 1
+    if classes is None and options.labels == "reference":
+        classes = 1  # until the reference is known
     if classes is None:
         raise InputError(
             f"{name} takes labels and does not say of how many classes; give --labels NUMBER for "
-            f"one class, or write {contracts.FILE_NAME} (see the README)."
+            f"one class, --labels reference, or write {contracts.FILE_NAME} (see the README)."
         )
     uniform = contracts.Labels(classes=classes, law=[1 / classes] * classes)
     return with_shares(uniform, "uniform" if options.labels is None else options.labels, name)
@@ -183,7 +199,8 @@ def _image_shape(wiring: Wiring, dim: int, name: str) -> tuple[tuple[int, ...], 
     if port.shape is not None and None not in port.shape[1:]:
         return tuple(int(side or 0) for side in port.shape[1:]), port.dtype
     count = wiring.batch_images or PROBES
-    inputs: dict[str, np.ndarray] = {wiring.latents.name: np.zeros((count, dim), np.float32)}
+    latents = wiring.shaped(np.zeros((count, dim), np.float32))
+    inputs: dict[str, np.ndarray] = wiring.fixed | {wiring.latents.name: latents}
     if wiring.labels is not None:
         classes = wiring.one_hot_classes
         inputs[wiring.labels.name] = (

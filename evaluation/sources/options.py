@@ -10,12 +10,12 @@ from evaluation import arguments
 from evaluation.errors import InputError
 
 LatentLaw = str
-"""\"normal\", \"uniform\" in [-1, 1], or \"truncated:0.7\": normal, redrawn beyond 0.7."""
+"""\"normal\", \"uniform\" in [-1, 1], or \"truncated:0.7\": normal, given that it is within 0.7."""
 
 LabelLaw = str | int
 """\"uniform\", \"reference\" for the reference's shares, or the number of one class."""
 
-LEAST_BOUND = 0.01  # a normal number within it is one of 125: fewer take too many redraws
+LEAST_BOUND = 0.01  # a normal number within it is one of 125: with fewer, float32 would tell
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import IO
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from evaluation.errors import InputError
 from evaluation.sources.images import allocate, as_array, check_not_empty, resize, to_eight_bits
@@ -124,7 +124,8 @@ def _decoded(picture: Picture, skip_corrupt: bool) -> Image.Image | None:
     except DAMAGED as error:
         if skip_corrupt:
             return None
-        reason = str(error).strip() or type(error).__name__
+        unknown = isinstance(error, UnidentifiedImageError)
+        reason = "it is no image file" if unknown else str(error).strip() or type(error).__name__
         raise InputError(
             f"{picture.name} cannot be decoded as an image ({reason}); mend or remove it, or skip "
             "such files with --skip-corrupt."

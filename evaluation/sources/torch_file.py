@@ -13,14 +13,24 @@ from evaluation.sources.program import DEFAULT_SIGNATURE, Port, Program, Signatu
 EXPORTED = ".pt2"
 
 
-def load(path: Path) -> Program:
+def load(path: Path, trust: bool) -> Program:
     """Loads a TorchScript file, or a .pt2 of torch.export; it needs the extra [torch].
 
-    Pickled modules and weights alone are refused: they run Python when they are read.
+    TorchScript is read without Python's pickles. A .pt2 may hold some, which torch.export.load
+    unpickles, and a pickle may run any Python: it is loaded on trust alone.
+
+    Args:
+      path: the file.
+      trust: load a .pt2.
 
     Raises:
-      InputError: torch is missing, or the file is no such program.
+      InputError: torch is missing, or the file is no such program, or a .pt2 without trust.
     """
+    if path.suffix.lower() == EXPORTED and not trust:
+        raise InputError(
+            f"{path} may hold pickles, which run Python when they are loaded; give --trust if you "
+            "know who made it, or save it as TorchScript."
+        )
     try:
         import torch
     except ImportError:

@@ -2,6 +2,8 @@
 
 import dataclasses
 
+import numpy as np
+
 from evaluation.errors import InputError
 from evaluation.sources.contract import FILE_NAME, Contract
 from evaluation.sources.options import GeneratorOptions
@@ -20,6 +22,7 @@ class Wiring:
       images: its output of images.
       labels: its input of labels, if it has one: whole numbers (n,), or one-hot (n, classes).
       tokens: its input of word numbers (n, words), if it has one.
+      flags: its inputs that are one truth value, such as whether it trains: always False.
     """
 
     signature: Signature
@@ -27,6 +30,17 @@ class Wiring:
     images: Port
     labels: Port | None = None
     tokens: Port | None = None
+    flags: tuple[Port, ...] = ()
+
+    @property
+    def fixed(self) -> dict[str, np.ndarray]:
+        """The inputs that are the same for all images."""
+        return {port.name: np.array(False) for port in self.flags}
+
+    def shaped(self, latents: np.ndarray) -> np.ndarray:
+        """Latents (n, d) as the function takes them: (n, d, 1, 1) where it looks like an image."""
+        pixels = self.latents.shape is not None and len(self.latents.shape) == 4
+        return latents[:, :, None, None] if pixels else latents
 
     @property
     def one_hot_classes(self) -> int | None:
@@ -123,30 +137,48 @@ def inferred(program: Program, options: GeneratorOptions, name: str) -> Wiring:
 
 
 def _without_twins(wirings: list[Wiring]) -> list[Wiring]:
-    """The default alone, where all take and give the same: Keras exports each function twice."""
+    """The default alone, where all are one function: Keras exports each under two names."""
     default = [wired for wired in wirings if wired.signature.name == DEFAULT_SIGNATURE]
-    ports = {(wired.signature.takes, wired.signature.gives) for wired in wirings}
-    return default if default and len(ports) == 1 else wirings
+    if len(wirings) < 2 or not default:
+        return wirings
+    try:
+        first, *others = (_tried(wired) for wired in wirings)
+    except Exception:  # whatever a framework raises: then they are not known to be one
+        return wirings
+    return default if all(np.array_equal(first, other) for other in others) else wirings
+
+
+def _tried(wired: Wiring) -> np.ndarray:
+    """What a function without labels makes of some latents."""
+    if wired.labels is not None or wired.latents.shape is None:
+        raise ValueError("not tried")
+    count, dim = wired.latents.shape[0] or 2, wired.latents.shape[1] or 0
+    latents = np.linspace(-1, 1, count * dim, dtype=np.float32).reshape(count, dim)
+    inputs = wired.fixed | {wired.latents.name: wired.shaped(latents)}
+    return np.asarray(wired.signature.run(inputs)[wired.images.name])
 
 
 def _wired(signature: Signature, latent_dim: int | None) -> Wiring | None:
     images = [port for port in signature.gives if _may_be_images(port)]
     if len(images) != 1:
         return None
-    latents = [port for port in signature.takes if _may_be_latents(port, latent_dim)]
-    others = [port for port in signature.takes if port not in latents]
+    flags = tuple(port for port in signature.takes if port.dtype == "bool" and port.shape == ())
+    takes = [port for port in signature.takes if port not in flags]
+    latents = [port for port in takes if _may_be_latents(port, latent_dim)]
+    others = [port for port in takes if port not in latents]
     if len(latents) == 2 and not others:  # one of them may be one-hot labels
         named = [p for p in latents if any(word in p.name.lower() for word in LABEL_WORDS)]
         if len(named) != 1:
             return None
         latents.remove(named[0])
         others = named
-        return Wiring(signature, latents[0], images[0], others[0])
+        return Wiring(signature, latents[0], images[0], others[0], flags=flags)
     if len(latents) != 1 or len(others) > 1:
         return None
     if others and not _is_labels(others[0]):
         return None
-    return Wiring(signature, latents[0], images[0], others[0] if others else None)
+    labels = others[0] if others else None
+    return Wiring(signature, latents[0], images[0], labels, flags=flags)
 
 
 def _may_be_latents(port: Port, dim: int | None) -> bool:
@@ -154,7 +186,8 @@ def _may_be_latents(port: Port, dim: int | None) -> bool:
         return False
     if port.shape is None:
         return dim is not None
-    return len(port.shape) == 2 and (dim in (None, port.shape[1]) or port.shape[1] is None)
+    flat = len(port.shape) == 2 or (len(port.shape) == 4 and port.shape[2:] == (1, 1))
+    return flat and (dim in (None, port.shape[1]) or port.shape[1] is None)
 
 
 def _may_be_images(port: Port) -> bool:

@@ -1,5 +1,6 @@
 """One generator in every format gives the same images; what a file does not say can be said."""
 
+import inspect
 import io
 import json
 import zipfile
@@ -118,6 +119,7 @@ def formats(tf, keras_model, tmp_path_factory):
     return root
 
 
+HARMLESS = {"CTCBeamSearchDecoder"}  # whose paths are through a lattice
 GENERATORS = ["g.keras", "g.h5", "exported", "saved", "g.onnx", "first.onnx"]
 STORED = ["images.npy", "images.npz", "folder", "images.zip", "images.tfrecord-0000*"]
 
@@ -205,6 +207,31 @@ class TestWhatIsInferred:
         # the variance of a normal cut at b is 1 - 2 b phi(b) / (2 Phi(b) - 1)
         assert abs(drawn.var() - 0.0806) < 0.004
 
+    @pytest.mark.parametrize("law", ["normal", "uniform", "truncated:0.5"])
+    def test_how_many_are_drawn_at_once_changes_nothing(self, formats, law):
+        few, many = (
+            open_source(formats / "g.onnx", options=GeneratorOptions(latent=law, batch_size=size))
+            for size in (16, 128)
+        )
+        np.testing.assert_array_equal(few.sample(128).images, many.sample(128).images)
+
+    def test_latents_like_images_and_a_flag_for_training(self, tf, tmp_path):
+        def serve(z, training):
+            flat = tf.tanh(tf.matmul(z[:, :, 0, 0], tf.constant(WEIGHTS)))
+            flat = tf.where(training, tf.ones_like(flat), flat)
+            return {"images": tf.reshape(flat, [-1, 1, 8, 8])}
+
+        specs = {
+            "z": tf.TensorSpec([None, DIM, 1, 1], tf.float32, "z"),
+            "training": tf.TensorSpec([], tf.bool, "training"),
+        }
+        save(tf, tmp_path / "g", lambda z, training: serve(z, training), specs)
+        source = open_source(tmp_path / "g")
+        assert "layout NCHW" in source.inferred
+        images = source.sample(64).images.astype(int)
+        assert np.abs(images - expected(64)).max() <= 1
+        assert source.notes == []
+
     def test_a_layout_against_the_shape_is_seen_when_drawn(self, formats):
         options = GeneratorOptions(layout="NCHW")
         with pytest.raises(InputError, match="must be 1 or 3 channels"):
@@ -214,6 +241,11 @@ class TestWhatIsInferred:
         path = onnx_model(tmp_path / "c.onnx", classes=10)
         with pytest.raises(InputError, match="does not say of how many classes; give --labels"):
             open_source(path)
+        following = open_source(
+            path, options=GeneratorOptions(labels="reference", value_range=(-1, 1))
+        )
+        images = following.with_labels(digits["test"].labels, "digits").sample(300).images
+        assert len(np.unique(images)) == 10
         source = open_source(path, options=GeneratorOptions(labels=3, value_range=(-1, 1)))
         assert np.unique(source.sample(70).images).tolist() == [166]  # rint(1.3 / 2 * 255)
         form = {"height": 8, "width": 8, "channels": 1, "range": [-1, 1]}
@@ -249,6 +281,7 @@ class TestWhatIsInferred:
         save(tf, tmp_path / "g", lambda z, one_hot_label: serve(z, one_hot_label), specs)
         source = open_source(tmp_path / "g", options=GeneratorOptions(value_range=(-1, 1)))
         assert source.contract["labels"]["classes"] == 3
+        assert "labels uniform" in source.inferred
         assert np.unique(source.sample(100).images).tolist() == [64, 128, 191]
 
     def test_several_signatures_must_be_chosen_from(self, tf, tmp_path):
@@ -264,6 +297,10 @@ class TestWhatIsInferred:
         tf.saved_model.save(module, str(tmp_path / "g"), signatures=both)
         with pytest.raises(InputError, match=r"2 signatures .*a\(z .*b\(z .*--signature"):
             open_source(tmp_path / "g")
+        named = {"serving_default": module.a, "other": module.b}
+        tf.saved_model.save(module, str(tmp_path / "h"), signatures=named)
+        with pytest.raises(InputError, match=r"2 signatures .*--signature"):
+            open_source(tmp_path / "h")
         images = {
             name: open_source(tmp_path / "g", options=GeneratorOptions(signature=name)).sample(9)
             for name in both
@@ -345,6 +382,19 @@ class TestProgramsAreNotTrusted:
             open_source(path, options=GeneratorOptions(trust=True)).sample(1)
             assert touched.exists()
 
+    def test_every_operation_with_a_path_is_refused_or_known_to_be_harmless(self, tf):
+        """An oracle of its own: operations that take something called a file or an address."""
+        from evaluation.sources import saved_model_scan
+
+        words = ("filename", "file_pattern", "file_name", "directory", "address", "path")
+        found = set()
+        for name in filter(lambda name: name[0].isupper(), dir(tf.raw_ops)):
+            takes = inspect.signature(getattr(tf.raw_ops, name)).parameters
+            named = any(word in argument for argument in takes for word in words)
+            if named and not saved_model_scan.refusal(name):
+                found.add(name)
+        assert found <= HARMLESS, found - HARMLESS
+
     def test_a_keras_file_with_python_code(self, tf, tmp_path):
         import keras
 
@@ -358,6 +408,9 @@ class TestProgramsAreNotTrusted:
         import sys
 
         (tmp_path / "g.pt").write_bytes(b"x")
+        (tmp_path / "g.pt2").write_bytes(b"x")
+        with pytest.raises(InputError, match=r"g\.pt2 may hold pickles.*--trust"):
+            open_source(tmp_path / "g.pt2")
         monkeypatch.setitem(sys.modules, "torch", None)
         with pytest.raises(InputError, match=r"needs PyTorch.*gantf\[torch\]"):
             open_source(tmp_path / "g.pt")
