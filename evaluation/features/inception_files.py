@@ -122,10 +122,11 @@ def _fetch(address: str, file: BinaryIO, progress: Progress | None) -> None:
     """
     try:
         response = urllib.request.urlopen(address, timeout=PATIENCE_SECONDS)
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, http.client.HTTPException, ValueError) as error:  # it may redirect to no URL
         raise _NotHad(_reason(error)) from None
     with response:
-        announced, done = int(response.headers.get("Content-Length") or 0), 0
+        length = response.headers.get("Content-Length") or ""
+        announced, done = int(length) if length.isdecimal() else 0, 0
         while True:
             try:
                 chunk = response.read(CHUNK)

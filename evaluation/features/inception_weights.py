@@ -239,7 +239,10 @@ def _from_npz(path: Path) -> dict[str, np.ndarray]:
         if size > LARGEST:
             raise InputError(f"{path} unpacks to {size} bytes; the network's weights have 96 MB.")
         with np.load(path, allow_pickle=False) as arrays:
-            return dict(arrays)
+            members = dict(arrays)
+        if not all(isinstance(member, np.ndarray) for member in members.values()):
+            raise ValueError("a member is no array")
+        return members
     except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         if isinstance(error, InputError):
             raise

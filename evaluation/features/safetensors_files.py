@@ -25,7 +25,7 @@ def read(path: Path) -> dict[str, np.ndarray]:
         for name, entry in table.items():
             if name != "__metadata__":
                 arrays[name] = _array(data, **entry)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(
             f"{path} is truncated, damaged, or no float32 or float64 weights ({error}); bring it "
             "anew."

@@ -30,7 +30,8 @@ def published(monkeypatch, tmp_path):
 def server(monkeypatch):
     """server(answer, ...) serves those answers in turn, the last for good; returns what was asked.
 
-    An answer is the bytes sent, or (bytes sent, length announced), or an error's number.
+    An answer is the bytes sent, or (bytes sent, length announced), or an error's number, or the
+    address that it redirects to.
     """
     running = []
 
@@ -43,6 +44,11 @@ def server(monkeypatch):
                 answer = left.pop(0) if len(left) > 1 else left[0]
                 if isinstance(answer, int):
                     self.send_error(answer)
+                    return
+                if isinstance(answer, str):
+                    self.send_response(302)
+                    self.send_header("Location", answer)
+                    self.end_headers()
                     return
                 content, length = answer if isinstance(answer, tuple) else (answer, len(answer))
                 self.send_response(200)
@@ -120,6 +126,16 @@ def test_the_next_address_is_asked_where_one_fails(published, server):
 def test_an_error_of_the_server_is_said(published, server):
     server(503)
     refused(rf"{NAME}: 503 Service Unavailable\)")
+
+
+def test_a_redirection_to_no_address_is_said(published, server):
+    server("http://[nowhere")
+    refused(rf"{NAME}: Invalid IPv6 URL\)")
+
+
+def test_a_length_that_is_no_number_is_not_held_against_the_file(published, server):
+    server((CONTENT, "many"))
+    assert inception_files.find() == published / NAME
 
 
 def test_offline_one_line_says_which_file_to_bring_and_where_to(published, server):

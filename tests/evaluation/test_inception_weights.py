@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import tarfile
+import zipfile
 
 import numpy as np
 import pytest
@@ -181,6 +182,19 @@ def test_a_name_says_how_the_hash_begins(small, tmp_path):
 def test_objects_are_not_unpickled(small, tmp_path):
     np.savez(tmp_path / "w.npz", **small, more=np.array([{}], object))
     refused(tmp_path / "w.npz", r"w\.npz is damaged \(Object arrays cannot be loaded")
+
+
+def test_a_member_that_is_no_array(tmp_path):
+    with zipfile.ZipFile(tmp_path / "w.npz", "w") as archive:
+        archive.writestr("fc.weight.npy", b"neither this nor that")
+    refused(tmp_path / "w.npz", r"w\.npz is damaged \(a member is no array\); save it anew")
+
+
+def test_a_table_of_safetensors_that_never_ends(tmp_path):
+    header = b'{"fc.weight":' + b"[" * 200_000
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+    refused(path, r"w\.safetensors is truncated, damaged, or no float32")
 
 
 def test_archives_that_unpack_to_too_much_are_refused(tmp_path, monkeypatch):
