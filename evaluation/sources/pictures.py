@@ -159,7 +159,8 @@ def _low_bytes_tiles(image: Image.Image) -> list | None:
     for tile in getattr(image, "tile", ()):
         listed = isinstance(tile.args, tuple)
         mode = tile.args[0] if listed and tile.args else tile.args
-        found = re.fullmatch(r"((?:RGB|RGBA|RGBX);16)([BLN])", mode) if mode else None
+        known = isinstance(mode, str)
+        found = re.fullmatch(r"((?:RGB|RGBA|RGBX);16)([BLN])", mode) if known else None
         if found is None:
             return None
         other = found[1] + _ORDERS[found[2]]

@@ -1,7 +1,7 @@
 """The Inception network against another program's answers, layer by layer, and its options."""
 
 import dataclasses
-import functools
+import gc
 import hashlib
 import json
 
@@ -17,6 +17,13 @@ pytestmark = pytest.mark.usefixtures("tf")
 
 SIZES = ("32x32", "64x48", "299x299", "360x320")
 TOLERANCE = 1e-5  # norm of the difference over the norm
+
+
+@pytest.fixture(autouse=True)
+def tidy():
+    """Each network is a graph of 100 MB in a cycle of references: it goes when it is collected."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +46,6 @@ def opened(weights):
     """opened(images, layer=..., ...) -> an extractor for such images in one batch."""
     request = Request("inception", "", None, str(weights), None, "float32", (0, 0, 0), 4)
 
-    @functools.cache
     def make(shape, **options):
         options.setdefault("layer", "64")
         return inception.open_extractor(dataclasses.replace(request, shape=shape, **options))
