@@ -10,10 +10,10 @@ import numpy as np
 from evaluation.api import check_settings
 from evaluation.errors import InputError
 from evaluation.extraction import Extraction
-from evaluation.image_sets import Comparison, gather, open_judged
+from evaluation.image_sets import Comparison, gather
 from evaluation.inference.classes import PerClass, per_class
 from evaluation.progress import Progress, prefixed, shown
-from evaluation.sources import Source
+from evaluation.sources import Source, open_source
 from evaluation.sources.images import Images
 from evaluation.sources.options import GeneratorOptions
 from evaluation.sources.sampler import Sampler
@@ -83,7 +83,7 @@ def evaluate_classes(
         "shared": shared,
     }
     with shown(progress) as show:
-        opened = open_judged(generator, size_px, skip_corrupt, options)
+        opened = open_source(generator, size_px, skip_corrupt, options)
         if isinstance(opened, Sampler):
             sets = gather(opened, reference, 1, progress=show, options=options, **taken)
             parts = _asked(generator, sets, n, taken, show, options, how)

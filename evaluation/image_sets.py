@@ -68,13 +68,13 @@ def gather(
       InputError: a source that cannot be read, too few images, or sizes that differ.
     """
     options = options or GeneratorOptions()
-    source = open_judged(generator, size_px, skip_corrupt, options)
+    source = open_source(generator, size_px, skip_corrupt, options)
     real, held_out = _read_reference(
         source, reference, size_px, skip_corrupt, {} if shared is None else shared
     )
     if isinstance(source, Sampler) and source.with_labels is not None:
         source = source.with_labels(real.labels, real.name)
-    fake = _take(source, n, len(held_out) if held_out else len(real) // 2, seed, progress)
+    fake = take(source, n, len(held_out) if held_out else len(real) // 2, seed, progress)
     skipped = [images for images in (real, fake) if images.skipped]
     everything = [real, fake] + ([held_out] if held_out else [])
     sets, notes = _one_form(everything, size_px, options.strict)
@@ -94,16 +94,6 @@ def draw_more(sets: Comparison, draws: int, seed: int, size_px: int | None) -> I
     assert isinstance(sets.source, Sampler)
     more = sets.source.sample(draws * len(sets.fake), seed)
     return _one_form([sets.real, more], size_px)[0][1]
-
-
-def open_judged(
-    source: Source, size_px: int | None, skip_corrupt: bool, options: GeneratorOptions | None
-) -> Images | Sampler:
-    """`open_source`, with the options where any is given that it knows."""
-    strict = options is not None and options.strict
-    if options is None or options == GeneratorOptions(strict=strict):
-        return open_source(source, size_px, skip_corrupt)
-    return open_source(source, size_px, skip_corrupt, options)
 
 
 def _read_reference(
@@ -188,10 +178,21 @@ def _read_held_out(name: str, real: Images, size_px: int | None) -> Images | Non
     return None
 
 
-def _take(
+def take(
     source: Images | Sampler, n: int | None, floor_n: int, seed: int, progress: Progress | None
 ) -> Images:
-    """As many images as asked for; if n is None, all of a set, of a generator as of the floor."""
+    """As many images as asked for; if n is None, all of a set, of a generator as of the floor.
+
+    Args:
+      source: opened.
+      n: images, or None.
+      floor_n: images of the floor; too few of them, or 0, stand for `DEFAULT_N`.
+      seed: of the latents, and of the choice among images.
+      progress: called with (stage, done, total).
+
+    Raises:
+      InputError: a set has fewer than n images.
+    """
     if isinstance(source, Sampler):
         default = floor_n if floor_n >= LEAST_FLOOR else DEFAULT_N
         return source.sample(n or default, seed, progress)

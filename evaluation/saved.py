@@ -15,13 +15,12 @@ from evaluation import feature_files, floors, plain_fid, protocols
 from evaluation.errors import InputError
 from evaluation.extraction import Extraction
 from evaluation.features import Features, kinds
-from evaluation.image_sets import DEFAULT_N
+from evaluation.image_sets import take
 from evaluation.measurement import DEFAULT_METRICS
 from evaluation.result import Result
 from evaluation.sources import open_source
-from evaluation.sources.images import Images, rows
 from evaluation.sources.options import GeneratorOptions
-from evaluation.sources.sampler import Progress, Sampler
+from evaluation.sources.sampler import Progress
 from evaluation.statistics_files import Statistics, read_statistics
 
 Side = Features | Statistics
@@ -91,8 +90,9 @@ def evaluate(
         if given is not None and n is not None and side == "fake":
             raise InputError(f"n={n}: {names[side]} holds no images to choose from; leave n out.")
         if given is None:
-            images = _images(sources[side], n if side == "fake" else None, size_px, skip_corrupt,
-                             options, settings["seed"], progress)  # fmt: skip
+            source = open_source(sources[side], size_px, skip_corrupt, options)
+            wanted = n if side == "fake" else None
+            images = take(source, wanted, 0, settings["seed"], progress)
             given = _as(how, known, names).of(images, progress)
         found[side] = given
     notes = _check_alike(found, names)
@@ -133,19 +133,6 @@ def _as(how: Extraction, known: Side, names: Mapping[str, str]) -> Extraction:
     return dataclasses.replace(
         how, features="inception", layer=layer, resize=how.resize or told["resize"]
     )
-
-
-def _images(source: Any, n, size_px, skip_corrupt, options, seed, progress) -> Images:
-    told = () if options is None else (options,)
-    given = open_source(source, size_px, skip_corrupt, *told)
-    if isinstance(given, Sampler):
-        return given.sample(n or DEFAULT_N, seed, progress)
-    if n is None or n == len(given):
-        return given
-    if n > len(given):
-        raise InputError(f"n = {n}: {given.name} has only {len(given)} images; give fewer.")
-    chosen = np.random.default_rng([seed, 0]).choice(len(given), n, replace=False)
-    return rows(given, np.sort(chosen))
 
 
 def _check_alike(found: Mapping[str, Side], names: Mapping[str, str]) -> list[str]:

@@ -82,8 +82,8 @@ def in_tiles(
     depends on pixels that are no further away, the result is that of the whole image.
     """
     height, width = image.shape[:2]
-    tile_px = _multiple(max(tile_px, stride_px) - stride_px + 1, stride_px)
-    around_px = _multiple(reach_px, stride_px)
+    tile_px = max(tile_px // stride_px, 1) * stride_px
+    around_px = -(-reach_px // stride_px) * stride_px
     made = None
     for top in range(0, height, tile_px):
         for left in range(0, width, tile_px):
@@ -101,11 +101,6 @@ def in_tiles(
             )
     assert made is not None
     return made
-
-
-def _multiple(least: int, of: int) -> int:
-    """The smallest multiple that is not below."""
-    return -(-least // of) * of
 
 
 def _targets(files: Sequence[Path], in_dir: Path, out_dir: Path) -> list[Path]:

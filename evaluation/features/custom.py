@@ -7,16 +7,13 @@ reads is not known: such features are never taken from the cache.
 """
 
 import hashlib
-import importlib
-import importlib.util
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
+from evaluation import importing
 from evaluation.errors import InputError
 from evaluation.features.extractor import Extractor, Outputs, Request, refuse
 
@@ -33,7 +30,7 @@ def open_extractor(request: Request) -> Extractor:
     """
     refuse(request, "layer", "weights", "resize", "precision")
     where, _, name = request.argument.rpartition(":")
-    module = _module(where, request.argument)
+    module = importing.module(where, f"features={request.argument!r}")
     function = getattr(module, name, None)
     if not callable(function):
         raise InputError(f"{request.argument}: {where} has no function {name!r}; give {FORM}.")
@@ -45,23 +42,6 @@ def open_extractor(request: Request) -> Extractor:
         return _rows(function, images, request.argument), None
 
     return Extractor(request.argument, "", settings, run, packages=())
-
-
-def _module(where: str, text: str) -> ModuleType:
-    try:
-        if not where.endswith(".py"):
-            return importlib.import_module(where)
-        spec = importlib.util.spec_from_file_location(Path(where).stem, where)
-        assert spec is not None and spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return module
-    except (Exception, SystemExit) as error:  # a module may raise anything while it is imported
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        hint = "" if where.endswith(".py") or not sys.path else ", or give the path of its .py file"
-        raise InputError(
-            f"features={text!r}: {where} cannot be imported ({reason[:200]}); mend it{hint}."
-        ) from None
 
 
 def _rows(function: Callable[[Any], Any], images: np.ndarray, name: str) -> np.ndarray:

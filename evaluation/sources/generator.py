@@ -8,7 +8,7 @@ import numpy as np
 
 from evaluation.errors import InputError
 from evaluation.sources import contract as contracts
-from evaluation.sources import guesses, wiring
+from evaluation.sources import guesses, keras_file, onnx_file, saved_model, torch_file, wiring
 from evaluation.sources.contract import Contract
 from evaluation.sources.options import GeneratorOptions, truncation
 from evaluation.sources.program import Program, cause
@@ -17,10 +17,7 @@ from evaluation.sources.saved_model import MODEL_FILE
 from evaluation.sources.wiring import Wiring
 
 HUB_FILE = "tfhub_module.pb"
-KERAS = (".keras", ".h5", ".hdf5")
-ONNX = (".onnx",)
-TORCH = (".pt", ".ts", ".pts", ".pt2")
-SUFFIXES = (*KERAS, *ONNX, *TORCH)
+SUFFIXES = (*keras_file.SUFFIXES, *onnx_file.SUFFIXES, *torch_file.SUFFIXES)
 DEPENDENCE = 1e-3  # of the range: an image that moves more with its batch depends on it
 
 
@@ -126,21 +123,13 @@ def _load_program(place: Path, trust: bool) -> Program:
             )
         if not (place / MODEL_FILE).is_file():
             raise InputError(f"{place} has no {MODEL_FILE}; export the generator again.")
-        from evaluation.sources import saved_model
-
         return saved_model.load(place, trust)
     if not place.is_file():
         raise InputError(f"{place} does not exist; give a saved generator.")
-    if suffix in KERAS:
-        from evaluation.sources import keras_file
-
+    if suffix in keras_file.SUFFIXES:
         return keras_file.load(place, trust)
-    if suffix in ONNX:
-        from evaluation.sources import onnx_file
-
+    if suffix in onnx_file.SUFFIXES:
         return onnx_file.load(place)
-    from evaluation.sources import torch_file
-
     return torch_file.load(place, trust)
 
 

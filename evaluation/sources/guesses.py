@@ -9,6 +9,7 @@ from evaluation.errors import InputError
 from evaluation.sources import contract as contracts
 from evaluation.sources.contract import Contract
 from evaluation.sources.options import GeneratorOptions
+from evaluation.sources.program import cause
 from evaluation.sources.wiring import Wiring
 
 RANGE = (-1.0, 1.0)
@@ -208,8 +209,6 @@ def _image_shape(wiring: Wiring, dim: int, name: str) -> tuple[tuple[int, ...], 
             if classes
             else np.zeros(count, np.int64)
         )
-    from evaluation.sources.program import cause
-
     try:
         images = np.asarray(wiring.signature.run(inputs)[port.name])
     except Exception as error:  # each framework raises its own kinds

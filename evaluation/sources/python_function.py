@@ -1,10 +1,8 @@
 """MODULE:FUNCTION and FILE.py:FUNCTION: a Python function f(n, rng) -> images as a source."""
 
-import importlib
 import importlib.util
-from pathlib import Path
-from types import ModuleType
 
+from evaluation import importing
 from evaluation.errors import InputError
 from evaluation.sources import sampler
 from evaluation.sources.options import GeneratorOptions
@@ -33,24 +31,9 @@ def load(name: str, options: GeneratorOptions) -> Sampler:
       InputError: the module cannot be imported, or has no such function.
     """
     where, _, function_name = name.rpartition(":")
-    function = getattr(_module(where, name), function_name, None)
+    function = getattr(importing.module(where, name), function_name, None)
     if not callable(function):
         raise InputError(
             f"{name}: {where} has no function {function_name!r}; give f(n, rng) -> n images."
         )
     return sampler.from_function(function, name, options)
-
-
-def _module(where: str, name: str) -> ModuleType:
-    try:
-        if not where.endswith(".py"):
-            return importlib.import_module(where)
-        spec = importlib.util.spec_from_file_location(Path(where).stem, where)
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return module
-    except (Exception, SystemExit) as error:  # a module may raise anything while it is imported
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise InputError(f"{name}: {where} cannot be imported ({reason[:200]}); mend it.") from None

@@ -11,6 +11,7 @@ from evaluation.errors import InputError
 from evaluation.sources.program import DEFAULT_SIGNATURE, Port, Program, Signature, cause
 
 EXPORTED = ".pt2"
+SUFFIXES = (".pt", ".ts", ".pts", EXPORTED)
 
 
 def load(path: Path, trust: bool) -> Program:
