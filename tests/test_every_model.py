@@ -66,7 +66,8 @@ class TestEveryModel:
         finals, data = [], make_data(name)
         for kind in ("one-device", "mirrored"):
             strategy = strategies.make(kind)
-            game = make_game(strategy, name, data, optimizer="sgd")
+            plain = {"optimizer": "sgd", "final_beta_1": None, "final_beta_2": None}
+            game = make_game(strategy, name, data, **plain)
             run_steps(tf, strategy, game, data, 10)
             finals.append(weights(game))
         for variable, value in finals[0].items():
