@@ -1,9 +1,11 @@
 """The rows of a batch: as a table, and in a .csv file that is written whole or not at all."""
 
+import contextlib
 import csv
 import dataclasses
+import fcntl
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,6 +90,30 @@ class Batch(Sequence[Row]):
             for name in self.metrics
             if row.get(name) is not None
         ]
+
+
+@contextlib.contextmanager
+def claimed(path: Path | None) -> Iterator[None]:
+    """Holds a table for this process alone while the block runs.
+
+    Raises:
+      InputError: another process writes it, or there can be no lock beside it.
+    """
+    if path is None:
+        yield
+        return
+    try:
+        lock = open(path.with_name(f".{path.name}.lock"), "a")  # noqa: SIM115  closed below
+    except OSError as error:
+        raise InputError(f"{path} cannot be written ({error.strerror}); give another.") from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise InputError(
+                f"{path} is being written by another batch; wait for it, or give another file."
+            ) from None
+        yield
 
 
 def read_rows(path: Path) -> dict[str, Row]:

@@ -17,7 +17,7 @@ import numpy as np
 
 from evaluation import arguments
 from evaluation.api import check_settings, evaluate
-from evaluation.batch_rows import DONE, FAILED, Batch, Row, read_rows, write_rows
+from evaluation.batch_rows import DONE, FAILED, Batch, Row, claimed, read_rows, write_rows
 from evaluation.errors import InputError
 from evaluation.extraction import Extraction
 from evaluation.image_sets import read_reference
@@ -81,7 +81,8 @@ def batch(
       on.
 
     Raises:
-      InputError: a mistake in the settings or in the reference, or an `out` that cannot be written.
+      InputError: a mistake in the settings or in the reference, or an `out` that cannot be written
+        or that another process writes.
     """
     given: dict[str, Any] = {
         "metrics": metrics,
@@ -104,9 +105,9 @@ def batch(
     shared: dict[Any, Any] = {}
     _check(given, reference, shared)
     path = _checked_out(out)
-    known = read_rows(path) if path else {}
     rows: list[Row] = []
-    with shown(progress) as show:
+    with claimed(path), shown(progress) as show:
+        known = read_rows(path) if path else {}
         for place, (name, source) in enumerate(named.items()):
             key = _key(source, reference, given)
             row = known.get(key)

@@ -5,7 +5,9 @@ The first word is a command, one of the files in evaluation/commands/, or else t
 """
 
 import importlib
+import os
 import pkgutil
+import sys
 from pathlib import Path
 
 import click
@@ -47,6 +49,7 @@ def _module(name: str):
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """Judges generated images."""
+    sys.path.append(os.getcwd())  # MODULE:FUNCTION may lie here, as with `python -m`
 
 
 if __name__ == "__main__":

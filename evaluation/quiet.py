@@ -8,14 +8,9 @@ from collections.abc import Iterator
 
 
 def import_tensorflow():
-    """The module `tensorflow`; on first import, what it says on stderr is dropped.
-
-    Its oneDNN kernels are switched on, which TensorFlow itself does only on processors with
-    AVX-512: with AVX2 alone, convolutions take half the time. TF_ENABLE_ONEDNN_OPTS=0 wins.
-    """
+    """The module `tensorflow`; on first import, what it says on stderr is dropped."""
     if "tensorflow" not in sys.modules:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
         with _without_stderr():
             import tensorflow  # noqa: F401
         logging.getLogger("absl").setLevel(logging.ERROR)

@@ -247,7 +247,7 @@ def translate(run_dir: Path, in_dir: Path, out_dir: Path, checkpoint: str, **wan
 @click.option("--checkpoint", default="best", show_default=True, help="last, best or a step.")
 @click.option("--truncation", type=click.FloatRange(0, 1), help="0: the average image; StyleGAN2.")
 def export(run_dir: Path, checkpoint: str, truncation: float | None) -> None:
-    """Write RUN_DIR/generator anew, from another checkpoint than the last."""
+    """Write the generator of a checkpoint: RUN_DIR/best/generator, RUN_DIR/step-1000/generator."""
     with _user_errors():
         import_tensorflow()
         from gantf import drawing, restoring
@@ -255,9 +255,8 @@ def export(run_dir: Path, checkpoint: str, truncation: float | None) -> None:
 
         restored = restoring.load(run_dir, checkpoint)
         drawing.truncate(restored.game, truncation)
-        targets = exporting.save(
-            restored.game, restored.run, restored.data, restored.step, run_dir, checkpoint
-        )
+        place = exporting.home(run_dir, checkpoint)
+        targets = exporting.save(restored.game, restored.run, restored.data, restored.step, place)
     for target in targets:
         click.echo(f"{target} (step {restored.step})")
 

@@ -22,9 +22,14 @@ CONTRACT_FILE = "generator.json"
 DTYPES = {"label": tf.int64, "tokens": tf.int64}
 
 
-def folder(run_dir: Path, name: str) -> Path:
-    """Where a game's generator is exported: RUN/generator, or RUN/generator_NAME of several."""
-    return run_dir / ("generator" if name == "generator" else f"generator_{name}")
+def home(run_dir: Path, checkpoint: str = "last") -> Path:
+    """Where the generators of a checkpoint are exported: RUN, RUN/best or RUN/step-1000."""
+    return run_dir / {"last": "", "best": "best"}.get(checkpoint, f"step-{checkpoint}")
+
+
+def folder(place: Path, name: str) -> Path:
+    """Where a game's generator is exported: PLACE/generator, or PLACE/generator_NAME of several."""
+    return place / ("generator" if name == "generator" else f"generator_{name}")
 
 
 def save(
@@ -32,8 +37,7 @@ def save(
     config: RunConfig,
     data: DataSpec,
     step: int,
-    run_dir: Path,
-    checkpoint: str = "last",
+    place: Path,
 ) -> list[Path]:
     """Writes every generator; older ones are moved aside first, and removed at the end.
 
@@ -42,21 +46,21 @@ def save(
       config: of the run.
       data: that it was built for.
       step: steps done.
-      run_dir: where.
-      checkpoint: what the user called it: "last", "best" or a step.
+      place: where, made if it is not there; see `home`.
 
     Returns:
       The directories of the SavedModels.
     """
     targets = []
+    place.mkdir(parents=True, exist_ok=True)
     for name, network in game.generators.items():
-        target = folder(run_dir, name)
-        temporary = run_dir / f".{target.name}.tmp"
+        target = folder(place, name)
+        temporary = place / f".{target.name}.tmp"
         shutil.rmtree(temporary, ignore_errors=True)
         _write_saved_model(game, network, temporary)
-        contract = describe(game, network, config, data, step) | {"checkpoint": checkpoint}
+        contract = describe(game, network, config, data, step)
         (temporary / CONTRACT_FILE).write_text(json.dumps(contract, indent=1))
-        old = run_dir / f".{target.name}.old"
+        old = place / f".{target.name}.old"
         shutil.rmtree(old, ignore_errors=True)
         if target.exists():
             os.replace(target, old)
@@ -66,14 +70,14 @@ def save(
     return targets
 
 
-def is_current(run_dir: Path, game: Game, step: int) -> bool:
-    """Whether all generators are there, and of this step if they were to follow the training."""
+def is_current(place: Path, game: Game, step: int) -> bool:
+    """Whether all generators are there, and of this step."""
     for name in game.generators:
         try:
-            contract = json.loads((folder(run_dir, name) / CONTRACT_FILE).read_text())
+            contract = json.loads((folder(place, name) / CONTRACT_FILE).read_text())
         except (OSError, ValueError):
             return False
-        if contract.get("checkpoint") == "last" and contract.get("step") != step:
+        if contract.get("step") != step:
             return False
     return True
 

@@ -1,7 +1,8 @@
 """The best checkpoint, scored again on samples that had no part in choosing it.
 
 The best of several scores is too good: some of it is luck of the latents by which it was chosen.
-`best.json` keeps both: what it had when it was chosen, and what it has on fresh latents.
+`best.json` keeps both: what it had when it was chosen, and what it has on fresh latents. Its
+generator is exported to `best/`.
 """
 
 import json
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluation import InputError
-from gantf import checkpoints, config, scoring, stopping
+from gantf import checkpoints, config, export, scoring, stopping
 from gantf.data import TrainingData
 from gantf.game import Game
 from gantf.logs import Terminal
@@ -30,7 +31,7 @@ def is_current(run_dir: Path, best_by: str) -> bool:
 def best(
     run: config.RunConfig, run_dir: Path, game: Game, data: TrainingData, terminal: Terminal
 ) -> None:
-    """Scores the best checkpoint on fresh latents and real images; writes and tells it.
+    """Scores the best checkpoint on fresh latents and real images, and exports it; tells of it.
 
     Args:
       run: whose `best_by` says which checkpoint is the best.
@@ -43,6 +44,7 @@ def best(
     now = checkpoints.Checkpoint(0, checkpoints.values_of(game.variables()), {})
     try:
         checkpoints.restore(chosen, game.variables())
+        export.save(game, run, data.spec, chosen.step, export.home(run_dir, "best"))
         scores = scoring.make_scorer(game, data, run.seed, fresh=True)()
     except InputError as error:
         terminal.say(f"the best checkpoint, step {chosen.step}, has no fresh score: {error}")

@@ -113,7 +113,8 @@ def _quantised(images: np.ndarray, value_range: tuple[float, float], name: str) 
         low, high = value_range
         raise InputError(
             f"{name} has {outside} of {images.size} values outside of the declared range "
-            f"[{low:g}, {high:g}] ({images.min():.4g} to {images.max():.4g}); correct the range."
+            f"[{low:g}, {high:g}] ({images.min():.4g} to {images.max():.4g}); correct it: "
+            "--range LOW,HIGH."
         )
     whole = allocate(images.shape)
     for part in parts:

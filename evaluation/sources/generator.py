@@ -17,6 +17,8 @@ from evaluation.sources.saved_model import MODEL_FILE
 from evaluation.sources.wiring import Wiring
 
 HUB_FILE = "tfhub_module.pb"
+GENERATOR, BEST = "generator", "best"  # of a training run: RUN/generator, RUN/best/generator
+LOG_FILE = "metrics.jsonl"  # in a training run's directory
 SUFFIXES = (*keras_file.SUFFIXES, *onnx_file.SUFFIXES, *torch_file.SUFFIXES)
 DEPENDENCE = 1e-3  # of the range: an image that moves more with its batch depends on it
 
@@ -26,23 +28,22 @@ def find(path: str | Path, step: int | None = None) -> Path | None:
 
     Args:
       path: a directory.
-      step: of a run, the export of that step.
+      step: of a run, the export of that step; None for its best checkpoint's, or else its last's.
 
     Raises:
       InputError: a step is asked for, and there is no export of it.
     """
     path = Path(path)
-    names = (MODEL_FILE, contracts.FILE_NAME, HUB_FILE)
     if step is not None:
-        for directory in sorted(path.glob("generator*")):
-            file = directory / contracts.FILE_NAME
-            if file.is_file() and contracts.read(file).step == step:
-                return directory
+        for file in sorted(path.glob(f"**/generator*/{contracts.FILE_NAME}")):
+            if contracts.read(file).step == step:
+                return file.parent
         raise InputError(
             f"step={step}: {path} has no exported generator of that step; write one with "
             f"gantf export {path} --checkpoint {step}, or leave it out."
         )
-    for directory in (path, path / "generator"):
+    names = (MODEL_FILE, contracts.FILE_NAME, HUB_FILE)
+    for directory in (path, path / BEST / GENERATOR, path / GENERATOR):
         if any((directory / name).is_file() for name in names):
             return directory
     return None
@@ -88,7 +89,11 @@ def load(path: str | Path, options: GeneratorOptions | None = None) -> Sampler:
             else wiring.inferred(program, options, str(place))
         )
         guessed = guesses.Guessed(stated, (), False)
-    run_dir = place.parent if (place.parent / "metrics.jsonl").is_file() else None
+    run_dir = next((up for up in place.parents[:2] if (up / LOG_FILE).is_file()), None)
+    if run_dir == Path(path) and stated is not None and stated.step is not None:
+        which = place.relative_to(run_dir)
+        said = f"the run's checkpoint: that of step {stated.step}, in {which}"
+        guessed = dataclasses.replace(guessed, inferred=(*guessed.inferred, said))
     whole = _Generator(str(path), program, wired, guessed, options.batch_size, run_dir)
     return _by_reference(whole) if options.labels == "reference" else _sampler(whole)
 

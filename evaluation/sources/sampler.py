@@ -173,7 +173,8 @@ def to_uint8(images: np.ndarray, value_range: tuple[float, float], name: str) ->
     if outside:
         raise InputError(
             f"{name} returned {outside} of {images.size} values outside its declared range "
-            f"[{low:g}, {high:g}] ({images.min():.4g} to {images.max():.4g}); correct the range."
+            f"[{low:g}, {high:g}] ({images.min():.4g} to {images.max():.4g}); correct it: "
+            "--range LOW,HIGH."
         )
     scaled = (images.astype(np.float64) - low) / (high - low) * 255
     return np.rint(scaled.clip(0, 255)).astype(np.uint8)

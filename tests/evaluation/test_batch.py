@@ -14,6 +14,7 @@ from click.testing import CliRunner
 
 import evaluation
 from evaluation import InputError, batches
+from evaluation.batch_rows import claimed
 from evaluation.cli import main
 from evaluation.naming import short_names
 from evaluation.result import number
@@ -204,6 +205,13 @@ def test_mistakes_that_all_sources_share_are_one_line(sources, words, message):
 def test_sources_that_are_no_list(sources, message):
     with pytest.raises(InputError, match=message):
         evaluation.batch(sources, "digits")
+
+
+def test_a_table_is_written_by_one_process_at_a_time(sources, tmp_path):
+    paths, real = sources
+    with claimed(tmp_path / "t.csv"), pytest.raises(InputError, match="written by another batch"):
+        evaluation.batch(paths, real, METRICS, out=tmp_path / "t.csv")
+    assert len(evaluation.batch(paths, real, METRICS, out=tmp_path / "t.csv")) == 3
 
 
 def test_another_file_is_not_taken_for_a_table(sources, tmp_path):

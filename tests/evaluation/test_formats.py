@@ -493,11 +493,13 @@ class TestOthers:
     def test_the_step_of_a_run(self, make_generator, tmp_path):
         run = tmp_path / "run"
         make_generator(run / "generator")
-        make_generator(run / "generator_500", contract={"step": 500})
+        make_generator(run / "step-500" / "generator", contract={"step": 500})
         assert open_source(run).contract["step"] == 20
         assert open_source(run, options=GeneratorOptions(step=500)).contract["step"] == 500
         with pytest.raises(InputError, match=r"gantf export .*run --checkpoint 7"):
             open_source(run, options=GeneratorOptions(step=7))
+        make_generator(run / "best" / "generator", contract={"step": 10})
+        assert open_source(run).contract["step"] == 10
 
     def test_a_first_hub_module_is_refused(self, tmp_path):
         (tmp_path / "tfhub_module.pb").write_bytes(b"")

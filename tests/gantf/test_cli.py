@@ -138,7 +138,7 @@ def test_sample_and_export_use_a_checkpoint(tf, tmp_path):
     assert not np.array_equal(grids[0], grids[1])
     np.testing.assert_array_equal(grids[1], grids[2])
     exported = run("export", run_dir, "--checkpoint", "2")
-    assert exported.output == f"{run_dir / 'generator'} (step 2)\n"
+    assert exported.output == f"{run_dir / 'step-2' / 'generator'} (step 2)\n"
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from evaluation import GeneratorOptions, open_source
 from gantf import checkpoints, config, data, logs, models, rescoring, restoring, scoring
 from gantf.cli import main
 
@@ -56,6 +57,22 @@ def test_the_fresh_scores_are_those_of_the_best_checkpoint_on_other_latents(fini
     assert told["fresh_samples"]["fid_low"] == pytest.approx(fresh.low, rel=1e-6)
     assert chosen.value != fresh.value
     assert logged["fid"] == told["when_chosen"]["fid"]
+
+
+def test_its_generator_is_what_the_run_is_judged_by(finished, parts):
+    run_dir, _ = finished
+    restored, _ = parts
+    best, last = (run_dir / place / "generator" for place in ("best", ""))
+    steps = [json.loads((place / "generator.json").read_text())["step"] for place in (best, last)]
+    assert steps == [restored.step, 20]
+    source = open_source(run_dir)
+    assert source.contract["step"] == restored.step
+    assert source.run_dir == run_dir
+    assert source.inferred == (
+        f"the run's checkpoint: that of step {restored.step}, in best/generator",
+    )
+    np.testing.assert_array_equal(source.sample(3).images, open_source(best).sample(3).images)
+    assert open_source(run_dir, options=GeneratorOptions(step=20)).contract["step"] == 20
 
 
 def test_it_is_said(finished):
