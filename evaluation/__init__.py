@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from evaluation.api import evaluate
     from evaluation.batches import batch
+    from evaluation.cache import cache_directory
     from evaluation.classwise import evaluate_classes
     from evaluation.comparing import compare_sources
     from evaluation.curves import curve
@@ -53,6 +54,7 @@ _HOMES = {
     "Result": "evaluation.result",
     "Statistics": "evaluation.statistics_files",
     "batch": "evaluation.batches",
+    "cache_directory": "evaluation.cache",
     "compare": "evaluation.inference.ranking",
     "compare_sources": "evaluation.comparing",
     "curve": "evaluation.curves",
@@ -92,6 +94,7 @@ __all__ = [
     "Result",
     "Statistics",
     "batch",
+    "cache_directory",
     "compare",
     "compare_sources",
     "curve",

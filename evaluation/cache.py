@@ -55,6 +55,9 @@ def directory() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gantf"
 
 
+cache_directory = directory  # its public name
+
+
 def features_directory(cache: bool | str | os.PathLike | None) -> Path | None:
     """The folder that an argument `cache` means; None where nothing is to be kept.
 

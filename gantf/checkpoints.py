@@ -1,103 +1,97 @@
-"""Checkpoints: one checked file each, written whole or not at all, read on any number of replicas.
+"""The checkpoints of a run: which there are, which is the best, which may go.
 
-`checkpoints/step-00002000.npz` holds every variable of the game under its name, and a JSON text
-"meta". NumPy opens it without gantf.
+`checkpoints/step-00002000.npz` holds every variable of the game, see `archives`: read on any
+number of replicas. The folder may be elsewhere, behind a URL: see `folder`.
 """
 
+import contextlib
 import dataclasses
-import json
-import os
+import functools
 import re
-import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 
 from evaluation import InputError
+from gantf import archives, storage
+from gantf.archives import Checkpoint, DamagedError, read
+from gantf.storage import Place
 
-META = "meta"
 HIGHER_IS_BETTER = ("coverage", "psnr", "ssim")  # of the scores that choose checkpoints
 
 
-@dataclasses.dataclass(frozen=True)
-class Checkpoint:
-    """What one file holds.
+@dataclasses.dataclass
+class _Seen:
+    """What this process has found in a file: its metrics, and whether it is whole, if it looked."""
 
-    Attributes:
-      step: steps done.
-      values: arrays by the variables' names.
-      meta: JSON: the metrics at this step, the open log window.
+    metrics: Mapping[str, float]
+    whole: bool | None = None
+
+
+_seen: dict[tuple[Place, tuple[int, ...]], _Seen] = {}  # by file, and what changes when it does
+
+
+def folder(run_dir: Path) -> Place:
+    """Where a run's checkpoints are: in its directory, or where its config.yaml says.
+
+    Raises:
+      InputError: config.yaml is damaged, or names a URL that TensorFlow does not reach.
     """
-
-    step: int
-    values: Mapping[str, np.ndarray]
-    meta: Mapping[str, Any]
-
-
-class DamagedError(Exception):
-    """A checkpoint's file is truncated, altered, or no checkpoint."""
+    file = run_dir / "config.yaml"
+    try:
+        elsewhere = _elsewhere(file, storage.stamp(file))
+    except (FileNotFoundError, NotADirectoryError):
+        elsewhere = ""
+    return storage.place(elsewhere) if elsewhere else run_dir / "checkpoints"
 
 
-def save(run_dir: Path, checkpoint: Checkpoint) -> Path:
-    """Writes a checkpoint, then moves it to its name in one step.
+@functools.lru_cache(maxsize=8)
+def _elsewhere(file: Path, _stamp: tuple[int, ...]) -> str:
+    try:
+        fields = yaml.safe_load(file.read_text())
+        return fields.get("checkpoint_dir") or ""
+    except (yaml.YAMLError, UnicodeError, AttributeError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{file} is damaged ({reason}); restore it or start a new run.") from None
+
+
+def save(run_dir: Path, checkpoint: Checkpoint) -> Place:
+    """Writes a checkpoint, reads it back, then moves it to its name in one step.
 
     Raises:
       FloatingPointError: a value is not finite; nothing is written.
+      InputError: it cannot be written; the checkpoints before it are whole.
     """
     for name, value in checkpoint.values.items():
         if not np.all(np.isfinite(value)):
             raise FloatingPointError(f"{name} is not finite at step {checkpoint.step}")
-    folder = run_dir / "checkpoints"
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"step-{checkpoint.step:08d}.npz"
-    temporary = folder / f".{path.name}.tmp"
-    meta = json.dumps(
-        {"step": checkpoint.step, "arrays": len(checkpoint.values), **checkpoint.meta}
-    )
-    with open(temporary, "wb") as file:
-        np.savez(file, allow_pickle=False, **{META: np.array(meta), **checkpoint.values})
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    path = folder(run_dir) / f"step-{checkpoint.step:08d}.npz"
+    storage.write(path, archives.pack(checkpoint))
+    _seen[path, storage.stamp(path)] = _Seen(checkpoint.meta.get("metrics", {}), whole=True)
     return path
 
 
-def paths(run_dir: Path) -> dict[int, Path]:
+def paths(run_dir: Path) -> dict[int, Place]:
     """The checkpoints of a run by step, oldest first."""
-    found = {}
-    for path in (run_dir / "checkpoints").glob("step-*.npz"):
-        if match := re.fullmatch(r"step-(\d+)\.npz", path.name):
-            found[int(match[1])] = path
+    return paths_in(folder(run_dir))
+
+
+def paths_in(place: Place) -> dict[int, Place]:
+    """The checkpoints in a folder by step, oldest first."""
+    found: dict[int, Place] = {}
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        for path in place.iterdir():
+            if match := re.fullmatch(r"step-(\d+)\.npz", path.name):
+                found[int(match[1])] = path
     return dict(sorted(found.items()))
 
 
-def read(path: Path) -> Checkpoint:
-    """Reads and verifies one file: each array carries a CRC-32.
-
-    Raises:
-      DamagedError: the file is not whole.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            if (bad := archive.testzip()) is not None:
-                raise DamagedError(f"checksum of {bad} is wrong")
-        with np.load(path, allow_pickle=False) as arrays:
-            meta = json.loads(str(arrays[META]))
-            values = {name: arrays[name] for name in arrays.files if name != META}
-        if meta.pop("arrays") != len(values):
-            raise DamagedError("arrays are missing")
-        return Checkpoint(meta.pop("step"), values, meta)
-    except DamagedError:
-        raise
-    except Exception as error:  # a damaged archive fails in any of a dozen ways
-        raise DamagedError(str(error) or type(error).__name__) from error
-
-
-def newest(run_dir: Path) -> tuple[Checkpoint | None, list[tuple[Path, str]]]:
+def newest(run_dir: Path) -> tuple[Checkpoint | None, list[tuple[Place, str]]]:
     """The newest whole checkpoint, and the newer ones that are damaged, with what is wrong."""
-    damaged: list[tuple[Path, str]] = []
+    damaged: list[tuple[Place, str]] = []
     for path in reversed(paths(run_dir).values()):
         try:
             return read(path), damaged
@@ -136,30 +130,65 @@ def choose(run_dir: Path, which: str, best_by: str) -> Checkpoint:
 
 
 def best(run_dir: Path, metric: str) -> int | None:
-    """The step whose checkpoint has the best `metric`, None if none tells it.
+    """The step whose checkpoint is whole and has the best `metric`, None if none tells it.
 
     "auto" is the first metric that the checkpoints tell.
     """
+    found = paths(run_dir)
     scores = {}
-    for step, path in paths(run_dir).items():
-        try:
-            with np.load(path, allow_pickle=False) as arrays:
-                metrics = json.loads(str(arrays[META])).get("metrics", {})
-        except Exception:  # damaged, see `read`
-            continue
+    for step, path in found.items():
+        metrics = _look(path).metrics
         name = next(iter(metrics), "") if metric == "auto" else metric
         if name in metrics:
             scores[step] = -metrics[name] if name in HIGHER_IS_BETTER else metrics[name]
-    return min(scores, key=lambda step: scores[step]) if scores else None
+    return _first_whole(found, sorted(scores, key=lambda step: scores[step]))
 
 
 def prune(run_dir: Path, keep: int, metric: str) -> None:
-    """Deletes all but the newest `keep` and the best by `metric`."""
+    """Deletes all but the newest `keep`, the newest whole one, and the best by `metric`.
+
+    What a killed process had begun to write goes too.
+    """
     found = paths(run_dir)
-    spared = {*list(found)[-keep:], best(run_dir, metric)}
+    whole = _first_whole(found, reversed(found))
+    if whole is None:  # nothing to go on from but what a user may mend
+        return
+    spared = {*list(found)[-keep:], whole, best(run_dir, metric)}
     for step, path in found.items():
         if step not in spared:
-            path.unlink()
+            path.unlink(missing_ok=True)
+    for path in folder(run_dir).iterdir():
+        if re.fullmatch(r"\.step-\d+\.npz\.tmp", path.name):
+            path.unlink(missing_ok=True)
+
+
+def _first_whole(found: Mapping[int, Place], steps: Iterable[int]) -> int | None:
+    """The first of these steps whose file is whole; each file is read once in a process."""
+    for step in steps:
+        seen = _look(found[step])
+        if seen.whole is None:
+            try:
+                read(found[step])
+                seen.whole = True
+            except DamagedError:
+                seen.whole = False
+        if seen.whole:
+            return step
+    return None
+
+
+def _look(path: Place) -> _Seen:
+    """What this process knows of a file: its metrics, read without its weights."""
+    try:
+        key = path, storage.stamp(path)
+    except FileNotFoundError:  # deleted meanwhile by a training
+        return _Seen({}, whole=False)
+    if key not in _seen:
+        try:
+            _seen[key] = _Seen(archives.read_meta(path).get("metrics", {}))
+        except DamagedError:
+            _seen[key] = _Seen({}, whole=False)
+    return _seen[key]
 
 
 def values_of(variables: Mapping[str, Any]) -> dict[str, np.ndarray]:

@@ -1,20 +1,26 @@
 """The `gantf` command. TensorFlow is imported inside the commands: `--help` answers at once."""
 
 import dataclasses
+import errno
+import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import Any, get_args
+from typing import Any, NoReturn, get_args
 
 import click
 
 from evaluation import InputError, OneLineErrors, import_tensorflow
+from gantf import cluster, endings, models, storage
 from gantf import config as configs
-from gantf import models
 
-INTERRUPTED = 130
+INTERRUPTED = 130  # by Ctrl-C
+TEMPORARY = 75  # EX_TEMPFAIL: saved after SIGTERM; start the same command again
+RESTARTS = "GANTF_RESTARTS"  # of this process, one after the other, without a step between them
+MOST_RESTARTS = 20
 
 
 class UserError(click.ClickException):
@@ -30,6 +36,11 @@ def _user_errors() -> Iterator[None]:
     except InputError as error:
         raise UserError(str(error)) from None
     except OSError as error:  # a full disk, a directory that cannot be written, a file in the way
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise UserError(
+                f"{error.filename or 'the disk of the run'}: {error.strerror}; free space, and the "
+                "same command goes on."
+            ) from None
         if error.filename is None:
             raise
         raise UserError(f"{error.filename}: {error.strerror}; choose another place.") from None
@@ -115,6 +126,27 @@ def _option(name: str, field: str, text: str, **more: Any) -> Callable:
     type=int,
 )
 @_option("--keep", "keep", "Newest checkpoints kept, besides the best.", type=int)
+@_option(
+    "--checkpoint-dir",
+    "checkpoint_dir",
+    "Where checkpoints go: a directory, or a URL that TensorFlow reaches, gs://bucket/run.",
+    show_default="RUN_DIR/checkpoints",
+)
+@_option(
+    "--max-rollbacks",
+    "max_rollbacks",
+    "How often a run that is no longer finite goes back to a checkpoint.",
+    type=int,
+)
+@click.option("--workers", metavar="HOST:PORT,...", help="All workers of multi-worker, the same.")
+@click.option("--worker-index", type=int, help="Which of --workers this process is, from 0.")
+@_option(
+    "--worker-timeout",
+    "worker_timeout_seconds",
+    "Seconds to wait for the other workers.",
+    type=float,
+)
+@click.option("--tpu", metavar="NAME", help="A TPU by name. [default: that of this machine]")
 @click.option("--dry-run", is_flag=True, help="Print what would be trained, and train nothing.")
 @click.pass_context
 def train(
@@ -123,14 +155,21 @@ def train(
     file: Path | None,
     pairs: tuple[str, ...],
     dry_run: bool,
+    workers: str | None,
+    worker_index: int | None,
+    tpu: str | None,
     **options: Any,
 ) -> None:
     """Train a model; the same command goes on where it stopped.
 
     Ctrl-C saves and stops. The run directory holds config.yaml, metrics.jsonl, tensorboard/,
     samples/, checkpoints/ and, at the end, generator/: a SavedModel for `gantf-eval`.
+
+    Exit code: 0 done, 1 diverged, 2 a mistake in what was given, 75 saved after SIGTERM (start it
+    again), 130 saved after Ctrl-C.
     """
     with _user_errors():
+        _take_places(workers, worker_index, tpu)
         given = {
             name: value
             for name, value in options.items()
@@ -146,6 +185,7 @@ def train(
         settings = configs.make_model_config(model.Config, wanted, models.title(name))
         fields = {**dataclasses.asdict(models.defaults(model)), **fields, "model": name}
         fields["settings"] = settings.model_dump(mode="json")
+        fields["checkpoint_dir"] = _absolute_place(fields.get("checkpoint_dir", ""))
         run = configs.make_run_config(**{**fields, "data": _absolute(fields["data"])})
         run_dir = run_dir or Path("runs") / f"{models.title(name)}-{_as_file_name(run.data)}"
         if dry_run:
@@ -157,13 +197,38 @@ def train(
         _make_deterministic()
         try:
             with models.mistakes_named(name):
-                done = trainer.train(run, run_dir, model, settings, logs.Terminal())
-        except trainer.DivergedError as error:
+                stopped = trainer.train(run, run_dir, model, settings, logs.Terminal())
+        except endings.DivergedError as error:
             raise click.ClickException(str(error)) from None
-    if not done:
-        sys.exit(INTERRUPTED)
+        except endings.WorkerLostError as error:
+            _start_again(str(error))
+    if stopped:
+        sys.exit(TEMPORARY if stopped == signal.SIGTERM else INTERRUPTED)
     for path in sorted(run_dir.glob("generator*")):
         click.echo(f"{path}")
+
+
+def _take_places(workers: str | None, worker_index: int | None, tpu: str | None) -> None:
+    """Hands on to TensorFlow's resolvers which worker this is, and which TPU."""
+    if workers is not None:
+        cluster.tell(workers, worker_index)
+    elif worker_index is not None:
+        raise InputError(f"--worker-index {worker_index} needs --workers: HOST:PORT of each.")
+    if tpu is not None:
+        os.environ["TPU_NAME"] = tpu
+
+
+def _start_again(reason: str) -> NoReturn:
+    """Becomes a new process of the same command, which waits for the worker that is gone."""
+    restarts = int(os.environ.get(RESTARTS, "0")) + 1
+    if restarts > MOST_RESTARTS:
+        raise InputError(
+            f"a worker was lost {MOST_RESTARTS} times in a row ({reason}); see its own messages."
+        )
+    os.environ[RESTARTS] = str(restarts)
+    click.echo(f"another worker is gone ({reason}); starting again from the checkpoint", err=True)
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 def _tell(run: configs.RunConfig, model: ModuleType, settings: configs.ModelConfig) -> None:
@@ -305,6 +370,16 @@ def _absolute(data: str) -> str:
     )
 
 
+def _absolute_place(text: str) -> str:
+    """A directory by its whole path, a URL as it is; "" for none.
+
+    Raises:
+      InputError: TensorFlow does not reach this kind of URL.
+    """
+    found = storage.place(text)
+    return str(found.absolute() if text and isinstance(found, Path) else text)
+
+
 def _absolute_model(name: str) -> str:
     """A model's own name, or its file's whole path."""
     return str(Path(name).absolute()) if models.is_file(name) else name
@@ -325,3 +400,14 @@ def _make_deterministic() -> None:
     import tensorflow as tf
 
     tf.config.experimental.enable_op_determinism()
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the same as JSON.")
+def doctor(as_json: bool) -> None:
+    """Tell versions, devices, what each strategy would do here, and what the others lack."""
+    from gantf import doctor as examining
+
+    rows = examining.examine()
+    click.echo(examining.as_json(rows) if as_json else examining.as_text(rows))
+    sys.exit(examining.exit_code(rows))

@@ -73,6 +73,7 @@ class RunConfig(pydantic.BaseModel):
     seed: int = Field(0, ge=0, lt=2**31)
     skip_corrupt: bool = False
     settings: dict[str, Any] = Field(default_factory=dict)
+    checkpoint_dir: str = ""
     # How: these may change when a run is resumed.
     steps: int = Field(4000, ge=1)
     strategy: StrategyName = "auto"
@@ -84,6 +85,8 @@ class RunConfig(pydantic.BaseModel):
     best_by: ScoreName = "auto"
     stop_after: int = Field(0, ge=0)
     keep: int = Field(3, ge=1)
+    max_rollbacks: int = Field(3, ge=0)
+    worker_timeout_seconds: float = Field(600.0, gt=0)
 
 
 MAY_CHANGE = (
@@ -97,6 +100,8 @@ MAY_CHANGE = (
     "best_by",
     "stop_after",
     "keep",
+    "max_rollbacks",
+    "worker_timeout_seconds",
 )
 
 

@@ -1,5 +1,6 @@
 """Where a run tells what happens: `metrics.jsonl`, TensorBoard, and the terminal."""
 
+import errno
 import json
 import os
 import sys
@@ -13,21 +14,30 @@ import tensorflow as tf
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from gantf import storage
 from gantf.scoring import Scores
 
 METRICS_FILE = "metrics.jsonl"
 WINDOW_MARK = "generator/loss"  # what only records of log windows have
 SCORE_MARK = "scored"
+ROLLBACK_MARK = "rollback"
 LINE_EVERY_SECONDS = 10.0  # without a terminal, a line of progress at the most so often
 
 
 class RunLog:
     """Writes each record to `metrics.jsonl` (a JSON object a line) and to TensorBoard."""
 
-    def __init__(self, run_dir: Path, first_step: int):
-        """Opens the log of a run that goes on at `first_step`: later lines, of lost work, go."""
-        path = run_dir / METRICS_FILE
-        kept = [line for line in read(run_dir) if line["step"] <= first_step]
+    def __init__(self, run_dir: Path, first_step: int, rollbacks: int = 0):
+        """Opens the log of a run that goes on at `first_step`: later lines, of lost work, go.
+
+        So do those that tell of a later rollback than the run's last: it will come again.
+        """
+        self._path = path = run_dir / METRICS_FILE
+        kept = [
+            line
+            for line in read(run_dir)
+            if line["step"] <= first_step and line.get(ROLLBACK_MARK, 0) <= rollbacks
+        ]
         temporary = path.with_name(f".{path.name}.tmp")
         temporary.write_text("".join(json.dumps(line) + "\n" for line in kept))
         os.replace(temporary, path)
@@ -38,11 +48,12 @@ class RunLog:
 
     def write(self, step: int, values: Mapping[str, Any]) -> None:
         """Adds one record; numbers go to TensorBoard too."""
-        self._file.write(json.dumps({"step": step, **values}) + "\n")
-        with self._summaries.as_default():
-            for name, value in values.items():
-                if isinstance(value, float):
-                    tf.summary.scalar(name, value, step=step)
+        with self._told_if_full():
+            self._file.write(json.dumps({"step": step, **values}) + "\n")
+            with self._summaries.as_default():
+                for name, value in values.items():
+                    if isinstance(value, float):
+                        tf.summary.scalar(name, value, step=step)
 
     def write_window(self, step: int, values: Mapping[str, float]) -> None:
         """Adds the means of a log window, which the alarms look back on."""
@@ -61,15 +72,28 @@ class RunLog:
 
     def flush(self) -> None:
         """Brings all to disk: before a checkpoint that says it has been written."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._summaries.flush()
+        with self._told_if_full():
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._summaries.flush()
 
     def close(self) -> None:
         """Ends both files."""
         self.flush()
-        self._file.close()
-        self._summaries.close()
+        with self._told_if_full():
+            self._file.close()
+            self._summaries.close()
+
+    @contextmanager
+    def _told_if_full(self) -> Iterator[None]:
+        """One line for a disk without space, of which Python and TensorFlow tell differently."""
+        try:
+            yield
+        except OSError as error:
+            raise storage.unwritable(self._path, error) from None
+        except tf.errors.ResourceExhaustedError:
+            full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            raise storage.unwritable(self._path, full) from None
 
 
 def read(run_dir: Path) -> list[dict[str, Any]]:
@@ -91,13 +115,17 @@ def read(run_dir: Path) -> list[dict[str, Any]]:
 class Terminal:
     """Progress and messages on stderr: a bar on a terminal, plain lines elsewhere."""
 
-    def __init__(self):
+    def __init__(self, muted: bool = False):
+        """Tells nothing if `muted`: one of several processes is enough."""
+        self._muted = muted
         self._console = Console(stderr=True, soft_wrap=True, highlight=False)
         self._progress: Progress | None = None
         self._last_line = time.monotonic()
 
     def say(self, message: str) -> None:
         """Prints one line, above the bar where there is one."""
+        if self._muted:
+            return
         if self._console.is_terminal:
             self._console.print(message, markup=False)
         else:
@@ -106,7 +134,7 @@ class Terminal:
     @contextmanager
     def progress(self, step: int, steps: int) -> Iterator[None]:
         """Shows a bar while the block runs."""
-        if not self._console.is_terminal:
+        if self._muted or not self._console.is_terminal:
             yield
             return
         columns = (

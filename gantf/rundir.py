@@ -1,20 +1,18 @@
 """A run's directory: who may train in it, where the run stands, and how that is kept."""
 
 import dataclasses
-import fcntl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from evaluation import InputError
-from gantf import checkpoints, config, logs
+from gantf import checkpoints, config, locks, logs, storage
 from gantf.checkpoints import Checkpoint
 from gantf.game import DataSpec, Game
 from gantf.step import LOG_WIDTH
-
-LOCK_FILE = ".lock"
 
 
 @dataclasses.dataclass
@@ -28,6 +26,8 @@ class Progress:
       window_sums: of what they logged, shape (LOG_WIDTH,).
       metrics: scores at this very step, if it was scored.
       stopped_early: whether its score no longer improved.
+      owed: whether samples and scores of this very step are still to be made.
+      rollbacks: how often the run went back to a checkpoint and took a new order of the data.
     """
 
     step: int = 0
@@ -38,11 +38,34 @@ class Progress:
     )
     metrics: dict[str, float] = dataclasses.field(default_factory=dict)
     stopped_early: bool = False
+    owed: bool = False
+    rollbacks: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """All but the step, in plain JSON types; float32 numbers come back bit for bit."""
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        fields["window_sums"] = [float(value) for value in self.window_sums]
+        return {name: value for name, value in fields.items() if name != "step"}
+
+    @classmethod
+    def of(cls, step: int, fields: Mapping[str, Any]) -> "Progress":
+        """What `to_dict` gave; what it does not name is as at the start, other names are passed."""
+        known = {field.name for field in dataclasses.fields(cls)} - {"step"}
+        values = {name: value for name, value in fields.items() if name in known}
+        values["window_sums"] = np.array(values["window_sums"], np.float32)
+        return cls(step, **values)
 
 
 @contextmanager
-def claimed(run: config.RunConfig, run_dir: Path) -> Iterator[None]:
+def claimed(
+    run: config.RunConfig, run_dir: Path, terminal: logs.Terminal | None = None
+) -> Iterator[None]:
     """Holds a directory for this run and this process alone while the block runs.
+
+    Args:
+      run: what is to be trained in it.
+      run_dir: the directory; made if it is not there.
+      terminal: where to tell that a dead process had left it locked; None for stderr.
 
     Raises:
       InputError: another process trains in it, or it holds another run or other things.
@@ -50,16 +73,15 @@ def claimed(run: config.RunConfig, run_dir: Path) -> Iterator[None]:
     has_run = (run_dir / "config.yaml").exists()
     if has_run and checkpoints.paths(run_dir):  # without a checkpoint there is nothing to lose
         config.check_same_run(config.load(run_dir), run, run_dir)
+    elif run.checkpoint_dir and checkpoints.paths_in(storage.place(run.checkpoint_dir)):
+        raise InputError(
+            f"--checkpoint-dir {run.checkpoint_dir} holds checkpoints of another run; give an "
+            f"empty one, or put that run's config.yaml into {run_dir} to go on with it."
+        )
     elif not has_run and run_dir.exists() and _holds_things(run_dir):
         raise InputError(f"--run-dir {run_dir} holds other things; give a new or empty directory.")
     run_dir.mkdir(parents=True, exist_ok=True)
-    with open(run_dir / LOCK_FILE, "a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise InputError(
-                f"--run-dir {run_dir} is in use by another training; wait for it, or give another."
-            ) from None
+    with locks.held(run_dir, (terminal or logs.Terminal()).say):
         yield
 
 
@@ -89,16 +111,12 @@ def resume(
         return Progress()
     for path, reason in damaged:
         terminal.say(f"{path} is damaged ({reason}); falling back to the checkpoint before it")
-        path.rename(path.with_suffix(".npz.damaged"))
+        storage.rename(path, f"{path.name}.damaged")
     checkpoints.restore(checkpoint, game.variables())
     terminal.say(f"going on from step {checkpoint.step} of {run_dir}")
-    return Progress(
-        checkpoint.step,
-        checkpoint.meta["window_steps"],
-        checkpoint.meta["window_seconds"],
-        np.array(checkpoint.meta["window_sums"], np.float32),
-        stopped_early=stop_early and checkpoint.meta["stopped_early"],
-    )
+    progress = Progress.of(checkpoint.step, checkpoint.meta)
+    progress.stopped_early = stop_early and progress.stopped_early
+    return progress
 
 
 def save(run_dir: Path, game: Game, data: DataSpec, progress: Progress) -> None:
@@ -107,17 +125,10 @@ def save(run_dir: Path, game: Game, data: DataSpec, progress: Progress) -> None:
     Raises:
       FloatingPointError: a variable is not finite; nothing is written.
     """
-    meta = {
-        "window_steps": progress.window_steps,
-        "window_seconds": progress.window_seconds,
-        "window_sums": [float(value) for value in progress.window_sums],
-        "metrics": progress.metrics,
-        "stopped_early": progress.stopped_early,
-        "data": dataclasses.asdict(data),
-    }
+    meta = {**progress.to_dict(), "data": dataclasses.asdict(data)}
     values = checkpoints.values_of(game.variables())
     checkpoints.save(run_dir, Checkpoint(progress.step, values, meta))
 
 
 def _holds_things(path: Path) -> bool:
-    return not path.is_dir() or any(entry.name != LOCK_FILE for entry in path.iterdir())
+    return not path.is_dir() or any(entry.name != locks.FILE for entry in path.iterdir())

@@ -1,30 +1,49 @@
-"""A strategy's name -> a tf.distribute strategy."""
+"""A strategy's name -> a tf.distribute strategy, and the processes that it spans."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
 import tensorflow as tf
 
 from evaluation import InputError
+from gantf import cluster, rendezvous
 from gantf.config import StrategyName
+from gantf.endings import WorkerLostError
+from gantf.team import Team
+
+TPU_NAME = "TPU_NAME"  # what TensorFlow's resolver reads; --tpu sets it
+LOSSES = (  # what the collectives of other workers raise when one is gone
+    tf.errors.UnavailableError,
+    tf.errors.AbortedError,
+    tf.errors.InternalError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.CancelledError,
+    tf.errors.FailedPreconditionError,
+)
 
 
-def make(name: StrategyName, logical_cpus: int = 1) -> tf.distribute.Strategy:
+def make(
+    name: StrategyName, logical_cpus: int = 1, timeout_seconds: float = 600.0
+) -> tf.distribute.Strategy:
     """Builds the strategy; to be called before TensorFlow has used a device.
 
     Args:
       name: "auto" is mirrored where there are several devices, else one-device.
       logical_cpus: split the CPU into so many devices, to mirror on a machine without GPUs.
+      timeout_seconds: how long to wait for the other workers of "multi-worker".
 
     Raises:
-      InputError: the machine lacks what the strategy needs.
+      InputError: the machine lacks what the strategy needs, or a worker did not come in time.
+      WorkerLostError: a worker was there and went.
     """
     if logical_cpus > 1:
         _split_cpu(logical_cpus)
     if name == "tpu":
         return _tpu()
     if name == "multi-worker":
-        raise InputError(
-            "--strategy multi-worker: training over several machines is not part of this release; "
-            "use --strategy mirrored on each machine."
-        )
+        return _multi_worker(timeout_seconds)
     gpus = [device.name for device in tf.config.list_logical_devices("GPU")]
     cpus = [device.name for device in tf.config.list_logical_devices("CPU")]
     devices = gpus or cpus
@@ -36,6 +55,49 @@ def make(name: StrategyName, logical_cpus: int = 1) -> tf.distribute.Strategy:
     return tf.distribute.MirroredStrategy(
         cpus, cross_device_ops=tf.distribute.ReductionToOneDevice()
     )
+
+
+def team(strategy: tf.distribute.Strategy) -> Team:
+    """The processes that a strategy of `make` spans."""
+    resolver = strategy.cluster_resolver
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy) or resolver is None:
+        return Team(strategy)
+    addresses, index = cluster.find()
+    return Team(strategy, len(addresses), index)
+
+
+@contextmanager
+def losses_named(team: Team) -> Iterator[None]:
+    """Turns what collectives raise when a worker is gone into a WorkerLostError."""
+    try:
+        yield
+    except LOSSES as error:
+        if team.size == 1:
+            raise
+        raise WorkerLostError(_reason(error)) from error
+
+
+def _reason(error: tf.errors.OpError) -> str:
+    """What an error of the collectives says, without the graph in which it was found."""
+    said = error.message.rpartition("Collective ops is aborted by:")[2].strip()
+    return " ".join(said.split("\n")[0].split())[:200].rstrip(":") or type(error).__name__
+
+
+def _multi_worker(timeout_seconds: float) -> tf.distribute.Strategy:
+    addresses, index = cluster.find()
+    rendezvous.meet(addresses, index, timeout_seconds, lambda line: click.echo(line, err=True))
+    try:
+        return tf.distribute.MultiWorkerMirroredStrategy(
+            tf.distribute.cluster_resolver.TFConfigClusterResolver()
+        )
+    except LOSSES as error:
+        raise WorkerLostError(_reason(error)) from error
+    except (tf.errors.OpError, RuntimeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(
+            f"worker {index} of {len(addresses)} cannot join at {addresses[index]} ({reason}); "
+            "see that its port is free, and that all workers name the same addresses."
+        ) from None
 
 
 def _split_cpu(count: int) -> None:
@@ -54,13 +116,19 @@ def _split_cpu(count: int) -> None:
 
 
 def _tpu() -> tf.distribute.Strategy:
+    """The TPU of --tpu NAME, or of TPU_NAME, or else the one that is attached to this machine."""
+    name = os.environ.get(TPU_NAME) or "local"
     try:
-        resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu="local")
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver(tpu=name)
         tf.config.experimental_connect_to_cluster(resolver)
         tf.tpu.experimental.initialize_tpu_system(resolver)
-    except Exception:  # which one depends on what of libtpu is there
+    except Exception as error:  # which one depends on what of libtpu is there
+        reason = " ".join(str(error).split())[:160]
+        what = (
+            "no TPU is attached to this machine" if name == "local" else f"--tpu {name}: {reason}"
+        )
         raise InputError(
-            "--strategy tpu: no TPU is attached to this machine; run on a TPU VM with "
-            "tensorflow-tpu installed, or use --strategy auto."
+            f"--strategy tpu: {what}; run on a TPU VM with tensorflow-tpu installed, or use "
+            "--strategy auto."
         ) from None
     return tf.distribute.TPUStrategy(resolver)

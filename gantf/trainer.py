@@ -1,46 +1,23 @@
-"""The loop of a training: data, steps, log, samples, checkpoints, resume."""
+"""A training from its configuration to the exported generator: begin, go on, end."""
 
+import contextlib
 import dataclasses
 import math
-import signal
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from evaluation import InputError
-from gantf import (
-    batches,
-    building,
-    checkpoints,
-    config,
-    data,
-    diagnostics,
-    export,
-    grids,
-    models,
-    previews,
-    rescoring,
-    rundir,
-    scoring,
-    stopping,
-    strategies,
-)
-from gantf import step as steps_of
+from gantf import building, config, data, export, models, rescoring, rundir, strategies
 from gantf.data import TrainingData
 from gantf.game import Game
-from gantf.logs import RunLog, Terminal
+from gantf.interruptions import watched
+from gantf.logs import Terminal
 from gantf.rundir import Progress
-
-VISIT_SECONDS = 5.0  # how long the compiled loop may run before the host looks in
-
-
-class DivergedError(Exception):
-    """A loss or gradient is no longer finite; the message names the step and the player."""
+from gantf.team import Team
+from gantf.visits import Visits
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,19 +26,15 @@ class Ready:
 
     run: config.RunConfig
     strategy: tf.distribute.Strategy
+    team: Team
+    settings: Any
     game: Game
     data: TrainingData
 
 
-class Stop:
-    """Set by the first Ctrl-C (SIGINT); the second stops at once."""
-
-    requested = False
-
-
 def train(
     run: config.RunConfig, run_dir: Path, model: ModuleType, settings, terminal: Terminal
-) -> bool:
+) -> int:
     """Trains, or goes on with, the run of a directory; exports the generator at the end.
 
     Args:
@@ -72,180 +45,106 @@ def train(
       terminal: where to tell how it goes.
 
     Returns:
-      Whether all steps are done: False after Ctrl-C.
+      0 where all steps are done; otherwise the signal that asked to stop: SIGINT or SIGTERM.
 
     Raises:
       InputError: the data, the strategy or the directory do not fit.
-      DivergedError: a loss or a gradient is not finite.
+      DivergedError: a loss or a gradient is not finite, whatever the order of the data.
+      WorkerLostError: another process of the team is gone; the same command goes on.
     """
     ready = prepare(run, model, settings)
-    run, strategy, game, read = ready.run, ready.strategy, ready.game, ready.data
-    for skipped in read.skipped:
+    team = ready.team
+    terminal = terminal if team.is_chief else Terminal(muted=True)
+    for skipped in ready.data.skipped:
         terminal.say(f"skipped corrupt file {skipped}")
-    with rundir.claimed(run, run_dir):
-        progress = rundir.resume(run_dir, game, terminal, bool(run.stop_after))
-        if progress.step < run.steps and not progress.stopped_early:
+    with strategies.losses_named(team), _claimed(ready, run_dir, terminal):
+        return _train(ready, run_dir, terminal)
+
+
+def _train(ready: Ready, run_dir: Path, terminal: Terminal) -> int:
+    """The same in a directory that is this run's alone."""
+    run, game, team = ready.run, ready.game, ready.team
+    progress = _resume(ready, run_dir, terminal)
+    stopped = 0
+    if (progress.step < run.steps and not progress.stopped_early) or progress.owed:
+        if team.is_chief:
             config.save(run, run_dir)
-            terminal.say(
-                f"training {run.model} on {read.described()} in batches of {run.batch_size}, "
-                f"{run.batch_size // strategy.num_replicas_in_sync} on each of "
-                f"{strategy.num_replicas_in_sync}; run directory {run_dir}"
-            )
-            _warn_of_schedule(settings, run, terminal)
-            _go_on(run, run_dir, strategy, game, read, progress, terminal)
-        elif progress.stopped_early:
-            terminal.say(f"{run_dir} stopped early at step {progress.step}; --stop-after 0 goes on")
-        else:
-            terminal.say(f"{run_dir} is at step {progress.step} already; a larger --steps goes on")
-        if progress.step < run.steps and not progress.stopped_early:
-            terminal.say(
-                f"stopped and saved at step {progress.step}; the same command goes on from there"
-            )
-            return False
+        terminal.say(
+            f"training {run.model} on {ready.data.described()} in batches of {run.batch_size}, "
+            f"{run.batch_size // ready.strategy.num_replicas_in_sync} on each of "
+            f"{ready.strategy.num_replicas_in_sync}; run directory {run_dir}"
+        )
+        _warn_of_schedule(ready.settings, run, terminal)
+        stopped = _go_on(ready, run_dir, progress, terminal)
+    elif progress.stopped_early:
+        terminal.say(f"{run_dir} stopped early at step {progress.step}; --stop-after 0 goes on")
+    else:
+        terminal.say(f"{run_dir} is at step {progress.step} already; a larger --steps goes on")
+    if stopped:
+        terminal.say(
+            f"stopped and saved at step {progress.step}; the same command goes on from there"
+        )
+        return stopped
+    if team.is_chief:
         if run.evaluate_every_steps and not rescoring.is_current(run_dir, run.best_by):
-            rescoring.best(run, run_dir, game, read, terminal)
+            rescoring.best(run, run_dir, game, ready.data, terminal)
         if not export.is_current(run_dir, game, progress.step):
-            export.save(game, run, read.spec, progress.step, run_dir)
-    return True
+            export.save(game, run, ready.data.spec, progress.step, run_dir)
+    team.told(None)  # nobody leaves before the chief has written
+    return 0
 
 
 def prepare(run: config.RunConfig, model: ModuleType, settings) -> Ready:
     """Reads the data and builds the game; arguments and errors as for `train`."""
-    strategy = strategies.make(run.strategy, run.logical_cpus)
+    strategy = strategies.make(run.strategy, run.logical_cpus, run.worker_timeout_seconds)
+    team = strategies.team(strategy)
     _check_batch(run.batch_size, strategy.num_replicas_in_sync)
-    read = data.load(run.data, models.needs(model), run.size_px, run.skip_corrupt)
-    with strategy.scope():
-        game = building.build(model, settings, read.spec, run.seed)
-    _check_parts(run.batch_size // strategy.num_replicas_in_sync, game.accumulation)
+    with strategies.losses_named(team):
+        read = team.chief_first(
+            lambda: data.load(run.data, models.needs(model), run.size_px, run.skip_corrupt)
+        )
+        with strategy.scope():
+            game = building.build(model, settings, read.spec, run.seed)
+        _check_parts(run.batch_size // strategy.num_replicas_in_sync, game.accumulation)
+        if (theirs := team.told(read.sha256)) != read.sha256:
+            raise InputError(
+                f"--data {run.data}: worker {team.index} has other images (SHA-256 "
+                f"{read.sha256[:8]}) than the chief ({theirs[:8]}); give all the same."
+            )
     run = run.model_copy(update={"data_sha256": read.sha256})
-    return Ready(run, strategy, game, read)
+    return Ready(run, strategy, team, settings, game, read)
 
 
-def _go_on(run, run_dir, strategy, game, read, progress, terminal) -> None:
-    """Trains until all steps are done or Ctrl-C; `progress` tells how far it came."""
-    log = RunLog(run_dir, progress.step)
-    try:
-        with _interruptible(terminal) as stop, terminal.progress(progress.step, run.steps):
-            _loop(run, run_dir, strategy, game, read, progress, log, terminal, stop)
-    finally:
-        log.close()
+def _claimed(ready: Ready, run_dir: Path, terminal: Terminal):
+    """The run's directory for this process alone; only the chief writes there."""
+    if ready.team.is_chief:
+        return rundir.claimed(ready.run, run_dir, terminal)
+    return contextlib.nullcontext()
 
 
-def _loop(run, run_dir, strategy, game, read: TrainingData, progress, log, terminal, stop) -> None:
-    """Visits the compiled loop until all steps are done or a stop is asked for."""
-    compiled = steps_of.make_steps(game, strategy, run.batch_size, run.seed)
-    first_batch = progress.step * game.batches_per_step
-    dataset = batches.make_dataset(read.sets, run.seed, run.batch_size, first_batch)
-    iterator = iter(strategy.distribute_datasets_from_function(dataset))
-    score = _scorer(run, game, read, log, progress, terminal)
-    draw, columns = previews.make(game, read, run.seed)
-    if progress.step == 0:
-        grids.save(draw(), _grid_path(run_dir, 0), columns)
-    seconds_per_step, saved_step = VISIT_SECONDS, progress.step
-    while progress.step < run.steps and not stop.requested and not progress.stopped_early:
-        count = min(_until_next_event(run, progress.step), int(VISIT_SECONDS / seconds_per_step))
-        count = max(count, 1)
-        started = time.perf_counter()
-        _visit(compiled, game, iterator, progress, count)
-        elapsed = time.perf_counter() - started
-        seconds_per_step = elapsed / count
-        progress.window_seconds += elapsed
-        done = progress.step
-        terminal.advance(done, run.steps, run.batch_size / seconds_per_step, run.batch_size)
-        if done % run.log_every_steps == 0:
-            _log_window(compiled.names, progress, run, log, terminal)
-        if _due(done, run.sample_every_steps, run.steps):
-            grids.save(draw(), _grid_path(run_dir, done), columns)
-        progress.metrics = {}
-        if score and _due(done, run.evaluate_every_steps, run.steps):
-            _score(score, run, progress, log, terminal)
-        if _due(done, run.checkpoint_every_steps, run.steps) or progress.stopped_early:
-            _save(run, run_dir, game, read, progress, log)
-            saved_step = done
-    if progress.step != saved_step:  # a stop was asked for
-        _save(run, run_dir, game, read, progress, log)
+def _resume(ready: Ready, run_dir: Path, terminal: Terminal) -> Progress:
+    """Where the run is, on all processes alike, with the chief's checkpoint in the game."""
+    team, progress = ready.team, Progress()
+    if team.is_chief:
+        progress = rundir.resume(run_dir, ready.game, terminal, bool(ready.run.stop_after))
+    return _shared(team, ready.game, progress)
 
 
-def _visit(compiled, game: Game, iterator, progress: Progress, count: int) -> None:
-    """Runs `count` steps on the devices and takes in what they logged."""
-    sums, fault = compiled.run(
-        iterator,
-        tf.constant(progress.step, tf.int64),
-        tf.constant(count, tf.int64),
-        tf.constant(progress.window_sums, tf.float32),
-        tf.constant(steps_of.ALL_FINITE, tf.int64),
-    )
-    if int(fault) != steps_of.ALL_FINITE:
-        step, player = steps_of.where(int(fault), game)
-        raise DivergedError(
-            f"the loss or gradient of the {player} was not finite at step {step + 1}; "
-            "checkpoints from before it are kept; try a lower learning rate or a larger penalty "
-            "weight in a new --run-dir"
-        )
-    progress.step += count
-    progress.window_steps += count
-    progress.window_sums = sums.numpy()
+def _shared(team: Team, game: Game, progress: Progress) -> Progress:
+    """The chief's progress and variables, on all processes."""
+    team.copy(game.variables())
+    step, fields = team.told([progress.step, progress.to_dict()])
+    return progress if team.is_chief else Progress.of(step, fields)
 
 
-def _scorer(run, game: Game, read: TrainingData, log: RunLog, progress, terminal):
-    """What scores the generator, None if that is not wanted or the data do not allow it."""
-    if not run.evaluate_every_steps:
-        return None
-    try:
-        score = scoring.make_scorer(game, read, run.seed)
-        if progress.step == 0:
-            log.write_scores(0, score())
-    except InputError as error:
-        terminal.say(f"no scores while training ({error}); --eval-every 0 asks for none")
-        return None
-    return score
-
-
-def _score(score, run, progress: Progress, log: RunLog, terminal: Terminal) -> None:
-    """Scores the game as it is now; says what is wrong with it, and whether to stop early."""
-    try:
-        scores = score()
-    except InputError as error:  # of a generator that has collapsed to one image, say
-        terminal.say(f"no score at step {progress.step}: {error}")
-        return
-    log.write_scores(progress.step, scores)
-    progress.metrics = {name: found.value for name, found in scores.items()}
-    alarms = diagnostics.score_alarms(log.scores, log.windows, tuple(run.settings))
-    _sound(alarms, progress.step, log, terminal)
-    name = stopping.chosen(scores, run.best_by)
-    if run.stop_after and stopping.is_over(log.scores, name, run.stop_after):
-        progress.stopped_early = True
-        terminal.say(
-            f"stopping early at step {progress.step}: {name} has not improved beyond its interval "
-            f"in {run.stop_after} scores; --stop-after 0 goes on"
-        )
-
-
-def _sound(alarms, step: int, log: RunLog, terminal: Terminal) -> None:
-    for alarm in alarms:
-        log.write(step, {"warning": alarm.message})
-        terminal.say(f"warning at step {step}: {alarm.message}")
-
-
-def _log_window(names, progress: Progress, run, log: RunLog, terminal) -> None:
-    means = progress.window_sums[: len(names)] / progress.window_steps
-    values = {name: float(mean) for name, mean in zip(names, means, strict=True)}
-    images_seen = progress.window_steps * run.batch_size
-    values["images_per_second"] = images_seen / max(progress.window_seconds, 1e-9)
-    log.write_window(progress.step, values)
-    alarms = diagnostics.alarms(log.windows, tuple(run.settings))
-    _sound(alarms, progress.step, log, terminal)
-    progress.window_steps, progress.window_seconds = 0, 0.0
-    progress.window_sums = np.zeros_like(progress.window_sums)
-
-
-def _save(run, run_dir: Path, game: Game, read: TrainingData, progress, log: RunLog) -> None:
-    log.flush()
-    try:
-        rundir.save(run_dir, game, read.spec, progress)
-    except FloatingPointError as error:
-        raise DivergedError(f"{error}; checkpoints from before it are kept") from None
-    checkpoints.prune(run_dir, run.keep, run.best_by)
+def _go_on(ready: Ready, run_dir: Path, progress: Progress, terminal: Terminal) -> int:
+    """Trains until all steps are done or a stop is asked for; gives the signal, or 0."""
+    with (
+        watched(terminal) as stop,
+        terminal.progress(progress.step, ready.run.steps),
+        Visits(ready, run_dir, progress, stop, terminal) as visits,
+    ):
+        return visits.run()
 
 
 def _check_batch(batch_size: int, replicas: int) -> None:
@@ -274,38 +173,3 @@ def _warn_of_schedule(settings, run, terminal: Terminal) -> None:
             f"warning: learning rates reach 0 at step {settings.schedule_until_step}, before "
             f"--steps {run.steps}; --set schedule_until_step={run.steps} stretches them"
         )
-
-
-def _due(step: int, every: int, last: int) -> bool:
-    return step % every == 0 or step == last
-
-
-def _until_next_event(run: config.RunConfig, step: int) -> int:
-    periods = (
-        run.log_every_steps,
-        run.checkpoint_every_steps,
-        run.sample_every_steps,
-        run.evaluate_every_steps or run.steps,
-    )
-    return min(run.steps - step, *(every - step % every for every in periods))
-
-
-def _grid_path(run_dir: Path, step: int) -> Path:
-    return run_dir / "samples" / f"step-{step:08d}.png"
-
-
-@contextmanager
-def _interruptible(terminal: Terminal) -> Iterator[Stop]:
-    stop = Stop()
-
-    def handle(signum, frame):
-        if stop.requested:
-            raise KeyboardInterrupt
-        stop.requested = True
-        terminal.say("stopping after the steps under way; Ctrl-C again stops at once, unsaved")
-
-    usual = signal.signal(signal.SIGINT, handle)
-    try:
-        yield stop
-    finally:
-        signal.signal(signal.SIGINT, usual)

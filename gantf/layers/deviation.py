@@ -27,9 +27,8 @@ class MinibatchDeviation(keras.layers.Layer):
         groups = tf.reshape(tf.cast(inputs, tf.float32), (-1, size, height, width, channels))
         _, variance = tf.nn.moments(groups, axes=[1])
         deviation = tf.reduce_mean(tf.sqrt(variance + 1e-8), axis=(1, 2, 3))
-        plane = tf.broadcast_to(
-            tf.repeat(deviation, size)[:, None, None, None], (rows, height, width, 1)
-        )
+        deviation = tf.reshape(tf.broadcast_to(deviation[:, None], (rows // size, size)), (rows,))
+        plane = tf.broadcast_to(deviation[:, None, None, None], (rows, height, width, 1))
         return tf.concat([inputs, tf.cast(plane, inputs.dtype)], axis=3)
 
     def compute_output_shape(self, input_shape):

@@ -102,7 +102,8 @@ class LearnedConstant(keras.layers.Layer):
     def call(self, inputs):
         """Styles (n, d) -> (n, side, side, channels)."""
         image = tf.convert_to_tensor(self.image)
-        return tf.tile(image[None], [tf.shape(inputs)[0], 1, 1, 1])
+        rows = tf.shape(inputs)[0] if inputs.shape[0] is None else inputs.shape[0]
+        return tf.tile(image[None], [rows, 1, 1, 1])
 
     def compute_output_shape(self, input_shape):
         """Of the images."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from evaluation import InputError
 from gantf.config import Defaults, ModelConfig
+from gantf.endings import RunEndedError
 
 if TYPE_CHECKING:
     from gantf.game import Needs
@@ -98,7 +99,7 @@ def mistakes_named(name: str) -> Iterator[None]:
     """
     try:
         yield
-    except InputError:
+    except (InputError, RunEndedError):
         raise
     except Exception as error:
         if not is_file(name):

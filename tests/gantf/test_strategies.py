@@ -19,10 +19,25 @@ def test_a_missing_tpu_is_said_in_one_line(tf):
         strategies.make("tpu")
 
 
-def test_several_machines_are_refused_in_one_line(tf):
+def test_a_named_tpu_that_is_not_there_is_said_by_its_name(tf, monkeypatch):
     from gantf import strategies
 
-    with pytest.raises(InputError, match="not part of this release"):
+    monkeypatch.setenv("TPU_NAME", "none")
+
+    def resolver(tpu):
+        assert tpu == "none"
+        raise ValueError("no such TPU")
+
+    monkeypatch.setattr(tf.distribute.cluster_resolver, "TPUClusterResolver", resolver)
+    with pytest.raises(InputError, match="--tpu none: no such TPU; run on a TPU VM"):
+        strategies.make("tpu")
+
+
+def test_several_machines_must_be_named(tf, monkeypatch):
+    from gantf import strategies
+
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    with pytest.raises(InputError, match="nothing says who the workers are"):
         strategies.make("multi-worker")
 
 

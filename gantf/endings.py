@@ -1,0 +1,13 @@
+"""How a training may end that is neither done nor a user's mistake."""
+
+
+class RunEndedError(Exception):
+    """A run cannot go on in this process."""
+
+
+class DivergedError(RunEndedError):
+    """A loss or gradient is not finite, again and again; the message says where it began."""
+
+
+class WorkerLostError(RunEndedError):
+    """Another process of the team is gone."""

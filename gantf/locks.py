@@ -1,0 +1,167 @@
+"""One process at a time in a directory: a lock file that says whose it is.
+
+The kernel's lock decides (`flock`), and is gone when its process dies. On a shared file system it
+may be missing, or bind one host only; then the file's content decides: host, process, since when.
+"""
+
+import contextlib
+import dataclasses
+import datetime
+import errno
+import fcntl
+import json
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO
+
+from evaluation import InputError
+from gantf import storage
+
+FILE = ".lock"
+SETTLE_SECONDS = 1.0  # where there is no flock: until whoever wrote at the same time has written
+_NO_FLOCK = (errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.ENOSYS, errno.EINVAL)
+_ours: list[IO] = []  # open lock files, which a child process must not keep locked
+
+
+@dataclasses.dataclass(frozen=True)
+class Holder:
+    """Whose a lock is.
+
+    Attributes:
+      host: its name.
+      pid: the process there.
+      since: when it took the lock, UTC.
+      started: when the process started: the host's boot, and clock ticks since; "" if unknown.
+    """
+
+    host: str
+    pid: int
+    since: str
+    started: str
+
+    def __str__(self) -> str:
+        return f"process {self.pid} on host {self.host} since {self.since}"
+
+
+@contextlib.contextmanager
+def held(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
+    """Holds a directory for this process alone while the block runs.
+
+    Args:
+      folder: the directory, which is there.
+      say: told when the lock of a process that has died is taken over.
+
+    Raises:
+      InputError: another process holds it, or the lock file cannot be written.
+    """
+    path, me = folder / FILE, _myself()
+    with open(path, "ab", buffering=0) as file:
+        locked = _flock(file, folder)
+        holder = _read(path)
+        if holder and (holder.host != me.host or (not locked and _runs(holder))):
+            raise _refusal(folder, holder)
+        if holder:
+            say(f"{folder} was left by {holder}, which no longer runs: taking over")
+        try:
+            _write(file if locked else path, me)
+        except OSError as error:
+            raise storage.unwritable(path, error) from None
+        if not locked and (last := _read(path)) != me:
+            raise _refusal(folder, last)
+        _ours.append(file)
+        try:
+            yield
+        finally:
+            _ours.remove(file)
+            if os.getpid() == me.pid and _read(path) == me:
+                with contextlib.suppress(OSError):
+                    os.truncate(path, 0)
+
+
+def _flock(file: IO, folder: Path) -> bool:
+    """Takes the kernel's lock; False where the file system has none."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise _refusal(folder, _read(folder / FILE)) from None
+    except OSError as error:
+        if error.errno not in _NO_FLOCK:
+            raise storage.unwritable(folder / FILE, error) from None
+        return False
+    return True
+
+
+def _refusal(folder: Path, holder: Holder | None) -> InputError:
+    here = socket.gethostname()
+    if holder is None or (holder.host == here and not _runs(holder)):  # it has not yet signed
+        return InputError(
+            f"--run-dir {folder} is in use by another training; wait for it, or give another."
+        )
+    remedy = "wait for it, or give another"
+    if holder.host != here:
+        remedy += f"; if that host or process is gone, delete {folder / FILE}"
+    return InputError(f"--run-dir {folder} is in use by {holder}; {remedy}.")
+
+
+def _myself() -> Holder:
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    return Holder(socket.gethostname(), os.getpid(), now, _started(os.getpid()) or "")
+
+
+def _runs(holder: Holder) -> bool:
+    """Whether a process of this host runs still, and is not another that was given its number."""
+    started = _started(holder.pid)
+    if started is None:
+        return False
+    return not (started and holder.started) or started == holder.started
+
+
+def _started(pid: int) -> str | None:
+    """When a process of this host started; "" if that cannot be told, None if there is none."""
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return None
+    except PermissionError:  # another user's
+        pass
+    try:
+        after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+    state, ticks = after_name[0], after_name[19]  # fields 3 and 22 of proc_pid_stat(5)
+    return None if state in "ZX" else f"{boot} {ticks}"
+
+
+def _read(path: Path) -> Holder | None:
+    """Who has signed a lock file; None if nobody has, or not yet in full."""
+    try:
+        holder = Holder(**json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+    return holder if isinstance(holder.pid, int) and holder.pid > 0 else None
+
+
+def _write(target: IO | Path, holder: Holder) -> None:
+    """Signs: in a file that the kernel has locked, or by a new file, of which the last stays."""
+    content = f"{json.dumps(dataclasses.asdict(holder))}\n".encode()
+    if isinstance(target, Path):
+        temporary = target.with_name(f"{target.name}.{holder.pid}.tmp")
+        temporary.write_bytes(content)
+        os.replace(temporary, target)
+        time.sleep(SETTLE_SECONDS)
+        return
+    target.truncate(0)
+    target.write(content)
+    os.fsync(target.fileno())
+
+
+def _close_in_child() -> None:
+    for file in _ours:
+        file.close()
+
+
+os.register_at_fork(after_in_child=_close_in_child)

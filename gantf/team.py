@@ -1,0 +1,87 @@
+"""The processes that train together: who writes, and how all come to know the same.
+
+Of one process everything here is what it says, at no cost.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+
+class Team:
+    """The processes of a strategy.
+
+    Attributes:
+      size: how many there are.
+      index: which of them this is; 0 is the chief.
+    """
+
+    def __init__(self, strategy: tf.distribute.Strategy, size: int = 1, index: int = 0):
+        """The team of a strategy that spans `size` processes."""
+        self.size, self.index = size, index
+        self._strategy = strategy
+        self._sum = tf.function(self._summed, reduce_retracing=False)
+
+    @property
+    def is_chief(self) -> bool:
+        """Whether this process is the one that writes."""
+        return self.index == 0
+
+    def total(self, values: np.ndarray) -> np.ndarray:
+        """The sum over all processes of whole numbers; all must call it, with one shape and type.
+
+        Args:
+          values: int32 or int64.
+        """
+        if self.size == 1:
+            return values
+        sums = self._sum(tf.constant(values))
+        return self._strategy.experimental_local_results(sums)[0].numpy()
+
+    def agree(self, values: np.ndarray) -> np.ndarray:
+        """The chief's array, bit for bit; all must call it, with arrays of one shape and type."""
+        if self.size == 1:
+            return values
+        values = np.ascontiguousarray(values)
+        whole = values.view(np.int32) if values.dtype.itemsize % 4 == 0 else values.astype(np.int32)
+        found = self.total(whole if self.is_chief else np.zeros_like(whole))
+        same = found.view(values.dtype) if values.dtype.itemsize % 4 == 0 else found
+        return same.astype(values.dtype).reshape(values.shape)
+
+    def told(self, values: Any) -> Any:
+        """What the chief says, in plain JSON types; all must call it."""
+        if self.size == 1:
+            return values
+        text = np.frombuffer(json.dumps(values).encode(), np.uint8)
+        length = int(self.agree(np.array([len(text)]))[0])
+        text = text if self.is_chief else np.zeros(length, np.uint8)
+        return json.loads(self.agree(text).tobytes())
+
+    def copy(self, variables: Mapping[str, Any]) -> None:
+        """Gives all processes the chief's values of the variables."""
+        if self.size == 1:
+            return
+        for variable in variables.values():
+            variable.assign(self.agree(np.atleast_1d(variable.numpy())).reshape(variable.shape))
+
+    def chief_first(self, work):
+        """Runs a function of no arguments on the chief, and then on all others."""
+        result = work() if self.is_chief else None
+        self.told(None)
+        return result if self.is_chief else work()
+
+    def _summed(self, values):
+        def on_replica(values):
+            replica = tf.distribute.get_replica_context()
+            local = replica.replica_id_in_sync_group % self._local
+            counted = tf.where(tf.equal(local, 0), values, tf.zeros_like(values))
+            return replica.all_reduce(tf.distribute.ReduceOp.SUM, counted)
+
+        return self._strategy.run(on_replica, args=(values,))
+
+    @property
+    def _local(self) -> int:
+        return self._strategy.num_replicas_in_sync // self.size

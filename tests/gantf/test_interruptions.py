@@ -1,0 +1,111 @@
+"""SIGTERM saves in time, and the same command goes on as if nothing had been."""
+
+import os
+import signal
+import subprocess
+import threading
+import time
+
+import pytest
+
+from gantf import checkpoints, logs
+from gantf.interruptions import BrokenOff, watched
+from tests.gantf.test_trainer import assert_same_end, command, train
+
+SAVED_SECONDS = 30
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run of 40 steps that nothing disturbed."""
+    run_dir = tmp_path_factory.mktemp("runs") / "whole"
+    assert train(run_dir).returncode == 0
+    return run_dir
+
+
+def terminated(run_dir, waits_for):
+    """A run that gets SIGTERM once a file is there; what it said."""
+    process = subprocess.Popen(command(run_dir), stderr=subprocess.PIPE, text=True)
+    while not (run_dir / waits_for).exists():
+        assert process.poll() is None
+        time.sleep(0.001)
+    started = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate()
+    assert time.monotonic() - started < SAVED_SECONDS
+    assert process.returncode == 75, said
+    return said
+
+
+@pytest.mark.parametrize(
+    "waits_for",
+    [
+        "checkpoints/step-00000010.npz",
+        "samples/step-00000000.png",  # in the first scores
+        "samples/step-00000020.png",  # in the scores of step 20
+    ],
+)
+def test_the_same_command_ends_in_the_same_bits(whole, tmp_path, waits_for):
+    run_dir = tmp_path / "run"
+    said = terminated(run_dir, waits_for)
+    assert "stopping after the steps under way\n" in said
+    assert "the same command goes on from there" in said
+    done = train(run_dir)
+    assert done.returncode == 0, done.stderr
+    assert_same_end(run_dir, whole)
+
+
+def test_scores_that_were_broken_off_are_made_later(tf, whole, tmp_path):
+    run_dir = tmp_path / "run"
+    terminated(run_dir, "samples/step-00000020.png")
+    kept = checkpoints.newest(run_dir)[0]
+    scored = [line["step"] for line in logs.read(run_dir) if logs.SCORE_MARK in line]
+    assert (kept.step, kept.meta["owed"]) in [(20, True)] or 20 in scored
+    assert train(run_dir).returncode == 0
+    assert checkpoints.newest(run_dir)[0].meta["metrics"].keys() == {"fid", "kid", "coverage"} or (
+        checkpoints.best(run_dir, "auto") in (20, 40)
+    )
+
+
+class Said:
+    """A terminal that remembers."""
+
+    def __init__(self):
+        self.lines = []
+
+    def say(self, line):
+        """Keeps it."""
+        self.lines.append(line)
+
+
+class TestStop:
+    def test_the_first_signal_asks_and_the_second_ctrl_c_ends(self):
+        told = Said()
+        with pytest.raises(KeyboardInterrupt), watched(told) as stop:
+            os.kill(os.getpid(), signal.SIGINT)
+            assert stop.signal == signal.SIGINT
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert stop.signal == signal.SIGINT
+            os.kill(os.getpid(), signal.SIGINT)
+        assert len(told.lines) == 1
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+    def test_only_what_can_be_done_again_is_broken_off(self):
+        with watched(Said()) as stop:
+            with pytest.raises(BrokenOff), stop.breakable():
+                os.kill(os.getpid(), signal.SIGTERM)
+            with pytest.raises(BrokenOff), stop.breakable():
+                raise AssertionError("not reached")
+            assert stop.signal == signal.SIGTERM
+
+    def test_threads_without_signals_are_left_alone(self):
+        seen = []
+
+        def work():
+            with watched(Said()) as stop:
+                seen.append(stop.signal)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+        assert seen == [0]

@@ -1,0 +1,96 @@
+"""A run's directory belongs to one run and one process, and says so."""
+
+import json
+
+import numpy as np
+import pytest
+
+from evaluation import InputError
+from gantf import checkpoints, config, locks, rundir
+from gantf.checkpoints import Checkpoint
+from gantf.rundir import Progress
+
+RUN = config.RunConfig()
+
+
+class Told:
+    """A terminal that keeps what it is told."""
+
+    def __init__(self):
+        self.lines = []
+
+    def say(self, line):
+        self.lines.append(line)
+
+
+def save(run_dir, step=1):
+    meta = {**Progress(step).to_dict(), "data": {}}
+    return checkpoints.save(run_dir, Checkpoint(step, {"a": np.zeros(3, np.float32)}, meta))
+
+
+def elsewhere(place):
+    return RUN.model_copy(update={"checkpoint_dir": str(place)})
+
+
+def test_a_new_directory_is_made_and_let_go(tmp_path):
+    run_dir = tmp_path / "deep" / "run"
+    with rundir.claimed(RUN, run_dir):
+        assert json.loads((run_dir / locks.FILE).read_text())["pid"]
+    with rundir.claimed(RUN, run_dir):
+        pass
+
+
+def test_a_dead_process_is_told_of(tmp_path):
+    dead = locks.Holder(locks._myself().host, 2**22 + 1, "2020-01-01T00:00:00+00:00", "")
+    (tmp_path / locks.FILE).write_text(json.dumps(vars(dead)))
+    told = Told()
+    with rundir.claimed(RUN, tmp_path, told):
+        pass
+    assert told.lines == [f"{tmp_path} was left by {dead}, which no longer runs: taking over"]
+
+
+def test_other_things_are_left_alone(tmp_path):
+    (tmp_path / "thesis.tex").write_text("")
+    with pytest.raises(InputError, match="holds other things"), rundir.claimed(RUN, tmp_path):
+        pass
+    assert [entry.name for entry in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+@pytest.mark.parametrize("scheme", ["", "ram://"])
+def test_another_runs_checkpoints_are_left_alone(tf, tmp_path, scheme):
+    """Two runs may not share a folder; the one that has its configuration goes on in it."""
+    mine, other = tmp_path / "mine", tmp_path / "other"
+    run = elsewhere(f"{scheme}{tmp_path}/kept")
+    with rundir.claimed(run, mine):
+        (mine / "config.yaml").write_text(f"checkpoint_dir: {scheme}{tmp_path}/kept\n")
+        save(mine)
+    with (
+        pytest.raises(InputError, match=r"--checkpoint-dir .*/kept holds checkpoints of another"),
+        rundir.claimed(run, other),
+    ):
+        pass
+    assert not other.exists()
+
+
+def test_resume_falls_back_and_sets_the_damaged_aside(tmp_path, tf):
+    """By URL as by path."""
+    (tmp_path / "config.yaml").write_text(f"checkpoint_dir: ram://{tmp_path}/kept\n")
+    save(tmp_path, 1)
+    path = save(tmp_path, 2)
+    content = path.read_bytes()
+    path.unlink()
+    path.write_bytes(content[:-50])
+
+    class Game:
+        def variables(self):
+            return {"a": tf.Variable(np.ones(3, np.float32))}
+
+    told = Told()
+    assert rundir.resume(tmp_path, Game(), told).step == 1
+    assert f"{path} is damaged" in told.lines[0]
+    assert "falling back to the checkpoint before it" in told.lines[0]
+    assert told.lines[1] == f"going on from step 1 of {tmp_path}"
+    assert sorted(entry.name for entry in path.parent.iterdir()) == [
+        "step-00000001.npz",
+        "step-00000002.npz.damaged",
+    ]

@@ -1,0 +1,33 @@
+"""What a model's default data look like, for the environments that cannot read them.
+
+python tools/tpu/shapes.py MODEL BATCH OUT.json
+"""
+
+import dataclasses
+import json
+import sys
+from pathlib import Path
+
+from evaluation import import_tensorflow
+
+
+def main(name: str, batch_size: int, out: Path) -> None:
+    """Writes the model's DataSpec and the shapes and dtypes of a batch."""
+    tf = import_tensorflow()
+    from gantf import batches, data, models
+
+    model = models.load(name)
+    read = data.load(models.defaults(model).data, models.needs(model))
+    dataset = batches.make_dataset(read.sets, 0, batch_size)(tf.distribute.InputContext())
+    told = {
+        "data": read.described(),
+        "spec": dataclasses.asdict(read.spec),
+        "batch": {
+            key: (tuple(spec.shape), spec.dtype.name) for key, spec in dataset.element_spec.items()
+        },
+    }
+    out.write_text(json.dumps(told, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]))
