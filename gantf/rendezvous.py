@@ -79,8 +79,8 @@ def _receive(addresses: Sequence[str], clock: _Clock) -> None:
         server.settimeout(TRY_SECONDS)
         try:
             while True:
-                for place in [place for place, caller in here.items() if _has_left(caller)]:
-                    here.pop(place).close()
+                for left in [place for place, caller in here.items() if _has_left(caller)]:
+                    here.pop(left).close()
                 missing = [place for place in range(1, len(addresses)) if place not in here]
                 if not missing:
                     break

@@ -41,6 +41,7 @@ def test_what_was_there_stays(small_disk):
     assert path.read_bytes() == NEW[: 2**21]
 
 
+@pytest.mark.slow
 def test_a_run_ends_with_its_previous_checkpoint_whole_and_goes_on_once_there_is_space(small_disk):
     words = ["--steps", "60", "--batch-size", "8", "--eval-every", "0", "--checkpoint-every", "5"]
     words += ["--set", "generator_channels=8", "--set", "discriminator_channels=8"]

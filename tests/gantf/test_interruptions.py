@@ -40,8 +40,8 @@ def terminated(run_dir, waits_for):
 @pytest.mark.parametrize(
     "waits_for",
     [
-        "checkpoints/step-00000010.npz",
-        "samples/step-00000000.png",  # in the first scores
+        pytest.param("checkpoints/step-00000010.npz", marks=pytest.mark.slow),
+        pytest.param("samples/step-00000000.png", marks=pytest.mark.slow),  # in the first scores
         "samples/step-00000020.png",  # in the scores of step 20
     ],
 )
@@ -55,6 +55,7 @@ def test_the_same_command_ends_in_the_same_bits(whole, tmp_path, waits_for):
     assert_same_end(run_dir, whole)
 
 
+@pytest.mark.slow
 def test_scores_that_were_broken_off_are_made_later(tf, whole, tmp_path):
     run_dir = tmp_path / "run"
     terminated(run_dir, "samples/step-00000020.png")

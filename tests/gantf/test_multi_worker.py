@@ -67,6 +67,7 @@ def test_two_processes_train_as_one_device_and_the_chief_alone_writes(alone, tmp
     assert len(list((run_dir / "tensorboard").iterdir())) == 1
 
 
+@pytest.mark.slow
 def test_a_worker_killed_and_started_again_goes_on(alone, tmp_path):
     """Nobody does anything but starting it; the others begin again by themselves."""
     run_dir, ports = tmp_path / "run", free_ports(3)

@@ -57,6 +57,7 @@ def test_it_goes_back_to_the_last_checkpoint_and_on_in_a_new_order(rolled_back):
     assert newest.meta["rollbacks"] == 1
 
 
+@pytest.mark.slow
 def test_killed_after_a_rollback_it_ends_in_the_same_bits(rolled_back, one_batch, tmp_path):
     run_dir = tmp_path / "killed"
     process = subprocess.Popen(words(run_dir, *one_batch), stderr=subprocess.DEVNULL)
