@@ -19,7 +19,6 @@ from gantf import config as configs
 
 INTERRUPTED = 130  # by Ctrl-C
 TEMPORARY = 75  # EX_TEMPFAIL: saved after SIGTERM; start the same command again
-RESTARTS = "GANTF_RESTARTS"  # of this process, one after the other, without a step between them
 MOST_RESTARTS = 20
 
 
@@ -220,12 +219,12 @@ def _take_places(workers: str | None, worker_index: int | None, tpu: str | None)
 
 def _start_again(reason: str) -> NoReturn:
     """Becomes a new process of the same command, which waits for the worker that is gone."""
-    restarts = int(os.environ.get(RESTARTS, "0")) + 1
+    restarts = int(os.environ.get(endings.RESTARTS, "0")) + 1
     if restarts > MOST_RESTARTS:
         raise InputError(
             f"a worker was lost {MOST_RESTARTS} times in a row ({reason}); see its own messages."
         )
-    os.environ[RESTARTS] = str(restarts)
+    os.environ[endings.RESTARTS] = str(restarts)
     click.echo(f"another worker is gone ({reason}); starting again from the checkpoint", err=True)
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])

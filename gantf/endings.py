@@ -1,5 +1,7 @@
 """How a training may end that is neither done nor a user's mistake."""
 
+RESTARTS = "GANTF_RESTARTS"  # of a process whose team lost a worker, in a row, without a step
+
 
 class RunEndedError(Exception):
     """A run cannot go on in this process."""

@@ -13,6 +13,7 @@ from gantf import checkpoints, config, locks, logs, storage
 from gantf.checkpoints import Checkpoint
 from gantf.game import DataSpec, Game
 from gantf.step import LOG_WIDTH
+from gantf.team import Team
 
 
 @dataclasses.dataclass
@@ -117,6 +118,13 @@ def resume(
     progress = Progress.of(checkpoint.step, checkpoint.meta)
     progress.stopped_early = stop_early and progress.stopped_early
     return progress
+
+
+def shared(team: Team, game: Game, progress: Progress) -> Progress:
+    """The chief's variables, and where it says that the run is, on all processes of the team."""
+    team.copy(game.variables())
+    step, fields = team.told([progress.step, progress.to_dict()])
+    return Progress.of(step, fields)
 
 
 def save(run_dir: Path, game: Game, data: DataSpec, progress: Progress) -> None:

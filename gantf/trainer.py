@@ -127,14 +127,7 @@ def _resume(ready: Ready, run_dir: Path, terminal: Terminal) -> Progress:
     team, progress = ready.team, Progress()
     if team.is_chief:
         progress = rundir.resume(run_dir, ready.game, terminal, bool(ready.run.stop_after))
-    return _shared(team, ready.game, progress)
-
-
-def _shared(team: Team, game: Game, progress: Progress) -> Progress:
-    """The chief's progress and variables, on all processes."""
-    team.copy(game.variables())
-    step, fields = team.told([progress.step, progress.to_dict()])
-    return progress if team.is_chief else Progress.of(step, fields)
+    return rundir.shared(team, ready.game, progress)
 
 
 def _go_on(ready: Ready, run_dir: Path, progress: Progress, terminal: Terminal) -> int:

@@ -1,5 +1,6 @@
 """The loop of a training: visits to the compiled steps, and what the host does between them."""
 
+import os
 import signal
 import time
 from pathlib import Path
@@ -21,7 +22,7 @@ from gantf import (
     stopping,
 )
 from gantf import step as steps_of
-from gantf.endings import DivergedError
+from gantf.endings import RESTARTS, DivergedError
 from gantf.interruptions import BrokenOff, Stop
 from gantf.logs import ROLLBACK_MARK, RunLog, Terminal
 from gantf.rundir import Progress
@@ -81,6 +82,7 @@ class Visits:
         while plan := self._planned(int(VISIT_SECONDS / seconds_per_step)):
             started = time.perf_counter()
             fault = self._visit(plan)
+            os.environ.pop(RESTARTS, None)  # all workers are here
             if fault is not None:
                 self._roll_back(*fault)
                 continue
@@ -287,9 +289,7 @@ class Visits:
                 checkpoint = checkpoints.Checkpoint(0, self._initial, found.to_dict())
             checkpoints.restore(checkpoint, game.variables())
             found = Progress.of(checkpoint.step, checkpoint.meta)
-        team.copy(game.variables())
-        step, fields = team.told([found.step, found.to_dict()])
-        for name, value in vars(Progress.of(step, fields)).items():
+        for name, value in vars(rundir.shared(team, game, found)).items():
             setattr(self._progress, name, value)
 
     def _where_it_began(self, step: int, player: str, tried: int) -> str:
