@@ -2,6 +2,7 @@
 
 The kernel's lock decides (`flock`), and is gone when its process dies. On a shared file system it
 may be missing, or bind one host only; then the file's content decides: host, process, since when.
+A holder touches the file now and then, so that others see whether its host is still there.
 """
 
 import contextlib
@@ -12,6 +13,7 @@ import fcntl
 import json
 import os
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +23,9 @@ from evaluation import InputError
 from gantf import storage
 
 FILE = ".lock"
+BEAT_SECONDS = 20.0  # between two touches
+STALE_SECONDS = 120.0  # untouched for so long, the lock of another host is nobody's
+LOOK_SECONDS = 1.0  # between two looks at it
 SETTLE_SECONDS = 1.0  # where there is no flock: until whoever wrote at the same time has written
 _NO_FLOCK = (errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.ENOSYS, errno.EINVAL)
 _ours: list[IO] = []  # open lock files, which a child process must not keep locked
@@ -52,7 +57,7 @@ def held(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
 
     Args:
       folder: the directory, which is there.
-      say: told when the lock of a process that has died is taken over.
+      say: told when it waits for another host, and when a lock that was left is taken over.
 
     Raises:
       InputError: another process holds it, or the lock file cannot be written.
@@ -61,9 +66,13 @@ def held(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
     with open(path, "ab", buffering=0) as file:
         locked = _flock(file, folder)
         holder = _read(path)
-        if holder and (holder.host != me.host or (not locked and _runs(holder))):
-            raise _refusal(folder, holder)
-        if holder:
+        if holder and holder.host != me.host:
+            if _shows_life(path, holder, say):
+                raise _refusal(folder, _read(path))
+            say(f"{folder} was left by {holder}, which shows no life: taking over")
+        elif holder:
+            if not locked and _runs(holder):
+                raise _refusal(folder, holder)
             say(f"{folder} was left by {holder}, which no longer runs: taking over")
         try:
             _write(file if locked else path, me)
@@ -72,9 +81,12 @@ def held(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
         if not locked and (last := _read(path)) != me:
             raise _refusal(folder, last)
         _ours.append(file)
+        ended = threading.Event()
+        threading.Thread(target=_touch, args=(path, me, ended), daemon=True).start()
         try:
             yield
         finally:
+            ended.set()
             _ours.remove(file)
             if os.getpid() == me.pid and _read(path) == me:
                 with contextlib.suppress(OSError):
@@ -96,14 +108,48 @@ def _flock(file: IO, folder: Path) -> bool:
 
 def _refusal(folder: Path, holder: Holder | None) -> InputError:
     here = socket.gethostname()
-    if holder is None or (holder.host == here and not _runs(holder)):  # it has not yet signed
-        return InputError(
-            f"--run-dir {folder} is in use by another training; wait for it, or give another."
-        )
-    remedy = "wait for it, or give another"
-    if holder.host != here:
-        remedy += f"; if that host or process is gone, delete {folder / FILE}"
-    return InputError(f"--run-dir {folder} is in use by {holder}; {remedy}.")
+    signed = holder and (holder.host != here or _runs(holder))  # it may have only just come
+    return InputError(
+        f"--run-dir {folder} is in use by {holder if signed else 'another training'}; wait for it, "
+        "or give another."
+    )
+
+
+def _touch(path: Path, me: Holder, ended: threading.Event) -> None:
+    """Shows that the holder lives, until the lock is given back or has been taken away."""
+    while not ended.wait(BEAT_SECONDS) and _read(path) == me:
+        with contextlib.suppress(OSError):
+            os.utime(path)
+
+
+def _shows_life(path: Path, holder: Holder, say: Callable[[str], None]) -> bool:
+    """Whether a lock of another host is touched, or signed anew, before it counts as stale."""
+    first = path.stat().st_mtime
+    left = STALE_SECONDS - (_file_clock(path) - first)
+    if left > 0:
+        say(f"{path.parent} is in use by {holder}: waiting up to {left:.0f} s for a sign of life")
+    until = time.monotonic() + left
+    while time.monotonic() < until:
+        time.sleep(LOOK_SECONDS)
+        if (now := _read(path)) is None:  # given back
+            return False
+        if now != holder or path.stat().st_mtime != first:
+            return True
+    return False
+
+
+def _file_clock(path: Path) -> float:
+    """What time it is for the file system that a file is on."""
+    fresh = _temporary(path)
+    try:
+        fresh.touch()
+        return fresh.stat().st_mtime
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f"{path.name}.{socket.gethostname()}.{os.getpid()}.tmp")
 
 
 def _myself() -> Holder:
@@ -149,7 +195,7 @@ def _write(target: IO | Path, holder: Holder) -> None:
     """Signs: in a file that the kernel has locked, or by a new file, of which the last stays."""
     content = f"{json.dumps(dataclasses.asdict(holder))}\n".encode()
     if isinstance(target, Path):
-        temporary = target.with_name(f"{target.name}.{holder.pid}.tmp")
+        temporary = _temporary(target)
         temporary.write_bytes(content)
         os.replace(temporary, target)
         time.sleep(SETTLE_SECONDS)

@@ -6,10 +6,13 @@ import errno
 import fcntl
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 
@@ -137,15 +140,64 @@ def test_a_living_holder_is_believed_where_there_is_no_flock(tmp_path, kind):
             take(tmp_path)
 
 
-def test_another_hosts_lock_is_refused_with_the_remedy(tmp_path, kind):
+def put(monkeypatch, **seconds):
+    for name, value in seconds.items():
+        monkeypatch.setattr(locks, f"{name.upper()}_SECONDS", value)
+
+
+def test_another_hosts_lock_counts_while_it_is_touched(tmp_path, kind, monkeypatch):
+    """Its trainer goes on; the one that asks is told who has the directory, and that it waits."""
+    put(monkeypatch, look=0.02, stale=60.0)
     sign(tmp_path, host="elsewhere", pid=dead_pid())
-    with pytest.raises(InputError) as caught:
-        take(tmp_path)
+    said, ended = [], threading.Event()
+    put(monkeypatch, beat=0.3)
+    holder = locks._read(tmp_path / locks.FILE)
+    beat = threading.Thread(target=locks._touch, args=(tmp_path / locks.FILE, holder, ended))
+    beat.start()
+    try:
+        with pytest.raises(InputError) as caught, locks.held(tmp_path, said.append):
+            pass
+    finally:
+        ended.set()
+        beat.join()
     assert " on host elsewhere since 20" in str(caught.value)
-    remedy = f"if that host or process is gone, delete {tmp_path / locks.FILE}."
-    assert str(caught.value).endswith(remedy)
-    (tmp_path / locks.FILE).unlink()
+    assert len(said) == 1
+    assert re.search(r"on host elsewhere since .*: waiting up to (60|59) s for a sign of", said[0])
+
+
+def test_untouched_for_long_it_is_taken_over_at_once(tmp_path, kind):
+    """As by a pod that starts again under another name."""
+    sign(tmp_path, host="elsewhere", pid=os.getppid())
+    then = time.time() - locks.STALE_SECONDS - 1
+    os.utime(tmp_path / locks.FILE, (then, then))
+    (said,) = take(tmp_path)
+    assert " on host elsewhere since 20" in said
+    assert said.endswith("which shows no life: taking over")
     assert take(tmp_path) == []
+
+
+def test_without_a_sign_it_is_taken_over_after_the_wait(tmp_path, kind, monkeypatch):
+    put(monkeypatch, look=0.02, stale=0.5)
+    sign(tmp_path, host="elsewhere", pid=os.getppid())
+    waited, taken = take(tmp_path)
+    assert "waiting up to" in waited
+    assert taken.endswith("taking over")
+    assert not list(tmp_path.glob("*.tmp"))
+
+
+def test_a_holder_touches_its_lock_and_no_other(tmp_path, kind, monkeypatch):
+    put(monkeypatch, beat=0.05)
+    path = tmp_path / locks.FILE
+
+    def is_touched():
+        os.utime(path, (1, 1))
+        time.sleep(0.5)
+        return path.stat().st_mtime != 1
+
+    with locks.held(tmp_path, print):
+        assert is_touched()
+        sign(tmp_path, host="elsewhere")
+        assert not is_touched()
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"pid": 1}', "\x00" * 9])
