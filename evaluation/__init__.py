@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from evaluation.classwise import evaluate_classes
     from evaluation.comparing import compare_sources
     from evaluation.curves import curve
-    from evaluation.errors import InputError, ReportError
+    from evaluation.errors import InputError, NoSplitError, ReportError
     from evaluation.feature_files import read_features, save_features
     from evaluation.features import Features, default_features, extract
     from evaluation.inference.classes import per_class
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from evaluation.sources.folder import find_images, read_image
     from evaluation.sources.images import Images
     from evaluation.sources.options import GeneratorOptions
+    from evaluation.sources.patience import Patience
     from evaluation.statistics.estimate import Estimate
     from evaluation.statistics_files import Statistics, read_statistics, save_statistics
     from evaluation.streaming import extract_statistics
@@ -49,7 +50,9 @@ _HOMES = {
     "GeneratorOptions": "evaluation.sources.options",
     "Images": "evaluation.sources.images",
     "InputError": "evaluation.errors",
+    "NoSplitError": "evaluation.errors",
     "OneLineErrors": "evaluation.oneline",
+    "Patience": "evaluation.sources.patience",
     "ReportError": "evaluation.errors",
     "Result": "evaluation.result",
     "Statistics": "evaluation.statistics_files",
@@ -89,7 +92,9 @@ __all__ = [
     "GeneratorOptions",
     "Images",
     "InputError",
+    "NoSplitError",
     "OneLineErrors",
+    "Patience",
     "ReportError",
     "Result",
     "Statistics",

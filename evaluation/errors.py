@@ -1,4 +1,4 @@
-"""The exception that says: the input is wrong, and here is what to do; and two special cases."""
+"""The exception that says: the input is wrong, and here is what to do; and special cases."""
 
 from typing import Any
 
@@ -8,6 +8,10 @@ class InputError(ValueError):
 
     The commands print it without a traceback and exit with 2; in Python it is a ValueError.
     """
+
+
+class NoSplitError(InputError):
+    """A data set has no split of that name."""
 
 
 class TooFewRows(InputError):

@@ -116,7 +116,7 @@ def _read_reference(
         key = ("reference", data["name"], data["split"], size_px, skip_corrupt)
         if key not in shared:
             real = load_images(data["name"], data["split"], size_px, skip_corrupt)
-            shared[key] = real, _read_held_out(data["name"], real, size_px)
+            shared[key] = real, _read_held_out(data["name"], real, size_px, skip_corrupt)
         return shared[key]
     if isinstance(reference, str | os.PathLike):
         reference = os.fspath(reference)
@@ -161,10 +161,12 @@ def _read_images(
         )
     if not isinstance(reference, str) or Path(reference).exists():
         return opened, None
-    return opened, _read_held_out(reference, opened, size_px)
+    return opened, _read_held_out(reference, opened, size_px, skip_corrupt)
 
 
-def _read_held_out(name: str, real: Images, size_px: int | None) -> Images | None:
+def _read_held_out(
+    name: str, real: Images, size_px: int | None, skip_corrupt: bool
+) -> Images | None:
     """The held-out split of a data set whose training split was read; None for all else."""
     dataset, _, split = real.name.partition(":")
     if name.startswith("folder:") or split != "train":
@@ -174,7 +176,7 @@ def _read_held_out(name: str, real: Images, size_px: int | None) -> Images | Non
     available = tfds.splits(dataset)
     for held_out in HELD_OUT:
         if held_out in available:
-            return load_images(dataset, held_out, size_px)
+            return load_images(dataset, held_out, size_px, skip_corrupt)
     return None
 
 

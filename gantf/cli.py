@@ -108,6 +108,12 @@ def _option(name: str, field: str, text: str, **more: Any) -> Callable:
     "--set", "pairs", multiple=True, metavar="KEY=VALUE", help="A setting of the model; repeatable."
 )
 @_option("--skip-corrupt", "skip_corrupt", "Leave out images that cannot be read.", is_flag=True)
+@_option(
+    "--data-timeout",
+    "data_timeout_seconds",
+    "Seconds that one read of the data may take; then it is tried again, three times in all.",
+    type=float,
+)
 @_option("--log-every", "log_every_steps", "Steps in a line of metrics.jsonl.", type=int)
 @_option("--checkpoint-every", "checkpoint_every_steps", "Steps.", type=int)
 @_option("--sample-every", "sample_every_steps", "Steps between grids of samples.", type=int)

@@ -87,6 +87,7 @@ class RunConfig(pydantic.BaseModel):
     keep: int = Field(3, ge=1)
     max_rollbacks: int = Field(3, ge=0)
     worker_timeout_seconds: float = Field(600.0, gt=0)
+    data_timeout_seconds: float = Field(120.0, gt=0)
 
 
 MAY_CHANGE = (
@@ -102,6 +103,7 @@ MAY_CHANGE = (
     "keep",
     "max_rollbacks",
     "worker_timeout_seconds",
+    "data_timeout_seconds",
 )
 
 

@@ -9,7 +9,7 @@ from pathlib import PurePath
 import numpy as np
 
 import evaluation
-from evaluation import Images, InputError
+from evaluation import Images, InputError, NoSplitError, Patience
 from gantf import config
 from gantf.batches import Rows
 from gantf.game import DataSpec, Needs
@@ -28,6 +28,7 @@ class TrainingData:
       name: what the user called it.
       sha256: of all images.
       skipped: files that could not be read and were skipped on request.
+      retried: what had to be read again, once for each time.
       held_out: the same of images that are not trained on; None if there are none.
     """
 
@@ -36,12 +37,18 @@ class TrainingData:
     name: str
     sha256: str
     skipped: tuple[str, ...] = ()
+    retried: tuple[str, ...] = ()
     held_out: "TrainingData | None" = None
 
     @property
     def images(self) -> np.ndarray:
         """The images that a generator is to imitate: uint8, shape (n, H, W, C)."""
         return self.sets[-1]["b" if len(self.sets) == 2 else "image"]
+
+    @property
+    def all_skipped(self) -> tuple[str, ...]:
+        """Files that were skipped, also of the held-out images."""
+        return self.skipped + (self.held_out.skipped if self.held_out else ())
 
     def described(self) -> str:
         """E.g. "digits:train (1437 images of 8 x 8 x 1)"."""
@@ -50,7 +57,11 @@ class TrainingData:
 
 
 def load(
-    data: str, needs: Needs, size_px: int | None = None, skip_corrupt: bool = False
+    data: str,
+    needs: Needs,
+    size_px: int | None = None,
+    skip_corrupt: bool = False,
+    patience: Patience | None = None,
 ) -> TrainingData:
     """Reads what a model needs, and the same of a held-out split where there is one.
 
@@ -59,12 +70,14 @@ def load(
         of them with a comma between.
       needs: what the model reads.
       size_px: side of the square that each image is cropped and resized to.
-      skip_corrupt: leave out files that cannot be decoded.
+      skip_corrupt: leave out files that cannot be read.
+      patience: with storage that stalls.
 
     Raises:
       InputError: the data do not hold what the model needs, or cannot be read.
     """
-    reader = _Reader(size_px, skip_corrupt)
+    patience = patience or Patience()
+    reader = _Reader(size_px, skip_corrupt, patience)
     first, second = [*config.data_names(data), ""][:2]
     if second and needs not in ("pairs", "domains"):
         raise InputError(
@@ -81,9 +94,9 @@ def load(
         try:
             held_out = build(reader, data, whole, other, split, needs)
             break
-        except InputError:
+        except NoSplitError:
             continue
-    return dataclasses.replace(training, held_out=held_out)
+    return dataclasses.replace(training, held_out=held_out, retried=tuple(patience.retried))
 
 
 def _without_split(name: str) -> str | None:
@@ -96,9 +109,10 @@ def _without_split(name: str) -> str | None:
 class _Reader:
     size_px: int | None
     skip_corrupt: bool
+    patience: Patience
 
     def read(self, name: str, split: str | None) -> Images:
-        return evaluation.load_images(name, split, self.size_px, self.skip_corrupt)
+        return evaluation.load_images(name, split, self.size_px, self.skip_corrupt, self.patience)
 
 
 def _images(reader: _Reader, data, first, second, split, needs: Needs) -> TrainingData:

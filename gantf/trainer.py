@@ -9,7 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from evaluation import InputError
+from evaluation import InputError, Patience
 from gantf import building, config, data, export, models, rescoring, rundir, strategies
 from gantf.data import TrainingData
 from gantf.game import Game
@@ -55,8 +55,8 @@ def train(
     ready = prepare(run, model, settings)
     team = ready.team
     terminal = terminal if team.is_chief else Terminal(muted=True)
-    for skipped in ready.data.skipped:
-        terminal.say(f"skipped corrupt file {skipped}")
+    for skipped in ready.data.all_skipped:
+        terminal.say(f"left out, since it cannot be read: {skipped}")
     with strategies.losses_named(team), _claimed(ready, run_dir, terminal):
         return _train(ready, run_dir, terminal)
 
@@ -101,7 +101,13 @@ def prepare(run: config.RunConfig, model: ModuleType, settings) -> Ready:
     _check_batch(run.batch_size, strategy.num_replicas_in_sync)
     with strategies.losses_named(team):
         read = team.chief_first(
-            lambda: data.load(run.data, models.needs(model), run.size_px, run.skip_corrupt)
+            lambda: data.load(
+                run.data,
+                models.needs(model),
+                run.size_px,
+                run.skip_corrupt,
+                Patience(seconds=run.data_timeout_seconds),
+            )
         )
         with strategy.scope():
             game = building.build(model, settings, read.spec, run.seed)

@@ -15,6 +15,7 @@ from gantf import (
     checkpoints,
     diagnostics,
     grids,
+    logs,
     previews,
     rollbacks,
     rundir,
@@ -30,6 +31,7 @@ from gantf.rundir import Progress
 if TYPE_CHECKING:
     from gantf.trainer import Ready
 
+SKIPPED, RETRIED = "data_skipped", "data_retried"  # in the log
 VISIT_SECONDS = 5.0  # how long the compiled loop may run before the host looks in
 
 
@@ -61,6 +63,7 @@ class Visits:
         """Opens the log, and begins with the first samples and scores."""
         if self._team.is_chief:
             self._open_log()
+            self._count_data_faults()
             self._score = self._scorer()
             self._draw, self._columns = previews.make(self._game, self._ready.data, self._run.seed)
         return self
@@ -245,6 +248,15 @@ class Visits:
 
     def _open_log(self) -> None:
         self._log = RunLog(self._run_dir, self._progress.step, self._progress.rollbacks)
+
+    def _count_data_faults(self) -> None:
+        """Counts in the log what of the data was left out, once for a run, and what was retried."""
+        data, step = self._ready.data, self._progress.step
+        logged = any(SKIPPED in line for line in logs.read(self._run_dir))
+        if data.all_skipped and not logged:
+            self._log.write(step, {SKIPPED: len(data.all_skipped)})
+        if data.retried:
+            self._log.write(step, {RETRIED: len(data.retried)})
 
     def _roll_back(self, step: int, player: str) -> None:
         """Goes back to the last good checkpoint and takes another order of the data.

@@ -11,6 +11,7 @@ from evaluation import datasets
 from evaluation.errors import InputError
 from evaluation.sources.images import Images
 from evaluation.sources.options import GeneratorOptions, refuse_others
+from evaluation.sources.patience import Patience
 from evaluation.sources.sampler import Sampler
 
 Source = str | os.PathLike | np.ndarray | Images | Sampler | Callable[[int, Any], Any]
@@ -21,6 +22,7 @@ def load_images(
     split: str | None = None,
     size_px: int | None = None,
     skip_corrupt: bool = False,
+    patience: Patience | None = None,
 ) -> Images:
     """Reads a set of images by its name.
 
@@ -30,7 +32,8 @@ def load_images(
       split: the TFDS split; if None, the one in the name, or else "train". Both may be given only
         if they agree. A folder is all "train".
       size_px: side of the square to crop and resize to; None keeps the size.
-      skip_corrupt: leave out files that cannot be decoded.
+      skip_corrupt: leave out files that cannot be read.
+      patience: with storage that stalls; by default three times two minutes for each read.
 
     Raises:
       InputError: it is unknown, empty, corrupt, or of differing sizes without `size_px`.
@@ -44,7 +47,7 @@ def load_images(
             raise InputError(f"split={split!r}: {source} has no splits; leave it out.")
         from evaluation.sources import folder
 
-        return folder.read(source.removeprefix("folder:"), size_px, skip_corrupt)
+        return folder.read(source.removeprefix("folder:"), size_px, skip_corrupt, patience)
     from evaluation.quiet import import_tensorflow
 
     import_tensorflow()
@@ -55,7 +58,7 @@ def load_images(
         raise InputError(f"{source!r} names no split after its colon; give one, as {name}:test.")
     if named and split and named != split:
         raise InputError(f"split={split!r}: {source!r} names another; give one of the two.")
-    return tfds.read(name, split or named or "train", size_px)
+    return tfds.read(name, split or named or "train", size_px, skip_corrupt, patience)
 
 
 def open_source(

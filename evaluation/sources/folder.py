@@ -10,10 +10,16 @@ from PIL import Image
 from evaluation.errors import InputError
 from evaluation.sources import pictures
 from evaluation.sources.images import Images, as_array, check_not_empty
+from evaluation.sources.patience import Patience, reason
 from evaluation.sources.pictures import DAMAGED, SUFFIXES, Picture
 
 
-def read(path: str, size_px: int | None = None, skip_corrupt: bool = False) -> Images:
+def read(
+    path: str,
+    size_px: int | None = None,
+    skip_corrupt: bool = False,
+    patience: Patience | None = None,
+) -> Images:
     """Reads every image below `path`, in natural order.
 
     Gray stays gray if all are; otherwise all become RGB. Alpha is laid on white. Links are
@@ -24,6 +30,7 @@ def read(path: str, size_px: int | None = None, skip_corrupt: bool = False) -> I
       size_px: side of the square that each image is cropped and resized to; None keeps the size,
         which must then be one and the same.
       skip_corrupt: leave out files that cannot be decoded instead of refusing the folder.
+      patience: with storage that stalls.
 
     Returns:
       The images; labels from the first level of sub-folders, None if images lie at the top.
@@ -37,9 +44,10 @@ def read(path: str, size_px: int | None = None, skip_corrupt: bool = False) -> I
     root = Path(path)
     if not root.is_dir():
         raise InputError(f"folder:{path} is not a directory; give one that holds images.")
-    files = _sorted(root, f"folder:{path}")
+    patience = patience or Patience()
+    files = _sorted(root, f"folder:{path}", patience)
     listed = [_picture(file, root) for file in files]
-    found = pictures.read(lambda: listed, f"folder:{path}", size_px, skip_corrupt)
+    found = pictures.read(lambda: listed, f"folder:{path}", size_px, skip_corrupt, patience)
     labels, class_names = pictures.labels_of_folders(found.places)
     return Images(
         found.images, labels, class_names, f"folder:{path}", found.skipped, files=found.places
@@ -55,7 +63,7 @@ def find_images(directory: str | os.PathLike) -> list[Path]:
     root = Path(directory)
     if not root.is_dir():
         raise InputError(f"{directory} is not a directory; give one that holds images.")
-    return _sorted(root, str(directory))
+    return _sorted(root, str(directory), Patience())
 
 
 def read_image(file: str | os.PathLike) -> np.ndarray:
@@ -72,11 +80,14 @@ def read_image(file: str | os.PathLike) -> np.ndarray:
         raise InputError(f"{file} cannot be decoded as an image ({error}); mend it.") from None
 
 
-def _sorted(root: Path, name: str) -> list[Path]:
+def _sorted(root: Path, name: str, patience: Patience) -> list[Path]:
     try:
-        files = sorted(_find(root), key=lambda file: pictures.natural(str(file)))
+        found = patience.call(lambda: list(_find(root)), name)
     except OSError as error:
-        raise InputError(f"{error.filename} cannot be read ({error.strerror}); mend it.") from None
+        raise InputError(
+            f"{error.filename or root} cannot be read ({reason(error)}); mend it."
+        ) from None
+    files = sorted(found, key=lambda file: pictures.natural(str(file)))
     check_not_empty(len(files), name, f"it may hold {', '.join(SUFFIXES)}, also in sub-folders")
     return files
 

@@ -14,6 +14,7 @@ from PIL import Image, UnidentifiedImageError
 
 from evaluation.errors import InputError
 from evaluation.sources.images import allocate, as_array, check_not_empty, resize, to_eight_bits
+from evaluation.sources.patience import Patience, reason
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 DAMAGED = (  # what Pillow and the readers of archives raise for files that are no whole images
@@ -68,6 +69,7 @@ def read(
     name: str,
     size_px: int | None,
     skip_corrupt: bool,
+    patience: Patience | None = None,
 ) -> Read:
     """Decodes images twice: to learn which are whole, their sizes and colours; and to keep them.
 
@@ -79,18 +81,20 @@ def read(
       size_px: side of the square that each image is cropped and resized to; None keeps the size,
         which must then be one and the same.
       skip_corrupt: leave out images that cannot be decoded instead of refusing them.
+      patience: with storage that stalls.
 
     Raises:
       InputError: no images, one that cannot be decoded, one of floats or more than 16 bits, or
         differing sizes and no size_px.
     """
+    patience = patience or Patience()
     places: list[str] = []
     labels: list[int | None] = []
     skipped: dict[str, str] = {}
     sizes: dict[tuple[int, int], str] = {}
     any_color = False
     for picture in pictures():
-        image = _decoded(picture, skip_corrupt)
+        image = _decoded(picture, skip_corrupt, patience)
         if image is None:
             skipped[picture.place] = picture.name
             continue
@@ -109,25 +113,25 @@ def read(
     for picture in pictures():
         if picture.place in skipped:
             continue
-        image = picture.decode()
+        image = patience.call(picture.decode, picture.name)
         image = resize(image, size_px) if size_px else image
         images[row] = as_array(image.convert("RGB") if any_color else image)
         row += 1
     return Read(images, tuple(places), tuple(labels), tuple(skipped.values()))
 
 
-def _decoded(picture: Picture, skip_corrupt: bool) -> Image.Image | None:
+def _decoded(picture: Picture, skip_corrupt: bool, patience: Patience) -> Image.Image | None:
     try:
-        return picture.decode()
+        return patience.call(picture.decode, picture.name)
     except InputError:
         raise
     except DAMAGED as error:
         if skip_corrupt:
             return None
         unknown = isinstance(error, UnidentifiedImageError)
-        reason = "it is no image file" if unknown else str(error).strip() or type(error).__name__
         raise InputError(
-            f"{picture.name} cannot be decoded as an image ({reason}); mend or remove it, or skip "
+            f"{picture.name} cannot be decoded as an image ("
+            f"{'it is no image file' if unknown else reason(error)}); mend or remove it, or skip "
             "such files with --skip-corrupt."
         ) from None
 

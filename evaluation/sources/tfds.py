@@ -2,32 +2,47 @@
 
 import contextlib
 import difflib
+import functools
 import importlib
 import io
 import logging
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from evaluation import datasets
-from evaluation.errors import InputError
+from evaluation.errors import InputError, NoSplitError
 from evaluation.sources.images import Images, allocate, as_array, check_not_empty, resize
+from evaluation.sources.patience import Patience, reason
 
 CLOSE = 0.8  # how like a TFDS name must be to be suggested, of 1
 
 
-def read(name: str, split: str = "train", size_px: int | None = None) -> Images:
+def read(
+    name: str,
+    split: str = "train",
+    size_px: int | None = None,
+    skip_corrupt: bool = False,
+    patience: Patience | None = None,
+) -> Images:
     """Reads one split of a TFDS data set into an array, downloading and preparing it if need be.
+
+    Its files are read one after the other, so that one that is missing, damaged or stalls is named.
 
     Args:
       name: "digits", "photo_patches/64", "mnist", "celeb_a" ...; it must have an "image" feature.
       split: a TFDS split ("train", "test", "train[:1000]").
       size_px: side of the square that each image is cropped and resized to; None keeps the size,
         which must then be fixed.
+      skip_corrupt: leave out what is behind the damage in a file, or all of one that is missing.
+      patience: with storage that stalls.
 
     Raises:
-      InputError: unknown name or split, no images, a failed download, differing sizes.
+      InputError: unknown name or split, no images, a failed download, differing sizes; a file that
+        cannot be read.
     """
     builder = prepare(name)
     count = _count(builder, name, split)
@@ -43,14 +58,66 @@ def read(name: str, split: str = "train", size_px: int | None = None) -> Images:
     label = dict(features).get("label")
     labels = np.empty(count, np.int64) if hasattr(label, "num_classes") else None
     inputs = _room_for_inputs(dict(features).get("input"), count, shape)
-    for row, example in enumerate(builder.as_dataset(split=split, shuffle_files=False)):
+    skipped: list[str] = []
+    row = 0
+    for example in _examples(builder, split, patience or Patience(), skip_corrupt, skipped):
         images[row] = _fitted(example["image"].numpy(), size_px)[..., : images.shape[-1]]
         if inputs is not None:
             inputs[row] = _fitted(example["input"].numpy(), size_px)[..., : inputs.shape[-1]]
         if labels is not None:
             labels[row] = example["label"].numpy()
+        row += 1
+    check_not_empty(row, f"{name}:{split}", "none of its files can be read")
     names = tuple(label.names) if label is not None and labels is not None else ()
-    return Images(images, labels, names, f"{name}:{split}", inputs=inputs)
+    return Images(
+        images[:row],
+        labels if labels is None else labels[:row],
+        names,
+        f"{name}:{split}",
+        tuple(skipped),
+        inputs=inputs if inputs is None else inputs[:row],
+    )
+
+
+def _examples(
+    builder, split: str, patience: Patience, skip_corrupt: bool, skipped: list[str]
+) -> Iterator[dict]:
+    """The examples of a split, file by file; what cannot be read goes to `skipped`, if asked."""
+    import tensorflow as tf
+
+    for file, part, count in _files(builder, split):
+        given = 0
+        try:
+            source = functools.partial(builder.as_dataset, split=part, shuffle_files=False)
+            for example in patience.each(source, file):
+                yield example
+                given += 1
+        except (tf.errors.OpError, OSError) as error:
+            if not skip_corrupt:
+                raise InputError(
+                    f"{file} cannot be read after {given} of {count} images ({reason(error)}); "
+                    "bring it back, prepare the data set anew, or leave the rest of such files out "
+                    "with --skip-corrupt."
+                ) from None
+            skipped.append(f"{file} ({count - given} of {count} images)")
+
+
+def _files(builder, split: str) -> Iterator[tuple[str, Any, int]]:
+    """The files that make up a split, in order: path, what of the data set it holds, how much."""
+    import tensorflow_datasets as tfds
+
+    splits = builder.info.splits
+    for wanted in tfds.core.ReadInstruction.from_spec(split).to_absolute(splits):
+        whole = splits[wanted.splitname]
+        first = wanted.from_ or 0
+        last = whole.num_examples if wanted.to is None else wanted.to
+        start = 0
+        for file, length in zip(whole.filepaths, whole.shard_lengths, strict=True):
+            low, high = max(first, start), min(last, start + length)
+            start += length
+            if low < high:
+                part = tfds.core.ReadInstruction(wanted.splitname, from_=low, to=high, unit="abs")
+                yield str(file), part, high - low
 
 
 def _room_for_inputs(feature, count: int, shape: tuple[int, int]) -> np.ndarray | None:
@@ -73,7 +140,7 @@ def _count(builder, name: str, split: str) -> int:
     try:
         return builder.info.splits[split].num_examples
     except Exception as error:  # TFDS has its own kinds for unknown, malformed and misplaced ones
-        raise InputError(
+        raise NoSplitError(
             f"{name} has no split {split!r}; it has {', '.join(sorted(builder.info.splits))}, or a "
             "part of one, such as train[:100]."
         ) from error

@@ -1,5 +1,6 @@
 """TFRecord files of `tf.train.Example`s that each hold one image."""
 
+import functools
 import glob
 import io
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from evaluation.errors import InputError
 from evaluation.quiet import import_tensorflow
 from evaluation.sources import pictures
 from evaluation.sources.images import Images, check_not_empty
+from evaluation.sources.patience import Patience, reason
 from evaluation.sources.pictures import Picture
 
 MARK = ".tfrecord"
@@ -33,7 +35,13 @@ def find(name: str) -> list[Path]:
     return sorted(found, key=lambda file: pictures.natural(str(file)))
 
 
-def read(name: str, files: list[Path], size_px: int | None, skip_corrupt: bool) -> Images:
+def read(
+    name: str,
+    files: list[Path],
+    size_px: int | None,
+    skip_corrupt: bool,
+    patience: Patience | None = None,
+) -> Images:
     """Reads every image; labels where each example has one.
 
     An example holds an encoded image (PNG, JPEG ...) as one of `ENCODED`, or bytes as "data" with
@@ -43,13 +51,19 @@ def read(name: str, files: list[Path], size_px: int | None, skip_corrupt: bool) 
       name: what the user called it.
       files: as `find` gives them.
       size_px: side of the square that each image is cropped and resized to; None keeps the size.
-      skip_corrupt: leave out examples whose image cannot be decoded.
+      skip_corrupt: leave out examples whose image cannot be decoded, and the rest of a file that
+        cannot be read.
+      patience: with storage that stalls.
 
     Raises:
       InputError: damaged files, examples without an image, and what a folder is refused for.
     """
     check_not_empty(len(files), name, "give TFRecord files")
-    found = pictures.read(lambda: _pictures(files), name, size_px, skip_corrupt)
+    patience = patience or Patience()
+    torn: list[str] | None = [] if skip_corrupt else None
+    found = pictures.read(
+        lambda: _pictures(files, patience, torn), name, size_px, skip_corrupt, patience
+    )
     labels: np.ndarray | None = None
     names: tuple[str, ...] = ()
     if all(label is not None for label in found.labels):
@@ -57,18 +71,27 @@ def read(name: str, files: list[Path], size_px: int | None, skip_corrupt: bool) 
         if labels.min() < 0:
             raise InputError(f"{name} has the label {labels.min()}; labels are 0 or more.")
         names = tuple(str(number) for number in range(int(labels.max()) + 1))
-    return Images(found.images, labels, names, name, found.skipped)
+    skipped = (*found.skipped, *dict.fromkeys(torn or ()))
+    return Images(found.images, labels, names, name, skipped)
 
 
-def _pictures(files: list[Path]) -> Iterator[Picture]:
+def _pictures(files: list[Path], patience: Patience, torn: list[str] | None) -> Iterator[Picture]:
+    """The files' images; one that cannot be read any further goes to `torn`, if that is asked."""
     tf = import_tensorflow()
     for file in files:
+        number = 0
+        source = functools.partial(tf.data.TFRecordDataset, str(file))
         try:
-            for number, record in enumerate(tf.data.TFRecordDataset(str(file))):
+            for record in patience.each(source, str(file)):
                 yield _picture(record.numpy(), f"{file}#{number}")
-        except tf.errors.DataLossError as error:
-            reason = str(error.message).split(";")[0][:120]
-            raise InputError(f"{file} is damaged ({reason}); write it anew.") from None
+                number += 1
+        except (tf.errors.OpError, OSError) as error:
+            if torn is None:
+                raise InputError(
+                    f"{file} is damaged ({reason(error)}); write it anew, or leave out what is "
+                    "behind the damage with --skip-corrupt."
+                ) from None
+            torn.append(f"{file} from its image {number} on")
 
 
 def _picture(record: bytes, name: str) -> Picture:

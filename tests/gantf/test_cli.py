@@ -70,7 +70,7 @@ def test_a_folder_of_odd_images_trains_without_the_corrupt_one(tf, tmp_path, fol
         "train", "--data", f"folder:{folder}", "--skip-corrupt", *words, "--run-dir", tmp_path / "r"
     )
     assert result.exit_code == 0, result.output
-    assert "skipped corrupt file" in result.output
+    assert "left out, since it cannot be read" in result.output
     assert "2 images of 10 x 12 x 3" in result.output
 
 
