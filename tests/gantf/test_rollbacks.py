@@ -6,19 +6,18 @@ import subprocess
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from gantf import batches, checkpoints, data, logs, rollbacks
+from tests import poisoned
 from tests.gantf.test_trainer import assert_same_end, command
 
-MODEL = Path(__file__).parents[1] / "poisoned.py"
+MODEL = Path(poisoned.__file__)
 BAD_STEP = 24
 
 
 def words(run_dir, *more):
-    poisoned = ["--model", str(MODEL), "--log-every", "10", "--eval-every", "0", *more]
-    return command(run_dir, *poisoned)
+    return command(run_dir, "--model", str(MODEL), "--log-every", "10", "--eval-every", "0", *more)
 
 
 def train(run_dir, *more):
@@ -30,8 +29,8 @@ def one_batch(tf):
     """Settings that make one batch of the first order poison: that of step 24."""
     images = data.load("digits", "images", None, False).sets[0]["image"]
     rows = batches.rows_of_batch(0, tf.constant(BAD_STEP - 1), 8, len(images)).numpy()
-    mean = float(np.mean(images[rows] * (2 / 255) - 1))
-    settings = {"poison_low": mean - 1e-5, "poison_high": mean + 1e-5}
+    found = float(poisoned.signature(batches.to_floats(images[rows])))
+    settings = {"poison_low": found - 1e-6, "poison_high": found + 1e-6}
     return [word for key, value in settings.items() for word in ("--set", f"{key}={value:.7f}")]
 
 

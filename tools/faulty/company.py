@@ -1,0 +1,102 @@
+"""Several processes: of one training that loses some, or of two trainings in each other's way."""
+
+import socket
+import subprocess
+from pathlib import Path
+
+import numpy as np
+from faulty.runs import CHECKPOINT_STEPS, DONE, STEPS, Row, Training, end, loss
+from faulty.signals import ended
+
+from gantf import checkpoints
+
+SGD = ("--set", "optimizer=sgd")  # Adam turns a rounding error of a small gradient into a step
+
+
+def second_trainer(model: str, whole: Path, kills: int, seed: int) -> Row:
+    """A second trainer on one run directory is refused, and does no harm."""
+    training = Training(model, "twice")
+    first = training.start()
+    training.await_checkpoint(1, first)
+    code, said = training.finish()
+    first_code, _ = end(first)
+    refused = code == 2 and "is in use by process" in said
+    return ended(training, whole, 1, int(refused and first_code == DONE))
+
+
+def stale_lock(model: str, whole: Path, kills: int, seed: int) -> Row:
+    """The lock of a process that was killed is taken over, and it is said."""
+    training = Training(model, "stale")
+    first = training.start()
+    training.await_checkpoint(1, first)
+    first.kill()
+    first.communicate()
+    code, said = training.finish()
+    good = code == DONE and "which no longer runs: taking over" in said
+    return loss(training.run_dir, whole).row(1, int(good))
+
+
+def elastic(model: str, whole: Path, kills: int, seed: int) -> Row:
+    """From 4 replicas to 2 to 1: the same batches, so the same weights but for rounding."""
+    alone, training = Training(model, "alone", *SGD), Training(model, "elastic", *SGD)
+    alone.finish()
+    for share, cpus in ((0.25, 4), (0.5, 2)):
+        words = ("--strategy", "mirrored", "--logical-cpus", str(cpus))
+        code, said = training.finish("--steps", str(int(STEPS * share)), *words)
+        if code != DONE:
+            return {"tried": 1, "survived": 0, "steps": STEPS, "lines": 0, "said": said[-500:]}
+    code, _ = training.finish("--strategy", "one-device", "--logical-cpus", "1")
+    return _nearly(training, alone, 1, int(code == DONE))
+
+
+def worker_killed(model: str, whole: Path, kills: int, seed: int) -> Row:
+    """One of two workers is killed and started again: the other begins again by itself."""
+    return _of_two(model, "worker", 1)
+
+
+def chief_killed(model: str, whole: Path, kills: int, seed: int) -> Row:
+    """The chief of two workers is killed and started again: the other begins again by itself."""
+    return _of_two(model, "chief", 0)
+
+
+def _of_two(model: str, name: str, victim: int) -> Row:
+    """Two workers, one of which is killed after a checkpoint, against two that are not."""
+    code, undisturbed, _ = _two(model, f"{name}-undisturbed", None)
+    if code != DONE:
+        raise RuntimeError(f"two workers of {model} do not train undisturbed")
+    code, training, said = _two(model, name, victim)
+    good = code == DONE and "another worker is gone" in said
+    row = loss(training.run_dir, undisturbed.run_dir).row(1, int(good))
+    return row if row["survived"] else row | {"said": said[-500:]}
+
+
+def _two(model: str, name: str, victim: int | None) -> tuple[int, Training, str]:
+    """The larger exit code of two workers, their run, and what the survivor said."""
+    ports = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
+    addresses = ",".join(f"127.0.0.1:{port.getsockname()[1]}" for port in ports)
+    for port in ports:
+        port.close()
+    training = Training(model, name, "--strategy", "multi-worker", "--workers", addresses)
+
+    def start(index: int) -> subprocess.Popen:
+        return training.start("--worker-index", str(index))
+
+    both = [start(0), start(1)]
+    if victim is not None:
+        training.await_checkpoint(2 * CHECKPOINT_STEPS, both[victim])
+        both[victim].kill()
+        both[victim].communicate()
+        both[victim] = start(victim)
+    ends = [end(process) for process in both]
+    return max(code for code, _ in ends), training, ends[1 - (victim or 0)][1]
+
+
+def _nearly(training: Training, other: Training, tried: int, good: int) -> Row:
+    """A row of a run that may differ by rounding; the note says how far."""
+    (one, _), (two, _) = (checkpoints.newest(x.run_dir) for x in (training, other))
+    assert one is not None
+    assert two is not None
+    far = max(float(np.max(np.abs(one.values[name] - x))) for name, x in two.values.items())
+    lost = loss(training.run_dir, other.run_dir)
+    row: Row = {"tried": tried, "survived": good, "steps": lost.steps, "lines": 0}
+    return row | {"note": f"weights within {far:.0e} of one device's"}

@@ -1,0 +1,64 @@
+"""Losses and gradients that are not finite."""
+
+import signal
+from pathlib import Path
+
+from faulty.runs import BATCH_SIZE, DONE, STEPS, Row, Training, loss
+
+from gantf import logs
+
+MODEL = "tests/poisoned.py"
+BAD_STEP = 137
+
+
+def rolled_back(model: str, whole: Path, kills: int, seed: int) -> Row:
+    """A loss is not finite: back to the last checkpoint, and on with a new order of the data."""
+    training = Training(MODEL, "once", *_poison())
+    code, said = training.finish()
+    lines = logs.read(training.run_dir)
+    told = [line for line in lines if logs.ROLLBACK_MARK in line]
+    windows = [line["step"] for line in lines if logs.WINDOW_MARK in line]
+    wanted = list(range(10, STEPS + 1, 10))
+    good = code == DONE and len(told) == 1 and told[0]["fault_step"] == BAD_STEP
+    good &= f"not finite at step {BAD_STEP}: back to step 125" in said
+    row: Row = {"tried": 1, "survived": int(good and windows == wanted)}
+    lost = STEPS - max(windows, default=0)
+    lines_lost = sum(windows.count(step) != 1 for step in wanted)
+    return row | {"steps": lost, "lines": lines_lost}
+
+
+def rolled_back_and_killed(model: str, whole: Path, kills: int, seed: int) -> Row:
+    """The same, with kill -9 after the rollback: the same bits as without."""
+    undisturbed = Training(MODEL, "undisturbed", *_poison())
+    undisturbed.finish()
+    training = Training(MODEL, "killed", *_poison())
+    process = training.start()
+    training.await_checkpoint(200, process)
+    process.kill()
+    process.communicate()
+    code, _ = training.finish()
+    good = process.returncode == -signal.SIGKILL and code == DONE
+    return loss(training.run_dir, undisturbed.run_dir).row(1, int(good))
+
+
+def never_finite(model: str, whole: Path, kills: int, seed: int) -> Row:
+    """No order of the data helps: exit code 1, with player, variable and step."""
+    always = ("--set", "poison_low=-2", "--set", "poison_high=2")
+    code, said = Training(MODEL, "always", *always).finish()
+    good = code == 1 and "not finite at step 1 after 3 rollbacks: first in generator/" in said
+    row: Row = {"tried": 1, "survived": int(good), "steps": 0, "lines": 0}
+    return row if good else row | {"said": said[-500:]}
+
+
+def _poison() -> list[str]:
+    """Settings that make the batch of one step poison in the first order of the data."""
+    import tensorflow as tf
+
+    from gantf import batches, data, models
+
+    images = data.load("digits", "images").images
+    rows = batches.rows_of_batch(0, tf.constant(BAD_STEP - 1), BATCH_SIZE, len(images)).numpy()
+    poisoned = models.load(MODEL)
+    found = float(poisoned.signature(batches.to_floats(images[rows])))
+    settings = {"poison_low": found - 1e-6, "poison_high": found + 1e-6}
+    return [word for key, value in settings.items() for word in ("--set", f"{key}={value:.7f}")]

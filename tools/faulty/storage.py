@@ -1,0 +1,127 @@
+"""Disks that fill up, files that are damaged, missing or do not answer."""
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from faulty.runs import DONE, FOLDER, STEPS, Row, Training, loss
+from faulty.signals import ended
+
+from gantf import checkpoints
+
+SHARDS = 4
+READ_SECONDS = 10
+
+
+def truncated(model: str, whole: Path, kills: int, seed: int) -> Row:
+    """The newest checkpoint is truncated: the one before is taken, and it is said."""
+    return _damaged(model, whole, "cut", lambda path: os.truncate(path, path.stat().st_size // 2))
+
+
+def flipped(model: str, whole: Path, kills: int, seed: int) -> Row:
+    """A bit of the newest checkpoint is flipped: the one before is taken, and it is said."""
+
+    def flip(path: Path) -> None:
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2 + seed] ^= 1
+        path.write_bytes(content)
+
+    return _damaged(model, whole, "flipped", flip)
+
+
+def _damaged(model: str, whole: Path, name: str, harm: Callable[[Path], None]) -> Row:
+    """A run whose newest checkpoint is harmed half-way."""
+    training = Training(model, name)
+    training.finish("--steps", str(STEPS // 2))
+    harm(list(checkpoints.paths(training.run_dir).values())[-1])
+    code, said = training.finish()
+    good = code == DONE and "is damaged" in said
+    return loss(training.run_dir, whole).row(1, int(good))
+
+
+def out_of_space(model: str, whole: Path, kills: int, seed: int) -> Row:
+    """The disk is full in mid-run: exit code 2; with room again the same command goes on."""
+    training = Training(model, "disk/run")
+    disk = training.run_dir.parent
+    disk.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(disk)], check=True)
+    try:
+        code, said = training.finish()
+        full = code == 2 and "No space left" in said and len(said.split("Error: ")[-1]) < 400
+        kept, _ = checkpoints.newest(training.run_dir)
+        subprocess.run(["mount", "-o", "remount,size=300m", str(disk)], check=True)
+        row = ended(training, whole, 1, int(full and kept is not None))
+        return row if row["survived"] else row | {"said": said[-500:]}
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def file_missing(model: str, whole: Path, kills: int, seed: int) -> Row:
+    """A file of the data is missing: named, exit code 2; once it is back, the command goes on."""
+    return _without_a_file(model, whole, "missing", Path.unlink)
+
+
+def file_damaged(model: str, whole: Path, kills: int, seed: int) -> Row:
+    """A file of the data is cut off: named, exit code 2; mended, the same command goes on."""
+    return _without_a_file(
+        model, whole, "damaged", lambda path: os.truncate(path, path.stat().st_size // 2)
+    )
+
+
+def file_stalls(model: str, whole: Path, kills: int, seed: int) -> Row:
+    """A file of the data gives nothing for a while: named, and read again when it does."""
+    files = _in_files(model)
+    content = files[1].read_bytes()
+    files[1].unlink()
+    os.mkfifo(files[1])
+
+    def answer() -> None:
+        pipe = os.open(files[1], os.O_WRONLY)  # once somebody reads
+        time.sleep(1.5 * READ_SECONDS)
+        files[1].unlink()
+        files[1].write_bytes(content)
+        os.close(pipe)
+
+    waiting = threading.Thread(target=answer, daemon=True)
+    waiting.start()
+    training = _of_files(model, "stalls", files)
+    code, said = training.finish()
+    good = code == DONE and f"{files[1]}: nothing came for" in said
+    return loss(training.run_dir, whole).row(1, int(good))
+
+
+def _without_a_file(model: str, whole: Path, name: str, harm: Callable[[Path], None]) -> Row:
+    """A run that is half done when a file of its data is harmed."""
+    files = _in_files(model)
+    content = files[2].read_bytes()
+    training = _of_files(model, name, files)
+    training.finish("--steps", str(STEPS // 2))
+    harm(files[2])
+    code, said = training.finish()
+    named = code == 2 and f"{files[2]} cannot be read after" in said
+    files[2].write_bytes(content)
+    return ended(training, whole, 1, int(named))
+
+
+def _in_files(model: str) -> list[Path]:
+    """The digits in several files, in a place of their own; gives those of "train"."""
+    home = FOLDER / Path(model).stem / "data"
+    shutil.rmtree(home, ignore_errors=True)
+    make = (
+        "import tensorflow_datasets as tfds, evaluation.datasets.digits\n"
+        f"config = tfds.download.DownloadConfig(num_shards={SHARDS})\n"
+        f"tfds.builder('digits', data_dir={str(home)!r})"
+        ".download_and_prepare(download_config=config)"
+    )
+    subprocess.run([sys.executable, "-c", make], check=True, capture_output=True)
+    return sorted(home.absolute().glob("digits/*/*train*"))
+
+
+def _of_files(model: str, name: str, files: list[Path]) -> Training:
+    home = {"TFDS_DATA_DIR": str(files[0].parents[2])}
+    return Training(model, name, "--data-timeout", str(READ_SECONDS), environment=home)
