@@ -40,6 +40,7 @@ def make_steps(
     for player in game.players:
         _reduce_once(player.optimizer)
 
+    @tf.autograph.experimental.do_not_convert  # which would take seconds, and finds nothing to do
     def replica_step(batches: tuple[Batch, ...], step: tf.Tensor) -> tf.Tensor:
         logged = train_step(game, batches, step, global_batch_size, seed)
         names[:] = list(logged)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import queue
+import re
 import sys
 import threading
 import time
@@ -155,7 +156,10 @@ def _may_pass(error: Exception) -> bool:
 
 
 def reason(error: Exception) -> str:
-    """An error in a few words."""
+    """An error in a few words, without where in TensorFlow it was, and without the file's name."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    lines = str(text).strip().splitlines()
-    return lines[0].split(";")[0][:160] if lines else type(error).__name__
+    text = re.sub(r"\{\{.*?\}\}|\[Op:.*", "", str(text)).strip()
+    parts = text.splitlines()[0].split("; ") if text else [type(error).__name__]
+    if len(parts) > 1 and " " not in parts[0]:
+        parts = parts[1:]
+    return parts[0].strip()[:160]

@@ -4,8 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -49,7 +47,8 @@ def out_of_space(model: str, whole: Path, kills: int, seed: int) -> Row:
     training = Training(model, "disk/run")
     disk = training.run_dir.parent
     disk.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(disk)], check=True)
+    half = sum(file.stat().st_size for file in whole.rglob("*") if file.is_file()) // 2
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={half}", "tmpfs", str(disk)], check=True)
     try:
         code, said = training.finish()
         full = code == 2 and "No space left" in said and len(said.split("Error: ")[-1]) < 400
@@ -80,17 +79,15 @@ def file_stalls(model: str, whole: Path, kills: int, seed: int) -> Row:
     files[1].unlink()
     os.mkfifo(files[1])
 
-    def answer() -> None:
-        pipe = os.open(files[1], os.O_WRONLY)  # once somebody reads
-        time.sleep(1.5 * READ_SECONDS)
-        files[1].unlink()
-        files[1].write_bytes(content)
-        os.close(pipe)
-
-    waiting = threading.Thread(target=answer, daemon=True)
-    waiting.start()
     training = _of_files(model, "stalls", files)
-    code, said = training.finish()
+    process, said = training.start(), ""
+    assert process.stderr is not None
+    for line in process.stderr:
+        said += line
+        if "nothing came for" in line and files[1].is_fifo():
+            files[1].unlink()
+            files[1].write_bytes(content)
+    code = process.wait()
     good = code == DONE and f"{files[1]}: nothing came for" in said
     return loss(training.run_dir, whole).row(1, int(good))
 
