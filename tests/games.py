@@ -1,5 +1,8 @@
 """Small games and data for the tests of models: whatever a model needs, made from random pixels."""
 
+import functools
+import json
+
 import numpy as np
 
 from gantf import config, models
@@ -82,3 +85,30 @@ def run_steps(tf, strategy, game, data, count, batch_size=BATCH, seed=0, first_s
 def weights(game):
     """Every variable's value by its name."""
     return {name: variable.numpy() for name, variable in game.variables().items()}
+
+
+def train(tf, name, steps, shape=(SIDE, SIDE, 3), **settings):
+    """Every variable after some steps of a small game on one device."""
+    from gantf import strategies
+
+    strategy, data = strategies.make("one-device"), make_data(name, shape)
+    game = make_game(strategy, name, data, **settings)
+    run_steps(tf, strategy, game, data, steps)
+    return weights(game)
+
+
+def trained(tf, name, steps, shape=(SIDE, SIDE, 3), **settings):
+    """The same, made once for several tests."""
+    return _trained(tf, name, steps, shape, json.dumps(settings))
+
+
+@functools.lru_cache(maxsize=4)
+def _trained(tf, name, steps, shape, settings):
+    return train(tf, name, steps, shape, **json.loads(settings))
+
+
+def differ(one, other):
+    """Whether two results of `trained` differ: in variables, in their shapes or values."""
+    return one.keys() != other.keys() or any(
+        not np.array_equal(value, other[name]) for name, value in one.items()
+    )
