@@ -6,6 +6,9 @@ import pytest
 from gantf import config, models
 from tests.games import BATCH, SIDE, make_data, make_game, run_steps, weights
 
+PLAIN = {"optimizer": "sgd", "final_beta_1": None, "final_beta_2": None}
+CALM = {"cyclegan": {"generator_learning_rate": 5e-5, "discriminator_learning_rate": 5e-5}}
+
 
 @pytest.mark.parametrize("name", models.names())
 class TestEveryModel:
@@ -61,17 +64,26 @@ class TestEveryModel:
         assert set(owned) <= kept
 
     def test_two_replicas_train_as_one(self, tf, name):
+        """After 20 steps all agree to 1e-6, moving averages and pools too.
+
+        At cyclegan's own rates a ReLU's kink, met on one side or the other after some 10 steps,
+        makes 1e-4 of a rounding error; it gets lower ones.
+        """
         from gantf import strategies
 
         finals, data = [], make_data(name)
         for kind in ("one-device", "mirrored"):
             strategy = strategies.make(kind)
-            plain = {"optimizer": "sgd", "final_beta_1": None, "final_beta_2": None}
-            game = make_game(strategy, name, data, **plain)
-            run_steps(tf, strategy, game, data, 10)
+            game = make_game(strategy, name, data, **PLAIN, **CALM.get(name, {}))
+            before = weights(game)
+            run_steps(tf, strategy, game, data, 20)
             finals.append(weights(game))
+        moved = [
+            np.abs(finals[0][key] - old).max() for key, old in before.items() if "kernel" in key
+        ]
+        assert max(moved) > 5e-6
         for variable, value in finals[0].items():
-            np.testing.assert_allclose(finals[1][variable], value, atol=5e-6, err_msg=variable)
+            np.testing.assert_allclose(finals[1][variable], value, atol=1e-6, err_msg=variable)
 
     def test_a_checkpoint_brings_everything_back(self, tf, name, tmp_path):
         """Into a new game, which then goes on as the old one does, bit for bit."""
