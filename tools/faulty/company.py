@@ -1,5 +1,6 @@
 """Several processes: of one training that loses some, or of two trainings in each other's way."""
 
+import signal
 import socket
 import subprocess
 from pathlib import Path
@@ -18,7 +19,9 @@ def second_trainer(model: str, whole: Path, kills: int, seed: int) -> Row:
     training = Training(model, "twice")
     first = training.start()
     training.await_checkpoint(1, first)
+    first.send_signal(signal.SIGSTOP)  # it is not to end before the second comes
     code, said = training.finish()
+    first.send_signal(signal.SIGCONT)
     first_code, _ = end(first)
     refused = code == 2 and "is in use by process" in said
     return ended(training, whole, 1, int(refused and first_code == DONE))
