@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 
 import pytest
 
@@ -35,6 +36,17 @@ def meeting(addresses, index, seconds=20.0, said=None):
     return thread, ends
 
 
+def connected(address):
+    """A connection, once somebody listens there."""
+    host, _, port = address.rpartition(":")
+    for _ in range(200):
+        try:
+            return socket.create_connection((host, int(port)))
+        except ConnectionRefusedError:
+            time.sleep(0.05)
+    raise AssertionError(f"nobody listens at {address}")
+
+
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2)])
 def test_all_meet_in_any_order(addresses, order):
     found = []
@@ -51,8 +63,7 @@ def test_one_that_leaves_while_it_waits_is_waited_for_again(addresses):
     chief, one = meeting(addresses, 0), meeting(addresses, 1)
     gone = meeting(addresses, 2, seconds=0.0)
     gone[0].join()
-    host, _, port = addresses[0].rpartition(":")
-    with socket.create_connection((host, int(port))) as caller:
+    with connected(addresses[0]) as caller:
         caller.sendall(rendezvous.json.dumps({"index": 2, "workers": addresses}).encode() + b"\n")
         chief[0].join(0.1)
     assert chief[1] in ([], ["met"])
