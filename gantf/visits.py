@@ -252,8 +252,7 @@ class Visits:
     def _count_data_faults(self) -> None:
         """Counts in the log what of the data was left out, once for a run, and what was retried."""
         data, step = self._ready.data, self._progress.step
-        logged = any(SKIPPED in line for line in logs.read(self._run_dir))
-        if data.all_skipped and not logged:
+        if data.all_skipped and not any(SKIPPED in line for line in logs.read(self._run_dir)):
             self._log.write(step, {SKIPPED: len(data.all_skipped)})
         if data.retried:
             self._log.write(step, {RETRIED: len(data.retried)})

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import json
 import os
+import shutil
 import threading
 
 import numpy as np
@@ -111,8 +112,6 @@ def whole(tf, tmp_path_factory):
 @pytest.fixture
 def digits(whole, tmp_path, monkeypatch):
     """A copy of them that `load_images("digits")` reads; gives the files of "train"."""
-    import shutil
-
     import tensorflow_datasets as tfds
 
     from evaluation.sources import tfds as source

@@ -55,14 +55,13 @@ class Patience:
         Raises:
           StalledError: it gave nothing in time, as often as it was tried.
         """
-        for tried in range(1, self.tries + 1):
+        tried = 1
+        while True:
             try:
                 return self._read(work)
             except Exception as error:
-                if not _may_pass(error) or tried == self.tries:
-                    raise
-                self._again(name, error, tried)
-        raise AssertionError
+                self._prepare_again(name, error, tried)
+                tried += 1
 
     def each(self, source: Callable[[], Iterable[Answer]], name: str) -> Iterator[Answer]:
         """Every item of what `source` gives; after an error from a new one, behind the last item.
@@ -76,9 +75,7 @@ class Patience:
             try:
                 item = self._read(items.next)
             except Exception as error:
-                if not _may_pass(error) or tried == self.tries:
-                    raise
-                self._again(name, error, tried)
+                self._prepare_again(name, error, tried)
                 tried += 1
                 items = _Items(source, given)
                 continue
@@ -88,7 +85,10 @@ class Patience:
             tried = 1
             yield item
 
-    def _again(self, name: str, error: Exception, tried: int) -> None:
+    def _prepare_again(self, name: str, error: Exception, tried: int) -> None:
+        """Waits before the next try; raises the error where there is to be none."""
+        if not _may_pass(error) or tried >= self.tries:
+            raise error
         self.retried.append(name)
         self.say(f"{name}: {reason(error)}; trying again ({tried + 1} of {self.tries})")
         time.sleep(self.pause_seconds * 2 ** (tried - 1))

@@ -184,9 +184,9 @@ def prepare(name: str):
     except (
         Exception
     ) as error:  # TFDS raises dozens of kinds: network, disk, manual download, config
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else "no reason given"
+        told = str(error).strip().splitlines()[0] if str(error).strip() else "no reason given"
         raise InputError(
-            f"{name} could not be prepared ({type(error).__name__}: {reason[:200]}); bring the "
+            f"{name} could not be prepared ({type(error).__name__}: {told[:200]}); bring the "
             "prepared data to TFDS_DATA_DIR, or use built-in data "
             f"({', '.join(datasets.names())}) or folder:PATH."
         ) from error

@@ -49,7 +49,12 @@ def elastic(model: str, whole: Path, kills: int, seed: int) -> Row:
         if code != DONE:
             return {"tried": 1, "survived": 0, "steps": STEPS, "lines": 0, "said": said[-500:]}
     code, _ = training.finish("--strategy", "one-device", "--logical-cpus", "1")
-    return _nearly(training, alone, 1, int(code == DONE))
+    (one, _), (other, _) = (checkpoints.newest(x.run_dir) for x in (training, alone))
+    assert one is not None
+    assert other is not None
+    far = max(float(np.max(np.abs(one.values[name] - x))) for name, x in other.values.items())
+    row: Row = {"tried": 1, "survived": int(code == DONE), "steps": other.step - one.step}
+    return row | {"lines": 0, "note": f"weights within {far:.0e} of one device's"}
 
 
 def worker_killed(model: str, whole: Path, kills: int, seed: int) -> Row:
@@ -92,14 +97,3 @@ def _two(model: str, name: str, victim: int | None) -> tuple[int, Training, str]
         both[victim] = start(victim)
     ends = [end(process) for process in both]
     return max(code for code, _ in ends), training, ends[1 - (victim or 0)][1]
-
-
-def _nearly(training: Training, other: Training, tried: int, good: int) -> Row:
-    """A row of a run that may differ by rounding; the note says how far."""
-    (one, _), (two, _) = (checkpoints.newest(x.run_dir) for x in (training, other))
-    assert one is not None
-    assert two is not None
-    far = max(float(np.max(np.abs(one.values[name] - x))) for name, x in two.values.items())
-    lost = loss(training.run_dir, other.run_dir)
-    row: Row = {"tried": tried, "survived": good, "steps": lost.steps, "lines": 0}
-    return row | {"note": f"weights within {far:.0e} of one device's"}

@@ -1,7 +1,9 @@
 """A process that is stopped: by force, by a scheduler, by its user."""
 
+import functools
 import shutil
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,58 +13,59 @@ SOONEST_SECONDS = 2.0  # after its start, that a process is stopped
 MOST_STARTS = 300
 PARTIAL = "checkpoints/.*"  # a checkpoint that is being written
 SAVING_OF = 0.4  # of all kills, those in the midst of a checkpoint
+Blow = Callable[[], tuple[int, str]]
+"""Starts a run and strikes it; gives its exit code and what it said."""
 
 
 def killed(model: str, whole: Path, kills: int, seed: int) -> Row:
     """Kill -9 at random moments, some of them while a checkpoint is being written."""
-    training = Training(model, "killed")
-    saving = round(kills * SAVING_OF)
-    row = struck(training, whole, kills - saving, seed, signal.SIGKILL, (-signal.SIGKILL,))
-    if row["tried"] != row["survived"]:
-        return row
-    tried = 0
-    while tried < saving:
-        code, _ = training.strike_at(signal.SIGKILL, PARTIAL)
-        if code == DONE:
-            if not loss(training.run_dir, whole).same:
-                break
-            shutil.rmtree(training.run_dir)
-            continue
-        tried += 1
-    return ended(training, whole, kills, kills)
+    training, saving = Training(model, "killed"), round(kills * SAVING_OF)
+    at_random = _at_random(training, whole, signal.SIGKILL, seed)
+    while_saving = functools.partial(training.strike_at, signal.SIGKILL, PARTIAL)
+    good = 0
+    for count, blow in ((kills - saving, at_random), (saving, while_saving)):
+        good += _struck(training, whole, count, blow, (-signal.SIGKILL,))
+    return ended(training, whole, kills, good)
 
 
 def terminated(model: str, whole: Path, kills: int, seed: int) -> Row:
     """SIGTERM at random moments: saved, exit code 75 (143 before there is anything to save)."""
     training, fine = Training(model, "terminated"), (PREEMPTED, -signal.SIGTERM)
-    row = struck(training, whole, kills, seed + 1, signal.SIGTERM, fine)
-    return ended(training, whole, row["tried"], row["survived"])
+    blow = _at_random(training, whole, signal.SIGTERM, seed + 1)
+    return ended(training, whole, kills, _struck(training, whole, kills, blow, fine))
 
 
 def interrupted(model: str, whole: Path, kills: int, seed: int) -> Row:
-    """Ctrl-C at random moments: saved, exit code 130."""
+    """Ctrl-C at random moments: saved, exit code 130 (1 before there is anything to save)."""
     training, fine = Training(model, "interrupted"), (INTERRUPTED, -signal.SIGINT, 1)
-    row = struck(training, whole, kills, seed + 2, signal.SIGINT, fine)
-    return ended(training, whole, row["tried"], row["survived"])
+    blow = _at_random(training, whole, signal.SIGINT, seed + 2)
+    return ended(training, whole, kills, _struck(training, whole, kills, blow, fine))
 
 
-def struck(training: Training, whole: Path, count: int, seed: int, number: int, fine: tuple) -> Row:
-    """A run that gets a signal in each of so many starts, at a random moment."""
-    rng, tried, good = np.random.default_rng([seed, number]), 0, 0
-    latest = float((whole / "seconds").read_text())
+def _at_random(training: Training, whole: Path, number: int, seed: int) -> Blow:
+    """A start that gets a signal at a random moment of what the whole run takes."""
+    rng, latest = np.random.default_rng([seed, number]), float((whole / "seconds").read_text())
+    return lambda: training.strike(number, rng.uniform(SOONEST_SECONDS, latest))
+
+
+def _struck(training: Training, whole: Path, count: int, blow: Blow, fine: tuple) -> int:
+    """How many of `count` starts that a signal met ended with an exit code as they should.
+
+    A run that was over before is compared, and a new one begun; if it differs, none were good.
+    """
+    tried = good = 0
     for _ in range(MOST_STARTS):
         if tried == count:
             break
-        code, _ = training.strike(number, rng.uniform(SOONEST_SECONDS, latest))
+        code, _ = blow()
         if code != DONE:
             tried += 1
             good += code in fine
-            continue
-        lost = loss(training.run_dir, whole)  # it was over before: begin a new one
-        if not lost.same:
-            return lost.row(tried, 0)
-        shutil.rmtree(training.run_dir)
-    return {"tried": tried, "survived": good, "steps": 0, "lines": 0}
+        elif loss(training.run_dir, whole).same:
+            shutil.rmtree(training.run_dir)
+        else:
+            return 0
+    return good
 
 
 def ended(training: Training, whole: Path, tried: int, good: int) -> Row:
