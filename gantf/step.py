@@ -37,6 +37,7 @@ def make_steps(
 ) -> Steps:
     """Compiles the game's training loop for a strategy."""
     names: list[str] = []
+    _keep_reads_before_writes()
     for player in game.players:
         _reduce_once(player.optimizer)
 
@@ -206,6 +207,16 @@ def _limit_weights(player: Player) -> None:
             strategy.extended.update(variable.value, cut, group=False)
 
     tf.__internal__.distribute.interim.maybe_merge_call(update, tf.distribute.get_strategy())
+
+
+def _keep_reads_before_writes() -> None:
+    """Turns off the one pass of Grappler that lets a variable be written before it was read.
+
+    TensorFlow 2.21's dependency optimizer drops the edge from a read to the write behind it where
+    a longer way leads there, and the next pass may fold that way to a constant. So it went with
+    the last kernel of `wgan`'s critic, which was now and then read too late. Costs no time.
+    """
+    tf.config.optimizer.set_experimental_options({"dependency_optimization": False})
 
 
 def _reduce_once(optimizer) -> None:
