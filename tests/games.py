@@ -2,6 +2,7 @@
 
 import functools
 import json
+from types import MappingProxyType
 
 import numpy as np
 
@@ -23,6 +24,7 @@ SMALL = {  # settings that make a model small, wherever it has them
     "stddev_group": 2,
 }
 SIDE = 16
+GRAY = (8, 8, 1)  # the smallest images of all
 BATCH = 4
 
 
@@ -87,7 +89,7 @@ def weights(game):
     return {name: variable.numpy() for name, variable in game.variables().items()}
 
 
-def train(tf, name, steps, shape=(SIDE, SIDE, 3), **settings):
+def train(tf, name, steps, shape=GRAY, **settings):
     """Every variable after some steps of a small game on one device."""
     from gantf import strategies
 
@@ -97,18 +99,18 @@ def train(tf, name, steps, shape=(SIDE, SIDE, 3), **settings):
     return weights(game)
 
 
-def trained(tf, name, steps, shape=(SIDE, SIDE, 3), **settings):
-    """The same, made once for several tests."""
-    return _trained(tf, name, steps, shape, json.dumps(settings))
+def has_effect(tf, name, change, base=MappingProxyType({}), shape=GRAY, steps=3):
+    """Whether settings change which kernels all networks have, or what training makes of them."""
+    kernels = []
+    for settings in (base, {**base, **change}):
+        made = _trained(tf, name, steps, shape, json.dumps(dict(settings)))
+        kernels.append({name: value for name, value in made.items() if "kernel" in name})
+    one, other = kernels
+    return one.keys() != other.keys() or any(
+        not np.array_equal(value, other[name]) for name, value in one.items()
+    )
 
 
 @functools.lru_cache(maxsize=4)
 def _trained(tf, name, steps, shape, settings):
     return train(tf, name, steps, shape, **json.loads(settings))
-
-
-def differ(one, other):
-    """Whether two results of `trained` differ: in variables, in their shapes or values."""
-    return one.keys() != other.keys() or any(
-        not np.array_equal(value, other[name]) for name, value in one.items()
-    )

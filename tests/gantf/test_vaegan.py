@@ -178,14 +178,8 @@ def test_what_encodes_belongs_to_what_is_sampled(tf, one, data, half_life_images
         assert not np.array_equal(latents, trained)
 
 
-def changed(tf, **settings):
-    """Whether settings change what three steps from the same start give."""
-    start, other = (games.trained(tf, "vaegan", 3, SHAPE, **own) for own in ({}, settings))
-    return games.differ(start, other)
-
-
 @pytest.mark.parametrize(
-    "settings",
+    "change",
     [
         {"latent_dim": 5},
         {"kl_weight": 0.5},
@@ -206,13 +200,8 @@ def changed(tf, **settings):
     ],
     ids=str,
 )
-def test_each_setting_has_an_effect(tf, settings):
-    assert changed(tf, **settings)
-
-
-def test_the_same_settings_give_the_same_weights(tf):
-    """Or the test above would tell nothing."""
-    assert not games.differ(*(games.train(tf, "vaegan", 3, SHAPE) for _ in range(2)))
+def test_each_setting_has_an_effect(tf, change):
+    assert games.has_effect(tf, "vaegan", change)
 
 
 @pytest.mark.parametrize("network", ["dcgan", "resnet", "mlp"])
