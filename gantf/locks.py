@@ -93,6 +93,21 @@ def held(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
                     os.truncate(path, 0)
 
 
+def check(folder: Path) -> None:
+    """Sees that this process holds a directory still: asleep for long, it may have lost it.
+
+    Raises:
+      InputError: another has taken it over.
+    """
+    holder = _read(folder / FILE)
+    if holder is None or (holder.host, holder.pid) != (socket.gethostname(), os.getpid()):
+        raise InputError(
+            f"--run-dir {folder} was taken over by {holder or 'another training, which has ended'} "
+            f"while this one gave no sign of life for {STALE_SECONDS:.0f} s; it has written "
+            "nothing since, and ends. Start it again once the other has ended."
+        )
+
+
 def _flock(file: IO, folder: Path) -> bool:
     """Takes the kernel's lock; False where the file system has none."""
     try:

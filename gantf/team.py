@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from evaluation import InputError
+
 
 class Team:
     """The processes of a strategy.
@@ -68,10 +70,22 @@ class Team:
             variable.assign(self.agree(np.atleast_1d(variable.numpy())).reshape(variable.shape))
 
     def chief_first(self, work):
-        """Runs a function of no arguments on the chief, and then on all others."""
-        result = work() if self.is_chief else None
+        """Runs a function of no arguments on the chief, and then on all others.
+
+        Raises:
+          InputError: the function raised it, on all processes alike where it did on the chief.
+        """
+        if not self.is_chief:
+            if refused := self.told(None):
+                raise InputError(refused)
+            return work()
+        try:
+            result = work()
+        except InputError as error:
+            self.told(str(error))
+            raise
         self.told(None)
-        return result if self.is_chief else work()
+        return result
 
     def _summed(self, values):
         def on_replica(values):

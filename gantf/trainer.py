@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -121,11 +122,14 @@ def prepare(run: config.RunConfig, model: ModuleType, settings) -> Ready:
     return Ready(run, strategy, team, settings, game, read)
 
 
-def _claimed(ready: Ready, run_dir: Path, terminal: Terminal):
+@contextlib.contextmanager
+def _claimed(ready: Ready, run_dir: Path, terminal: Terminal) -> Iterator[None]:
     """The run's directory for this process alone; only the chief writes there."""
-    if ready.team.is_chief:
-        return rundir.claimed(ready.run, run_dir, terminal)
-    return contextlib.nullcontext()
+    team = ready.team
+    with contextlib.ExitStack() as held:
+        claim = rundir.claimed(ready.run, run_dir, terminal)
+        team.chief_first(lambda: held.enter_context(claim) if team.is_chief else None)
+        yield
 
 
 def _resume(ready: Ready, run_dir: Path, terminal: Terminal) -> Progress:

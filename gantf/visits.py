@@ -15,6 +15,7 @@ from gantf import (
     checkpoints,
     diagnostics,
     grids,
+    locks,
     logs,
     previews,
     rollbacks,
@@ -112,6 +113,7 @@ class Visits:
             return plan
         self._signal = self._stop.signal or signal.SIGTERM  # which another process got
         if self._team.is_chief and progress.step != self._saved_step:
+            locks.check(self._run_dir)
             self._save()
         return 0
 
@@ -150,6 +152,7 @@ class Visits:
 
     def _attend(self) -> bool:
         """What the chief does after a visit; False if a variable is not finite."""
+        locks.check(self._run_dir)
         run, progress = self._run, self._progress
         done = progress.step
         if done % run.log_every_steps == 0:

@@ -18,6 +18,7 @@ import pytest
 
 from evaluation import InputError
 from gantf import locks
+from tests.gantf.test_trainer import command
 
 HOLD = """
 import errno, fcntl, os, sys
@@ -198,6 +199,34 @@ def test_a_holder_touches_its_lock_and_no_other(tmp_path, kind, monkeypatch):
         assert is_touched()
         sign(tmp_path, host="elsewhere")
         assert not is_touched()
+
+
+def test_who_lost_it_asleep_is_told_by_whom(tmp_path, kind):
+    with locks.held(tmp_path, print):
+        locks.check(tmp_path)
+        sign(tmp_path, host="elsewhere")
+        with pytest.raises(InputError, match=r"was taken over by process .* on host elsewhere"):
+            locks.check(tmp_path)
+        (tmp_path / locks.FILE).write_text("")
+        with pytest.raises(InputError, match="taken over by another training, which has ended"):
+            locks.check(tmp_path)
+
+
+def test_a_training_that_lost_it_writes_nothing_and_ends(tmp_path):
+    run_dir = tmp_path / "run"
+    words = [*command(run_dir, "--steps", "100000", "--checkpoint-every", "10", "--keep", "100000")]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process:
+        while not (run_dir / "checkpoints" / "step-00000010.npz").exists():
+            assert process.poll() is None
+            time.sleep(0.01)
+        sign(run_dir, host="elsewhere")
+        signed = time.time_ns()
+        said = process.communicate(timeout=120)[1]
+    assert process.returncode == 2
+    assert "was taken over by process" in said.splitlines()[-1]
+    written = [file.stat().st_mtime_ns for file in (run_dir / "checkpoints").iterdir()]
+    assert max(written) < signed + 2e9  # what was being written at that moment
+    assert locks._read(run_dir / locks.FILE).host == "elsewhere"
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"pid": 1}', "\x00" * 9])

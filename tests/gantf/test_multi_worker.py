@@ -95,6 +95,17 @@ def test_a_worker_that_never_comes_is_named(tmp_path):
     )
 
 
+def test_what_the_chief_is_refused_ends_all_with_the_same_line(tmp_path):
+    run_dir, ports = tmp_path / "run", free_ports(2)
+    run_dir.mkdir()
+    (run_dir / "thesis.tex").write_text("")
+    processes = [start(run_dir, ports, index) for index in (0, 1)]
+    said = [process.communicate(timeout=120)[1] for process in processes]
+    assert [process.returncode for process in processes] == [2, 2]
+    refused = f"Error: --run-dir {run_dir} holds other things; give a new or empty directory.\n"
+    assert said == [refused] * 2
+
+
 @pytest.mark.parametrize("pipelines", [1, 2, 3])
 def test_within_an_epoch_every_image_comes_once(tf, pipelines):
     images = np.arange(24, dtype=np.uint8).reshape(24, 1, 1, 1)
