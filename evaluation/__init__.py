@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from evaluation.measurement import measure
     from evaluation.neighbours.one_pass import nearest
     from evaluation.oneline import OneLineErrors
+    from evaluation.progress import on_terminal
     from evaluation.quiet import import_tensorflow
     from evaluation.report import write_report
     from evaluation.result import Result
@@ -71,6 +72,7 @@ _HOMES = {
     "load_images": "evaluation.sources",
     "measure": "evaluation.measurement",
     "nearest": "evaluation.neighbours.one_pass",
+    "on_terminal": "evaluation.progress",
     "open_source": "evaluation.sources",
     "over_runs": "evaluation.inference.training_runs",
     "per_class": "evaluation.inference.classes",
@@ -113,6 +115,7 @@ __all__ = [
     "load_images",
     "measure",
     "nearest",
+    "on_terminal",
     "open_source",
     "over_runs",
     "per_class",

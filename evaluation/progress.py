@@ -1,6 +1,7 @@
 """How far the work is: a bar in a notebook or on a terminal, plain lines anywhere else."""
 
 import contextlib
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -27,7 +28,7 @@ def shown(progress: Progress | bool | None) -> Iterator[Progress | None]:
     if progress is None or progress is False:
         yield None
     elif progress is True:
-        with (_tqdm if _in_notebook() else _rich if sys.stderr.isatty() else _lines)() as show:
+        with (_tqdm if _in_notebook() else _rich if on_terminal() else _lines)() as show:
             yield show
     elif callable(progress):
         yield progress
@@ -36,6 +37,16 @@ def shown(progress: Progress | bool | None) -> Iterator[Progress | None]:
             f"progress={arguments.shown(progress)}; it must be True, None or a function of "
             "(stage, done, total)."
         )
+
+
+def on_terminal() -> bool:
+    """Whether stderr is a screen, on which a bar can move.
+
+    A file or a pipe is none, whatever FORCE_COLOR says, nor is what a `!command` of a notebook
+    gets: a terminal by its looks, but all that is written there is kept as text.
+    """
+    of_notebook = "JPY_PARENT_PID" in os.environ  # set by Jupyter for its kernels
+    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not of_notebook
 
 
 def prefixed(progress: Progress | None, prefix: str) -> Progress | None:

@@ -14,6 +14,7 @@ import tensorflow as tf
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from evaluation import on_terminal
 from gantf import storage
 from gantf.scoring import Scores
 
@@ -118,7 +119,9 @@ class Terminal:
     def __init__(self, muted: bool = False):
         """Tells nothing if `muted`: one of several processes is enough."""
         self._muted = muted
-        self._console = Console(stderr=True, soft_wrap=True, highlight=False)
+        self._console = Console(
+            stderr=True, force_terminal=on_terminal(), soft_wrap=True, highlight=False
+        )
         self._progress: Progress | None = None
         self._last_line = time.monotonic()
 

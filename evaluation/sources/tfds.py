@@ -15,6 +15,7 @@ from PIL import Image
 
 from evaluation import datasets
 from evaluation.errors import InputError, NoSplitError
+from evaluation.progress import on_terminal
 from evaluation.sources.images import Images, allocate, as_array, check_not_empty, resize
 from evaluation.sources.patience import Patience, reason
 
@@ -175,7 +176,7 @@ def prepare(name: str):
     for logger in ("absl", "urllib3"):
         logging.getLogger(logger).setLevel(logging.ERROR)
     built_in = base in datasets.names()
-    if built_in or not sys.stderr.isatty():
+    if built_in or not on_terminal():
         tfds.disable_progress_bar()
     try:
         with contextlib.redirect_stdout(io.StringIO() if built_in else sys.stderr), _few_retries():

@@ -1,0 +1,45 @@
+"""What a person reads of a run: a bar on a screen, plain lines in files, pipes and notebooks."""
+
+import os
+import re
+
+import pytest
+
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+SCREEN, NOTEBOOK = {"TERM": "xterm"}, {"TERM": "xterm-color", "JPY_PARENT_PID": "1"}
+COLORED = {"TERM": "xterm", "FORCE_COLOR": "1"}
+
+
+def told(monkeypatch, reading, writing, environment):
+    """What a run of ten steps writes to that end of a pipe or terminal."""
+    from gantf import logs
+
+    for name in ("JPY_PARENT_PID", "FORCE_COLOR", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(logs, "LINE_EVERY_SECONDS", 0.0)
+    with open(writing, "w") as stream:
+        monkeypatch.setattr("sys.stderr", stream)
+        terminal = logs.Terminal()
+        terminal.say("training")
+        with terminal.progress(0, 10):
+            for step in range(1, 11):
+                terminal.advance(step, 10, 1234.5, 8)
+        terminal.say("done")
+        stream.flush()
+        return os.read(reading, 1 << 16).decode().replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize("open_ends", [os.openpty, os.pipe], ids=["terminal", "pipe"])
+@pytest.mark.parametrize("environment", [SCREEN, NOTEBOOK, COLORED, {"TERM": "dumb"}], ids=str)
+def test_a_bar_moves_on_a_screen_alone(tf, monkeypatch, open_ends, environment):
+    said = told(monkeypatch, *open_ends(), environment)
+    assert said.startswith("training\n")
+    if open_ends is os.openpty and environment in (SCREEN, COLORED):
+        assert "\x1b[" in said
+        assert "images/s, " not in said
+    else:
+        assert not CONTROL.search(said)
+        assert said.count("\n") == 12
+        assert "step 10/10, 1,234 images/s, 0 s left\ndone\n" in said
