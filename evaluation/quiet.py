@@ -1,15 +1,24 @@
-"""TensorFlow without the lines that its C++ part writes to stderr before it can be told not to."""
+"""TensorFlow without the lines that its C++ part writes, and without its search for TPUs."""
 
 import contextlib
 import logging
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
+
+TPU_FILES = ("accel[0-9]*", "vfio/[0-9]*")  # in /dev, of a TPU that is attached
 
 
 def import_tensorflow():
-    """The module `tensorflow`; on first import, what it says on stderr is dropped."""
+    """The module `tensorflow`; on first import, what it says on stderr is dropped.
+
+    Where no TPU is attached, tensorflow-tpu is kept from asking the network for one, which takes
+    many minutes.
+    """
     if "tensorflow" not in sys.modules:
+        if not any(file for pattern in TPU_FILES for file in Path("/dev").glob(pattern)):
+            os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         with _without_stderr():
             import tensorflow  # noqa: F401

@@ -179,7 +179,8 @@ def tensorflow(machine: Machine) -> Row:
         text = f"{told or 'not installed'}; {machine.found.error}"
         return Row("versions", "TensorFlow", text, "broken", repair)
     if "tensorflow-tpu" in machine.wheels and not machine.tpu_files:
-        text = f"{told}; set TPU_SKIP_MDS_QUERY=1, or it looks for a TPU for minutes when imported"
+        text = f"{told}; in programs of your own set TPU_SKIP_MDS_QUERY=1, or it looks for a TPU"
+        text += " for minutes when imported"
         return Row("versions", "TensorFlow", text)
     return Row("versions", "TensorFlow", told or f"{machine.found.version}, not from a wheel")
 

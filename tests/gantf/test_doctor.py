@@ -284,7 +284,7 @@ class TestVersions:
 
     def test_tensorflow_tpu_without_a_tpu(self):
         row = doctor.tensorflow(tpu_vm(tpu_files=()))
-        assert row.text.startswith("tensorflow-tpu 2.20.0; set TPU_SKIP_MDS_QUERY=1")
+        assert row.text.startswith("tensorflow-tpu 2.20.0; in programs of your own set TPU_SKIP")
         assert doctor.tensorflow(tpu_vm()).text == "tensorflow-tpu 2.20.0"
 
     def test_one_that_was_built_by_hand(self):
