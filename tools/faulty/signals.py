@@ -7,9 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from faulty.runs import DONE, INTERRUPTED, PREEMPTED, Row, Training, loss
+from faulty.runs import DONE, INTERRUPTED, PREEMPTED, STEPS, Row, Training, loss
+
+from gantf import checkpoints
 
 SOONEST_SECONDS = 2.0  # after its start, that a process is stopped
+STARTING = 0.4  # of what the whole run takes, about: import and tracing, at each start
 MOST_STARTS = 300
 PARTIAL = "checkpoints/.*"  # a checkpoint that is being written
 SAVING_OF = 0.4  # of all kills, those in the midst of a checkpoint
@@ -43,9 +46,15 @@ def interrupted(model: str, whole: Path, kills: int, seed: int) -> Row:
 
 
 def _at_random(training: Training, whole: Path, number: int, seed: int) -> Blow:
-    """A start that gets a signal at a random moment of what the whole run takes."""
-    rng, latest = np.random.default_rng([seed, number]), float((whole / "seconds").read_text())
-    return lambda: training.strike(number, rng.uniform(SOONEST_SECONDS, latest))
+    """A start that gets a signal at a random moment of what the run, from where it is, takes."""
+    rng, seconds = np.random.default_rng([seed, number]), float((whole / "seconds").read_text())
+
+    def blow() -> tuple[int, str]:
+        done = max(checkpoints.paths(training.run_dir), default=0) / STEPS
+        left = seconds * (STARTING + (1 - STARTING) * (1 - done))
+        return training.strike(number, rng.uniform(SOONEST_SECONDS, left))
+
+    return blow
 
 
 def _struck(training: Training, whole: Path, count: int, blow: Blow, fine: tuple) -> int:
