@@ -99,7 +99,10 @@ def check(folder: Path) -> None:
     Raises:
       InputError: another has taken it over.
     """
-    holder = _read(folder / FILE)
+    try:
+        holder = _signed((folder / FILE).read_bytes())
+    except OSError:  # who writes next will say why
+        return
     if holder is None or (holder.host, holder.pid) != (socket.gethostname(), os.getpid()):
         raise InputError(
             f"--run-dir {folder} was taken over by {holder or 'another training, which has ended'} "
@@ -198,10 +201,18 @@ def _started(pid: int) -> str | None:
 
 
 def _read(path: Path) -> Holder | None:
-    """Who has signed a lock file; None if nobody has, or not yet in full."""
+    """Who has signed a lock file; None if nobody has, or it cannot be read."""
     try:
-        holder = Holder(**json.loads(path.read_text()))
-    except (OSError, ValueError, TypeError):
+        return _signed(path.read_bytes())
+    except OSError:
+        return None
+
+
+def _signed(content: bytes) -> Holder | None:
+    """Who that is; None if nobody, or not yet in full."""
+    try:
+        holder = Holder(**json.loads(content))
+    except (ValueError, TypeError):
         return None
     return holder if isinstance(holder.pid, int) and holder.pid > 0 else None
 
