@@ -82,14 +82,18 @@ CHANGES = [
     {"generator_learning_rate": 1e-3},
     {"discriminator_learning_rate": 1e-3},
     {"beta_2": 0.5},
-    {"ada_target": 0.3},
+    {"ada_target": 0.01},
     {"instance_noise": 0.1},
 ]
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=str)
 def test_its_settings_have_an_effect(tf, change):
-    base = {"lipschitz": "clipping"} if "weight_limit" in change else {"ada_images": 8}
+    bases = {
+        "weight_limit": {"lipschitz": "clipping"},
+        "ada_target": {"ada_images": 8, "discriminator_learning_rate": 0.01},
+    }
+    base = next((bases[name] for name in change if name in bases), {})
     assert games.has_effect(tf, "wgan", change, base)
 
 
