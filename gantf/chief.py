@@ -70,7 +70,7 @@ class Chief:
             self._log_window(names)
         progress.metrics = {}
         self._look(done)
-        if is_due(done, run.checkpoint_every_steps, run.steps) or progress.stopped_early:
+        if _is_due(done, run.checkpoint_every_steps, run.steps) or progress.stopped_early:
             return self._save()
         return True
 
@@ -103,12 +103,12 @@ class Chief:
         run, progress = self._run, self._progress
         progress.owed = True
         try:
-            if is_due(step, run.sample_every_steps, run.steps):
+            if _is_due(step, run.sample_every_steps, run.steps):
                 with self._stop.breakable():
                     images = self._draw()
                 path = self._run_dir / "samples" / f"step-{step:08d}.png"
                 grids.save(images, path, self._columns)
-            if self._score and is_due(step, run.evaluate_every_steps, run.steps):
+            if self._score and _is_due(step, run.evaluate_every_steps, run.steps):
                 self._scored(step)
         except BrokenOff:
             return
@@ -196,6 +196,5 @@ class Chief:
             self._log.write(step, {RETRIED: len(data.retried)})
 
 
-def is_due(step: int, every: int, last: int) -> bool:
-    """Whether something that comes every so many steps, and with the last, comes at this one."""
+def _is_due(step: int, every: int, last: int) -> bool:
     return every > 0 and (step % every == 0 or step == last)

@@ -67,20 +67,25 @@ def make_game(strategy, name, data=None, seed=0, **settings):
         return building.build(model, made, data.spec, seed)
 
 
-def run_steps(tf, strategy, game, data, count, batch_size=BATCH, seed=0, first_step=0):
-    """Trains some steps; the means of what was logged, and the fault."""
+def make_steps(tf, strategy, game, data, count, batch_size=BATCH, seed=0, first_step=0):
+    """The compiled loop of a game, and what its `run` takes for some steps."""
     from gantf import batches, step
 
     first_batch = first_step * game.batches_per_step
     dataset = batches.make_dataset(data.sets, seed, batch_size, first_batch)
-    compiled = step.make_steps(game, strategy, batch_size, seed)
-    sums, fault = compiled.run(
+    return step.make_steps(game, strategy, batch_size, seed), (
         iter(strategy.distribute_datasets_from_function(dataset)),
         tf.constant(first_step, tf.int64),
         tf.constant(count, tf.int64),
         tf.zeros(step.LOG_WIDTH),
         tf.constant(step.ALL_FINITE, tf.int64),
     )
+
+
+def run_steps(tf, strategy, game, data, count, batch_size=BATCH, seed=0, first_step=0):
+    """Trains some steps; the means of what was logged, and the fault."""
+    compiled, given = make_steps(tf, strategy, game, data, count, batch_size, seed, first_step)
+    sums, fault = compiled.run(*given)
     return dict(zip(compiled.names, sums.numpy() / count, strict=False)), int(fault)
 
 

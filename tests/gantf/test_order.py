@@ -4,38 +4,25 @@ import collections
 
 import pytest
 
-from tests.games import make_data, make_game
+from tests import games
 
 PASSED_ON = ("Identity", "Enter", "Switch", "Merge")
 
 
-def small_game(name, data):
-    from gantf import strategies
-
-    return make_game(strategies.make("one-device"), name, data)
-
-
-def optimized(tf, game, data):
-    """The body of the loop as it was traced, and the graph that ran."""
+def optimized(tf, name):
+    """The body of a small game's loop as it was traced, and the graph that ran."""
     from tensorflow.python.eager import context
 
-    from gantf import batches, step, strategies
+    from gantf import strategies
 
-    strategy = strategies.make("one-device")
-    compiled = step.make_steps(game, strategy, 4, 0)
-    dataset = batches.make_dataset(data.sets, 0, 4)
-    arguments = (
-        iter(strategy.distribute_datasets_from_function(dataset)),
-        tf.constant(0, tf.int64),
-        tf.constant(1, tf.int64),
-        tf.zeros(step.LOG_WIDTH),
-        tf.constant(step.ALL_FINITE, tf.int64),
-    )
-    traced = compiled.run.get_concrete_function(*arguments).graph
+    strategy, data = strategies.make("one-device"), games.make_data(name, games.GRAY)
+    game = games.make_game(strategy, name, data)
+    compiled, given = games.make_steps(tf, strategy, game, data, 1)
+    traced = compiled.run.get_concrete_function(*given).graph
     (loop,) = (op for op in traced.get_operations() if op.type == "While")
     context.enable_run_metadata()
     try:
-        compiled.run(*arguments)
+        compiled.run(*given)
         ran = context.export_run_metadata().function_graphs
     finally:
         context.disable_run_metadata()
@@ -91,8 +78,7 @@ def unordered(body, graph):
 
 @pytest.mark.parametrize("name", ["gan", "wgan"])
 def test_every_read_stays_before_the_next_write(tf, name):
-    data = make_data(name, (8, 8, 1))
-    pairs, lost = unordered(*optimized(tf, small_game(name, data), data))
+    pairs, lost = unordered(*optimized(tf, name))
     assert pairs > 100
     assert not lost
 
@@ -105,6 +91,5 @@ def test_the_pass_that_is_turned_off_would_lose_some(tf, monkeypatch):
         tf.config.optimizer.set_experimental_options({"dependency_optimization": True})
 
     monkeypatch.setattr(step, "_keep_reads_before_writes", turned_on)
-    data = make_data("wgan", (8, 8, 1))
-    _, lost = unordered(*optimized(tf, small_game("wgan", data), data))
+    _, lost = unordered(*optimized(tf, "wgan"))
     assert lost
