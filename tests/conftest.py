@@ -5,6 +5,7 @@ import tempfile
 
 os.environ["TFDS_DATA_DIR"] = os.environ.get("GANTF_TEST_DATA_DIR") or tempfile.mkdtemp("-tfds")
 os.environ["MPLBACKEND"] = "Agg"
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")  # compiles faster
 
 import pytest
 

@@ -67,26 +67,41 @@ def make_game(strategy, name, data=None, seed=0, **settings):
         return building.build(model, made, data.spec, seed)
 
 
-def make_steps(tf, strategy, game, data, count, batch_size=BATCH, seed=0, first_step=0):
-    """The compiled loop of a game, and what its `run` takes for some steps."""
+def make_loop(tf, strategy, game, data, batch_size=BATCH, seed=0):
+    """The compiled loop of a game, and given(count, first_step): what its `run` takes for them."""
     from gantf import batches, step
 
-    first_batch = first_step * game.batches_per_step
-    dataset = batches.make_dataset(data.sets, seed, batch_size, first_batch)
-    return step.make_steps(game, strategy, batch_size, seed), (
-        iter(strategy.distribute_datasets_from_function(dataset)),
-        tf.constant(first_step, tf.int64),
-        tf.constant(count, tf.int64),
-        tf.zeros(step.LOG_WIDTH),
-        tf.constant(step.ALL_FINITE, tf.int64),
-    )
+    def given(count, first_step=0):
+        first_batch = first_step * game.batches_per_step
+        dataset = batches.make_dataset(data.sets, seed, batch_size, first_batch)
+        return (
+            iter(strategy.distribute_datasets_from_function(dataset)),
+            tf.constant(first_step, tf.int64),
+            tf.constant(count, tf.int64),
+            tf.zeros(step.LOG_WIDTH),
+            tf.constant(step.ALL_FINITE, tf.int64),
+        )
+
+    return step.make_steps(game, strategy, batch_size, seed), given
 
 
-def run_steps(tf, strategy, game, data, count, batch_size=BATCH, seed=0, first_step=0):
-    """Trains some steps; the means of what was logged, and the fault."""
-    compiled, given = make_steps(tf, strategy, game, data, count, batch_size, seed, first_step)
-    sums, fault = compiled.run(*given)
-    return dict(zip(compiled.names, sums.numpy() / count, strict=False)), int(fault)
+def make_run(tf, strategy, game, data, batch_size=BATCH, seed=0):
+    """run(count, first_step) trains some steps -> means of what was logged, the fault.
+
+    The loop is traced the first time, which takes most of the time of most tests.
+    """
+    compiled, given = make_loop(tf, strategy, game, data, batch_size, seed)
+
+    def run(count, first_step=0):
+        sums, fault = compiled.run(*given(count, first_step))
+        return dict(zip(compiled.names, sums.numpy() / count, strict=False)), int(fault)
+
+    return run
+
+
+def run_steps(tf, strategy, game, data, count, batch_size=BATCH):
+    """Trains the first steps of a game that is not trained on."""
+    return make_run(tf, strategy, game, data, batch_size)(count)
 
 
 def weights(game):
@@ -95,12 +110,18 @@ def weights(game):
 
 
 def train(tf, name, steps, shape=GRAY, **settings):
-    """Every variable after some steps of a small game on one device."""
+    """Every variable after some steps of a small game on one device, which nothing compiles."""
     from gantf import strategies
 
     strategy, data = strategies.make("one-device"), make_data(name, shape)
     game = make_game(strategy, name, data, **settings)
-    run_steps(tf, strategy, game, data, steps)
+    loop, given = make_loop(tf, strategy, game, data)
+    inputs = given(steps)
+    tf.config.run_functions_eagerly(True)
+    try:
+        loop.run(*inputs)
+    finally:
+        tf.config.run_functions_eagerly(False)
     return weights(game)
 
 

@@ -4,13 +4,23 @@ import numpy as np
 import pytest
 
 from gantf import config, models
-from tests.games import BATCH, SIDE, make_data, make_game, run_steps, weights
+from tests.games import BATCH, SIDE, make_data, make_game, make_run, run_steps, weights
 
 PLAIN = {"optimizer": "sgd", "final_beta_1": None, "final_beta_2": None}
 CALM = {"cyclegan": {"generator_learning_rate": 5e-5, "discriminator_learning_rate": 5e-5}}
 
 
-@pytest.mark.parametrize("name", models.names())
+@pytest.fixture(scope="class")
+def played(tf, name):
+    """A model's small game, and run(count, first_step) that trains it: shared, as it is traced."""
+    from gantf import strategies
+
+    strategy, data = strategies.make("one-device"), make_data(name)
+    game = make_game(strategy, name, data)
+    return game, make_run(tf, strategy, game, data)
+
+
+@pytest.mark.parametrize("name", models.names(), scope="class")
 class TestEveryModel:
     """Each test gets each model."""
 
@@ -41,13 +51,10 @@ class TestEveryModel:
             (network,) = game.generators.values()
             assert sampling.sample(network, inputs).shape == (5, SIDE, SIDE, 3)
 
-    def test_every_player_moves_all_its_variables(self, tf, name):
-        from gantf import strategies
-
-        strategy, data = strategies.make("one-device"), make_data(name)
-        game = make_game(strategy, name, data)
+    def test_every_player_moves_all_its_variables(self, played):
+        game, run = played
         before = {p.name: [v.numpy() for v in p.trainable_variables] for p in game.players}
-        logged, fault = run_steps(tf, strategy, game, data, 3)
+        logged, fault = run(3)
         assert fault == -1
         assert all(np.isfinite(value) for value in logged.values())
         for player in game.players:
@@ -85,17 +92,18 @@ class TestEveryModel:
         for variable, value in finals[0].items():
             np.testing.assert_allclose(finals[1][variable], value, atol=1e-6, err_msg=variable)
 
-    def test_a_checkpoint_brings_everything_back(self, tf, name, tmp_path):
+    def test_a_checkpoint_brings_everything_back(self, tf, name, played, tmp_path):
         """Into a new game, which then goes on as the old one does, bit for bit."""
         from gantf import checkpoints, strategies
 
         strategy, data = strategies.make("one-device"), make_data(name)
-        game, twin = (make_game(strategy, name, data) for _ in range(2))
-        run_steps(tf, strategy, game, data, 2)
+        game, run = played
+        twin = make_game(strategy, name, data)
+        run(2)
         path = checkpoints.save(tmp_path, checkpoints.Checkpoint(2, weights(game), {}))
         checkpoints.restore(checkpoints.read(path), twin.variables())
-        for both in (game, twin):
-            run_steps(tf, strategy, both, data, 2, first_step=2)
+        run(2, first_step=2)
+        make_run(tf, strategy, twin, data)(2, first_step=2)
         for (variable, value), other in zip(
             weights(game).items(), weights(twin).values(), strict=True
         ):

@@ -15,6 +15,7 @@ import hashlib
 import importlib
 import inspect
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,8 @@ def open_extractor(request: Request) -> Extractor:
     build, preprocess = _application(request.argument)
     top = request.weights is None or "notop" not in Path(request.weights).name
     with devices.strategy().scope():
-        model = _model(build, request, top)
+        with _numbered_anew():
+            model = _model(build, request, top)
         outputs, layer = _outputs(model, request, top)
         both = keras.Model(model.inputs[0], outputs)
         if request.precision == "bfloat16":
@@ -93,6 +95,23 @@ def _usual_size(build: Any) -> tuple[int, int]:
     """The size of the images that a network was trained on."""
     height, width = build(weights=None).input_shape[1:3]
     return height, width
+
+
+@contextlib.contextmanager
+def _numbered_anew() -> Iterator[None]:
+    """Gives layers the names that they have in a new process, whatever this one built before.
+
+    Keras numbers all layers of a process that have no name of their own: what was "dense" the first
+    time would be "dense_1" the second, no longer found by `layer` and another protocol.
+    """
+    from keras.src.backend.common import global_state
+
+    numbers = global_state.get_global_attribute("object_name_uids")
+    global_state.set_global_attribute("object_name_uids", None)
+    try:
+        yield
+    finally:
+        global_state.set_global_attribute("object_name_uids", numbers)
 
 
 def _model(build: Any, request: Request, top: bool) -> Any:

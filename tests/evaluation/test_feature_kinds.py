@@ -378,7 +378,8 @@ def mobile_net(tf, tmp_path_factory):
         ]
     )
     values = keras.applications.mobilenet.preprocess_input(resized.astype(np.float32))
-    pooled = keras.Model(model.inputs[0], model.get_layer("global_average_pooling2d").output)
+    (pooling,) = (x for x in model.layers if isinstance(x, keras.layers.GlobalAveragePooling2D))
+    pooled = keras.Model(model.inputs[0], pooling.output)
     return path, images, model(values).numpy(), pooled(values).numpy().reshape(3, -1)
 
 
@@ -389,6 +390,8 @@ def test_a_network_of_keras_applications(mobile_net):
     np.testing.assert_allclose(found.logits, logits, atol=1e-4 * np.abs(logits).max())
     other = extract(images, "keras:MobileNet", weights=path, layer="conv_pw_13_relu")
     np.testing.assert_allclose(other.features, pooled, rtol=1e-4, atol=1e-5 * pooled.max())
+    again = extract(images, "keras:MobileNet", weights=path, layer="global_average_pooling2d")
+    np.testing.assert_allclose(again.features, pooled, rtol=1e-4, atol=1e-5 * pooled.max())
     lanczos = extract(images, "keras:MobileNet", weights=path, resize="lanczos")
     assert np.abs(lanczos.features - found.features).max() > 1e-2 * pooled.max()
     assert (lanczos.settings["resize"], found.settings["resize"]) == ("lanczos", "bilinear")

@@ -6,7 +6,7 @@ from PIL import Image
 
 from evaluation import Images, InputError
 from gantf import config, models
-from tests.games import BATCH, SIDE, make_data, make_game, run_steps, weights
+from tests.games import BATCH, SIDE, make_data, make_game, make_run, run_steps, weights
 
 
 def first_batch(tf, data):
@@ -96,12 +96,13 @@ def test_a_pool_shows_discriminators_earlier_fakes(tf):
         domain: game.networks[way]({"image": batch[origin]}).numpy()
         for domain, way, origin in (("a", "b2a", "b"), ("b", "a2b", "a"))
     }
-    run_steps(tf, strategy, game, data, 1)
+    run = make_run(tf, strategy, game, data)
+    run(1)
     for domain, fake in fakes.items():
         pool = game.networks[f"pool_{domain}"]
         assert int(pool.kept) == BATCH
         np.testing.assert_allclose(pool.images.numpy()[:BATCH], fake, atol=1e-5)
-    run_steps(tf, strategy, game, data, 1, first_step=1)
+    run(1, first_step=1)
     assert int(game.networks["pool_a"].kept) == 6
     none = make_game(strategy, "cyclegan", data, pool_images=0)
     assert not any(name.startswith("pool") for name in none.networks)

@@ -17,7 +17,8 @@ def optimized(tf, name):
 
     strategy, data = strategies.make("one-device"), games.make_data(name, games.GRAY)
     game = games.make_game(strategy, name, data)
-    compiled, given = games.make_steps(tf, strategy, game, data, 1)
+    compiled, make_given = games.make_loop(tf, strategy, game, data)
+    given = make_given(1)
     traced = compiled.run.get_concrete_function(*given).graph
     (loop,) = (op for op in traced.get_operations() if op.type == "While")
     context.enable_run_metadata()

@@ -6,7 +6,7 @@ from click.testing import CliRunner
 
 from gantf.config import make_model_config
 from tests import games
-from tests.games import BATCH, make_game, run_steps
+from tests.games import BATCH, make_game, make_run
 
 SIDE = 16
 
@@ -275,7 +275,8 @@ def test_content_training_beats_bicubic_on_what_it_has_seen(tf, one):
     images = np.broadcast_to(np.where(phase % 6 < 3, 255, 0), (12, SIDE, SIDE, 3))
     data = TrainingData(({"image": images.astype(np.uint8)},), DataSpec((SIDE, SIDE, 3)), "", "")
     game = make_game(one, "srgan", data, pretraining_steps=100, generator_channels=8)
-    first, _ = run_steps(tf, one, game, data, 1)
-    run_steps(tf, one, game, data, 98, first_step=1)
-    last, _ = run_steps(tf, one, game, data, 1, first_step=99)
+    run = make_run(tf, one, game, data)
+    first, _ = run(1)
+    run(98, first_step=1)
+    last, _ = run(1, first_step=99)
     assert last["psnr"] > first["psnr"] + 1.0

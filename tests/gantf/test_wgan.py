@@ -6,7 +6,7 @@ import pytest
 from evaluation import InputError
 from gantf import config, models
 from tests import games
-from tests.games import make_data, make_game, run_steps
+from tests.games import make_data, make_game, make_run, run_steps
 
 
 @pytest.fixture
@@ -51,25 +51,15 @@ def test_the_critics_loss_is_the_negative_estimate_and_the_penalty(tf, strategy)
 
 def test_the_estimate_falls_as_samples_improve(tf, strategy):
     """On real digits, once the critic has caught up: by half from its highest to later steps."""
-    from gantf import batches, building, data, step
+    from gantf import building, data
 
     module = models.load("wgan")
     read = data.load("digits", "images")
     settings = module.Config(generator_channels=16, discriminator_channels=16)
     with strategy.scope():
         game = building.build(module, settings, read.spec, 0)
-    dataset = batches.make_dataset(read.sets, 0, 32)
-    iterator = iter(strategy.distribute_datasets_from_function(dataset))
-    compiled, estimates = step.make_steps(game, strategy, 32, 0), []
-    for first in range(0, 300, 50):
-        sums, _ = compiled.run(
-            iterator,
-            tf.constant(first, tf.int64),
-            tf.constant(50, tf.int64),
-            tf.zeros(step.LOG_WIDTH),
-            tf.constant(step.ALL_FINITE, tf.int64),
-        )
-        estimates.append(sums.numpy()[compiled.names.index("wasserstein")])
+    run = make_run(tf, strategy, game, read, batch_size=32)
+    estimates = [run(50, first)[0]["wasserstein"] for first in range(0, 300, 50)]
     assert estimates[-1] < max(estimates) / 2
 
 
