@@ -85,15 +85,21 @@ def make_loop(tf, strategy, game, data, batch_size=BATCH, seed=0):
     return step.make_steps(game, strategy, batch_size, seed), given
 
 
-def make_run(tf, strategy, game, data, batch_size=BATCH, seed=0):
+def make_run(tf, strategy, game, data, batch_size=BATCH, seed=0, eagerly=False):
     """run(count, first_step) trains some steps -> means of what was logged, the fault.
 
-    The loop is traced the first time, which takes most of the time of most tests.
+    The loop is traced the first time, which takes most of the time of most tests; a few steps are
+    sooner done `eagerly`.
     """
     compiled, given = make_loop(tf, strategy, game, data, batch_size, seed)
 
     def run(count, first_step=0):
-        sums, fault = compiled.run(*given(count, first_step))
+        inputs = given(count, first_step)
+        tf.config.run_functions_eagerly(eagerly)
+        try:
+            sums, fault = compiled.run(*inputs)
+        finally:
+            tf.config.run_functions_eagerly(False)
         return dict(zip(compiled.names, sums.numpy() / count, strict=False)), int(fault)
 
     return run
@@ -110,18 +116,12 @@ def weights(game):
 
 
 def train(tf, name, steps, shape=GRAY, **settings):
-    """Every variable after some steps of a small game on one device, which nothing compiles."""
+    """Every variable after some steps of a small game on one device, done eagerly."""
     from gantf import strategies
 
     strategy, data = strategies.make("one-device"), make_data(name, shape)
     game = make_game(strategy, name, data, **settings)
-    loop, given = make_loop(tf, strategy, game, data)
-    inputs = given(steps)
-    tf.config.run_functions_eagerly(True)
-    try:
-        loop.run(*inputs)
-    finally:
-        tf.config.run_functions_eagerly(False)
+    make_run(tf, strategy, game, data, eagerly=True)(steps)
     return weights(game)
 
 

@@ -175,7 +175,7 @@ class TestEveryModel:
         game = make_game(strategy, name, data, precision="bfloat16")
         dtypes = {v.dtype for player in game.players for v in player.trainable_variables}
         assert dtypes == {"float32"}
-        logged, fault = run_steps(tf, strategy, game, data, 2)
+        logged, fault = make_run(tf, strategy, game, data, eagerly=True)(2)
         assert fault == -1
         assert all(np.isfinite(value) for value in logged.values())
         for network in game.generators.values():

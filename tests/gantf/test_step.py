@@ -25,19 +25,18 @@ def run_steps(tf, strategy, game, count):
     return games.run_steps(tf, strategy, game, data(), count, BATCH)
 
 
-LOSSES = ["minimax", "non_saturating", "least_squares", "hinge", "wasserstein", "relativistic"]
-OPTIONS = [{"loss": loss} for loss in LOSSES] + [
-    {"gradient_penalty_weight": 10.0, "loss": "wasserstein"},
-    {"spectral_norm": True, "loss": "hinge"},
+OPTIONS = [
+    {"loss": "minimax", "label_smoothing": 0.1, "label_noise": 0.2, "label_flips": 0.2},
+    {"loss": "non_saturating", "discriminator_norm": "batch", "r1_weight": 0.0},
+    {"loss": "least_squares", "clip_norm": 0.1},
+    {"loss": "hinge", "spectral_norm": True},
+    {"loss": "wasserstein", "gradient_penalty_weight": 10.0},
+    {"loss": "relativistic", "accumulation": 2, "generator_norm": "none"},
     {"diffaugment": "color,translation,cutout", "instance_noise": 0.1},
-    {"discriminator_norm": "batch", "r1_weight": 0.0},
     {"discriminator_norm": "layer", "latent_law": "uniform", **LOW_RATES},
-    {"label_smoothing": 0.1, "label_noise": 0.2, "label_flips": 0.2},
     {"r2_weight": 1.0, "gradient_penalty_weight": 1.0, "penalty_every_steps": 2},
     {"ada_target": 0.01, "ada_images": 40},
     {"generator_dropout": 0.3, "generator_norm": "none"},
-    {"clip_norm": 0.1},
-    {"accumulation": 2, "generator_norm": "none"},
     {"network": "resnet", **LOW_RATES},
     {"network": "mlp", "generator_dropout": 0.3},
 ]

@@ -11,8 +11,10 @@ import time
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from gantf import checkpoints, logs
+from gantf.cli import main
 
 SMALL = ["generator_channels=4", "discriminator_channels=4", "latent_dim=6"]
 QUICK = ["--log-every", "5", "--checkpoint-every", "10", "--sample-every", "20", "--keep", "99"]
@@ -138,12 +140,13 @@ def test_two_logical_cpus_go_on_with_a_run_of_one(uninterrupted, tmp_path):
         (["--data", "photo_patches"], "data was digits, now photo_patches"),
     ],
 )
-def test_another_configuration_is_refused(uninterrupted, options, message):
+def test_another_configuration_is_refused(tf, uninterrupted, options, message):
     before = sorted(p.name for p in uninterrupted.rglob("*"))
-    done = train(uninterrupted, *options)
-    assert done.returncode == 2
-    assert message in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+    _, _, _, *words = command(uninterrupted, *options)
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 2
+    assert message in done.output
+    assert len(done.output.strip().splitlines()) == 1
     assert sorted(p.name for p in uninterrupted.rglob("*")) == before
 
 
