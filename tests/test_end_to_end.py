@@ -53,8 +53,10 @@ def test_it_is_far_better_than_at_its_start(trained):
 
 
 def test_it_raised_no_alarm(trained):
+    """Though it was looked at for overfitting, too, on held-out images."""
     lines = [json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()]
     assert [line["warning"] for line in lines if "warning" in line] == []
+    assert sum("overfitting" in line for line in lines) >= 2
 
 
 def test_the_exported_generator_gives_the_trainers_images_in_a_fresh_process(trained, tmp_path):

@@ -101,8 +101,9 @@ def test_sides_that_are_no_power_of_two(tf, tmp_path, model):
         assert_trained(result, run_dir)
 
 
-@pytest.mark.parametrize("batch_size", [1, 32])
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize(
+    ("model", "batch_size"), [*((m, 1) for m in MODELS), *((m, 32) for m in KINDS)]
+)
 def test_a_batch_of_one_and_one_larger_than_the_data(tf, tmp_path, model, batch_size):
     run_dir = tmp_path / "run"
     data = make_folder(tmp_path / "few", 6, (16, 16, 3))
