@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import os
 import re
 import textwrap
 
@@ -37,7 +38,8 @@ and penalties, gradients, the optimizers' updates, the moving averages. Nothing 
    trainer's own.
 2. **Compiling.** libtpu {second_libtpu}, driven by jax {jax}, compiles that program for one core of
    the compile-only topologies `v5e:2x2` and `v6e:2x2`. Each variable's next value may take the
-   memory of its last, as in training.
+   memory of its last, as in training. One program took from {least} to {most}
+   on {cores} cores.
 
 The two need different versions of libtpu and get an environment each, `.venv-tpu-lower` and
 `.venv-tpu-compile`. Results are kept in `runs/tpu_check`, and an interrupted run goes on there;
@@ -138,6 +140,11 @@ def rounded(number: float) -> int:
     return int(float(f"{number:.3g}"))
 
 
+def duration(seconds: float) -> str:
+    """In words."""
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
 def failure(error: str) -> str:
     """What of an error fits a cell: the operations that it names, or its first line."""
     shape = re.search(r"node `([^`]+)` with op (\w+) must be a compile-time constant", error)
@@ -156,10 +163,12 @@ def page(results: dict[tuple[str, str, str], dict | None], command: str) -> str:
       results: by model, precision and chip; None for what was not tried.
       command: that made them.
     """
-    tried = [result for result in results.values() if result is not None]
-    works = [result for result in tried if "error" not in result]
+    compiled = {key: told for key, told in results.items() if told and "error" not in told}
+    works = list(compiled.values())
     any_one = works[0]
     parameters = [result["argument_bytes"] for result in works]
+    seconds = {key: told["seconds"] for key, told in compiled.items()}
+    slowest = max(seconds, key=lambda key: seconds[key])
     text = TEXT.format(
         command=command,
         date=datetime.date.today().isoformat(),
@@ -170,6 +179,9 @@ def page(results: dict[tuple[str, str, str], dict | None], command: str) -> str:
         keras=any_one["lowering"]["keras"],
         second_libtpu=any_one["libtpu"],
         jax=any_one["jax"],
+        cores=os.cpu_count(),
+        least=duration(min(seconds.values())),
+        most=f"{duration(seconds[slowest])} (`{slowest[0]}`, {slowest[1]}, {slowest[2]})",
         hbm=" and ".join(f"{chip.hbm_gb} GB on {name}" for name, chip in CHIPS.items()),
         peaks="; ".join(
             f"{name} {chip.flops / 1e12:.0f} TFLOP/s and {chip.bandwidth / 1e9:.0f} GB/s"
