@@ -106,7 +106,7 @@ def make_run(tf, strategy, game, data, batch_size=BATCH, seed=0, eagerly=False):
 
 
 def run_steps(tf, strategy, game, data, count, batch_size=BATCH):
-    """Trains the first steps of a game that is not trained on."""
+    """Trains the first steps of a game; where more follow, `make_run` traces once for all."""
     return make_run(tf, strategy, game, data, batch_size)(count)
 
 
