@@ -24,6 +24,7 @@ SMALL = {  # settings that make a model small, wherever it has them
     "stddev_group": 2,
 }
 SIDE = 16
+QUICK_ADA = {"ada_images": 8, "discriminator_learning_rate": 0.01}  # moves in a few steps
 GRAY = (8, 8, 1)  # the smallest images of all
 BATCH = 4
 
@@ -67,13 +68,13 @@ def make_game(strategy, name, data=None, seed=0, **settings):
         return building.build(model, made, data.spec, seed)
 
 
-def make_loop(tf, strategy, game, data, batch_size=BATCH, seed=0):
+def make_loop(tf, strategy, game, data, batch_size=BATCH):
     """The compiled loop of a game, and given(count, first_step): what its `run` takes for them."""
     from gantf import batches, step
 
     def given(count, first_step=0):
         first_batch = first_step * game.batches_per_step
-        dataset = batches.make_dataset(data.sets, seed, batch_size, first_batch)
+        dataset = batches.make_dataset(data.sets, 0, batch_size, first_batch)
         return (
             iter(strategy.distribute_datasets_from_function(dataset)),
             tf.constant(first_step, tf.int64),
@@ -82,16 +83,16 @@ def make_loop(tf, strategy, game, data, batch_size=BATCH, seed=0):
             tf.constant(step.ALL_FINITE, tf.int64),
         )
 
-    return step.make_steps(game, strategy, batch_size, seed), given
+    return step.make_steps(game, strategy, batch_size, 0), given
 
 
-def make_run(tf, strategy, game, data, batch_size=BATCH, seed=0, eagerly=False):
+def make_run(tf, strategy, game, data, batch_size=BATCH, eagerly=False):
     """run(count, first_step) trains some steps -> means of what was logged, the fault.
 
     The loop is traced the first time, which takes most of the time of most tests; a few steps are
     sooner done `eagerly`.
     """
-    compiled, given = make_loop(tf, strategy, game, data, batch_size, seed)
+    compiled, given = make_loop(tf, strategy, game, data, batch_size)
 
     def run(count, first_step=0):
         inputs = given(count, first_step)

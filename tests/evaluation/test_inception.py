@@ -71,14 +71,14 @@ def apart(found, expected):
     ],
 )
 def test_layers_before_the_last(size, layer, golden, opened):
-    """Each at one size or two."""
+    """Each at one size or two; the usual layer, which sees what they give, at every size."""
     images = golden[f"images/{size}"]
     features, logits = opened(images.shape[1:], layer=layer).run(images)
     assert apart(features, golden[f"features/{size}/{layer}"]) < TOLERANCE
     assert logits is None
 
 
-@pytest.mark.parametrize("size", ["299x299", "360x320"])
+@pytest.mark.parametrize("size", ["32x32", "64x48", "299x299", "360x320"])
 def test_the_usual_layer_and_its_unbiased_logits(size, golden, opened):
     images = golden[f"images/{size}"]
     extractor = opened(images.shape[1:], layer=None)

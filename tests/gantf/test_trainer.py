@@ -142,8 +142,7 @@ def test_two_logical_cpus_go_on_with_a_run_of_one(uninterrupted, tmp_path):
 )
 def test_another_configuration_is_refused(tf, uninterrupted, options, message):
     before = sorted(p.name for p in uninterrupted.rglob("*"))
-    _, _, _, *words = command(uninterrupted, *options)
-    done = CliRunner().invoke(main, words)
+    done = CliRunner().invoke(main, command(uninterrupted, *options)[3:])
     assert done.exit_code == 2
     assert message in done.output
     assert len(done.output.strip().splitlines()) == 1

@@ -201,8 +201,8 @@ def test_what_encodes_belongs_to_what_is_sampled(tf, one, data, half_life_images
     ids=str,
 )
 def test_each_setting_has_an_effect(tf, change):
-    ada = {"ada_images": 8, "discriminator_learning_rate": 0.01}
-    assert games.has_effect(tf, "vaegan", change, ada if "ada_target" in change else {})
+    base = games.QUICK_ADA if "ada_target" in change else {}
+    assert games.has_effect(tf, "vaegan", change, base)
 
 
 @pytest.mark.parametrize("network", ["dcgan", "resnet", "mlp"])

@@ -81,7 +81,7 @@ CHANGES = [
 def test_its_settings_have_an_effect(tf, change):
     bases = {
         "weight_limit": {"lipschitz": "clipping"},
-        "ada_target": {"ada_images": 8, "discriminator_learning_rate": 0.01},
+        "ada_target": games.QUICK_ADA,
     }
     base = next((bases[name] for name in change if name in bases), {})
     assert games.has_effect(tf, "wgan", change, base)

@@ -167,8 +167,7 @@ def page(results: dict[tuple[str, str, str], dict | None], command: str) -> str:
     works = list(compiled.values())
     any_one = works[0]
     parameters = [result["argument_bytes"] for result in works]
-    seconds = {key: told["seconds"] for key, told in compiled.items()}
-    slowest = max(seconds, key=lambda key: seconds[key])
+    slowest = max(compiled, key=lambda key: compiled[key]["seconds"])
     text = TEXT.format(
         command=command,
         date=datetime.date.today().isoformat(),
@@ -180,8 +179,8 @@ def page(results: dict[tuple[str, str, str], dict | None], command: str) -> str:
         second_libtpu=any_one["libtpu"],
         jax=any_one["jax"],
         cores=os.cpu_count(),
-        least=duration(min(seconds.values())),
-        most=f"{duration(seconds[slowest])} (`{slowest[0]}`, {slowest[1]}, {slowest[2]})",
+        least=duration(min(result["seconds"] for result in works)),
+        most=f"{duration(compiled[slowest]['seconds'])} (`{slowest[0]}`, {', '.join(slowest[1:])})",
         hbm=" and ".join(f"{chip.hbm_gb} GB on {name}" for name, chip in CHIPS.items()),
         peaks="; ".join(
             f"{name} {chip.flops / 1e12:.0f} TFLOP/s and {chip.bandwidth / 1e9:.0f} GB/s"
