@@ -1,5 +1,6 @@
 """What a person reads of a run: a bar on a screen, plain lines in files, pipes and notebooks."""
 
+import errno
 import os
 import re
 
@@ -27,8 +28,19 @@ def told(monkeypatch, reading, writing, environment):
             for step in range(1, 11):
                 terminal.advance(step, 10, 1234.5, 8)
         terminal.say("done")
-        stream.flush()
-        return os.read(reading, 1 << 16).decode().replace("\r\n", "\n")
+    return everything(reading).decode().replace("\r\n", "\n")
+
+
+def everything(reading):
+    """The bytes until the other end is closed, of which a terminal's comes in pieces."""
+    pieces = []
+    with open(reading, "rb", buffering=0) as stream:
+        try:
+            while piece := stream.read(1 << 16):
+                pieces.append(piece)
+        except OSError as error:  # how a terminal tells that its other end is closed
+            assert error.errno == errno.EIO
+    return b"".join(pieces)
 
 
 @pytest.mark.parametrize("open_ends", [os.openpty, os.pipe], ids=["terminal", "pipe"])
