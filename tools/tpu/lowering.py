@@ -16,7 +16,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -58,21 +58,8 @@ def lower(name: str, precision: str, batch_size: int, shapes: dict) -> str:
     game = building.build(model, settings, DataSpec(**spec), 0)
     step.make_steps(game, tf.distribute.get_strategy(), batch_size, 0)  # readies the optimizers
     variables = list(game.variables().values())
-    rows = len(shapes["batch"])
-    logged_values = 0
-
-    def run(number, *given):
-        nonlocal logged_values
-        batches = []
-        for turn in range(game.batches_per_step):
-            values = given[turn * rows : (turn + 1) * rows]
-            batches.append(dict(zip(shapes["batch"], values, strict=True)))
-        with stand_ins(variables, given[game.batches_per_step * rows :]):
-            logged = step.train_step(game, tuple(batches), number, batch_size, 0)
-            after = [tf.identity(variable._value) for variable in variables]
-        logged_values = len(logged)
-        return *logged.values(), *after
-
+    names: list[str] = []
+    run = without_variables(game, list(shapes["batch"]), batch_size, names)
     specs = [
         tf.TensorSpec((), tf.int64),
         *[tf.TensorSpec(*one) for one in shapes["batch"].values()] * game.batches_per_step,
@@ -85,7 +72,38 @@ def lower(name: str, precision: str, batch_size: int, shapes: dict) -> str:
     generate = function.experimental_get_compiler_ir(*specs)
     text = generate(stage="stablehlo", platform_name="TPU")
     first = len(specs) - len(variables)
-    return _in_place(_readable(text), first, logged_values, len(variables))
+    return _in_place(_readable(text), first, len(names), len(variables))
+
+
+def without_variables(game, keys: Sequence[str], batch_size: int, names: list[str]) -> Callable:
+    """The step as a function of all it reads that returns all it makes.
+
+    Args:
+      game: its players' optimizers are ready.
+      keys: of a batch.
+      batch_size: of one batch.
+      names: filled, when the function is traced, with those of the logged values.
+
+    Returns:
+      (number of the step, the values of each batch, those of each variable) -> the logged values,
+      then those of each variable after the step.
+    """
+    from gantf import step
+
+    variables = list(game.variables().values())
+
+    def run(number, *given):
+        parts = [given[at : at + len(keys)] for at in range(0, len(given), len(keys))]
+        batches = [
+            dict(zip(keys, values, strict=True)) for values in parts[: game.batches_per_step]
+        ]
+        with stand_ins(variables, given[game.batches_per_step * len(keys) :]):
+            logged = step.train_step(game, tuple(batches), number, batch_size, 0)
+            after = [tf.identity(variable._value) for variable in variables]
+        names[:] = list(logged)
+        return *logged.values(), *after
+
+    return run
 
 
 @contextmanager

@@ -36,6 +36,7 @@ and penalties, gradients, the optimizers' updates, the moving averages. Nothing 
    lack. Such a lowering may capture no variable, so tensors stand in for the variables while the
    step is traced, and the values after the step are returned; the code of the step is the
    trainer's own.
+{parity}
 2. **Compiling.** libtpu {second_libtpu}, driven by jax {jax}, compiles that program for one core of
    the compile-only topologies `v5e:2x2` and `v6e:2x2`. Each variable's next value may take the
    memory of its last, as in training. One program took from {least} to {most}
@@ -156,11 +157,14 @@ def failure(error: str) -> str:
     return ", ".join(f"`{name}`" for name in lacking) or first[:120].replace("|", "/")
 
 
-def page(results: dict[tuple[str, str, str], dict | None], command: str) -> str:
+def page(
+    results: dict[tuple[str, str, str], dict | None], parities: dict[str, dict], command: str
+) -> str:
     """docs/tpu.md.
 
     Args:
       results: by model, precision and chip; None for what was not tried.
+      parities: by model, how far the lowered step is from the trainer's.
       command: that made them.
     """
     compiled = {key: told for key, told in results.items() if told and "error" not in told}
@@ -187,6 +191,7 @@ def page(results: dict[tuple[str, str, str], dict | None], command: str) -> str:
             for name, chip in CHIPS.items()
         ),
         reduced=f"all arguments together are at most {max(parameters) / 1e6:,.0f} MB here",
+        parity=parity(parities),
         notes=notes(results),
     )
     for chip in CHIPS:
@@ -205,6 +210,22 @@ def verdict(results: dict[tuple[str, str, str], dict | None]) -> str:
     if len(tried) < len(results):
         told += f" {len(results) - len(tried)} are not compiled yet."
     return textwrap.fill(told, 100)
+
+
+def parity(parities: dict[str, dict]) -> str:
+    """What running both steps on a CPU has shown."""
+    some = next(iter(parities.values()))
+    apart = {name: told for name, told in parities.items() if told["difference"]}
+    told = (
+        f"After {some['steps']} steps of {some['batch']} rows on a CPU, weights, optimizers' "
+        f"states, averages and logged values of {len(parities) - len(apart)} of {len(parities)} "
+        "models equal the trainer's bit for bit"
+    )
+    if apart:
+        worst = max(told["difference"] for told in apart.values())
+        names = ", ".join(f"`{name}`" for name in apart)
+        told += f"; those of {names} differ by at most {worst:.1e} of a variable's largest value"
+    return textwrap.fill(told + ".", 100, initial_indent="   ", subsequent_indent="   ")
 
 
 def notes(results: dict[tuple[str, str, str], dict | None]) -> str:

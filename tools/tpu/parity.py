@@ -1,0 +1,80 @@
+"""Whether the step that is lowered for TPUs is the trainer's: both run on this CPU, and compared.
+
+    python tools/tpu/parity.py MODEL OUT.json
+
+What is lowered has tensors that stand in for the variables (lowering.py). Here it makes some steps
+on the model's default data, beside `gantf.step.train_step` with the variables themselves.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+from evaluation import import_tensorflow
+
+tf = import_tensorflow()
+
+import lowering  # noqa: E402
+import numpy as np  # noqa: E402
+
+BATCH, STEPS, SEED = 8, 3, 0
+
+
+def main(name: str, out: Path) -> None:
+    """Writes the largest difference, and of what."""
+    from gantf import batches, building, data, models, step
+
+    model = models.load(name)
+    read = data.load(models.defaults(model).data, models.needs(model))
+    game = building.build(model, model.Config(), read.spec, SEED)
+    step.make_steps(game, tf.distribute.get_strategy(), BATCH, SEED)
+    dataset = batches.make_dataset(read.sets, SEED, BATCH)(tf.distribute.InputContext())
+    rows = iter(dataset)
+    fed = [tuple(next(rows) for _ in range(game.batches_per_step)) for _ in range(STEPS)]
+
+    stood_in, ours = _with_stand_ins(game, fed), _with_variables(game, fed, step.train_step)
+    differences = {key: _difference(stood_in[key], ours[key]) for key in ours}
+    worst = max(differences, key=lambda key: differences[key])
+    told = {"difference": differences[worst], "of": worst, "compared": len(ours)}
+    out.write_text(json.dumps(told | {"batch": BATCH, "steps": STEPS}, indent=1) + "\n")
+
+
+def _with_stand_ins(game, fed) -> dict[str, np.ndarray]:
+    """What the lowered function makes, from the variables' values, which stay as they are."""
+    keys = list(fed[0][0])
+    names: list[str] = []
+    run = tf.function(lowering.without_variables(game, keys, BATCH, names))
+    before = {key: variable.numpy() for key, variable in game.variables().items()}
+    values = [tf.constant(value) for value in before.values()]
+    made: dict[str, np.ndarray] = {}
+    for number, batches in enumerate(fed):
+        given = [batch[key] for batch in batches for key in keys]
+        results = run(tf.constant(number, tf.int64), *given, *values)
+        values = results[len(names) :]
+        made |= {
+            f"{name}, step {number}": one.numpy() for name, one in zip(names, results, strict=False)
+        }
+    for key, variable in game.variables().items():
+        np.testing.assert_array_equal(variable.numpy(), before[key], key)
+    return made | {key: value.numpy() for key, value in zip(before, values, strict=True)}
+
+
+def _with_variables(game, fed, train_step) -> dict[str, np.ndarray]:
+    """What the trainer's step makes."""
+    run = tf.function(lambda batches, number: train_step(game, batches, number, BATCH, SEED))
+    made: dict[str, np.ndarray] = {}
+    for number, batches in enumerate(fed):
+        logged = run(batches, tf.constant(number, tf.int64))
+        made |= {f"{name}, step {number}": value.numpy() for name, value in logged.items()}
+    return made | {key: variable.numpy() for key, variable in game.variables().items()}
+
+
+def _difference(one: np.ndarray, other: np.ndarray) -> float:
+    """The largest, as a share of the largest value."""
+    one, other = (np.asarray(values, np.float64) for values in (one, other))
+    largest = np.abs(other).max(initial=0.0)
+    return float(np.abs(one - other).max(initial=0.0) / (largest or 1.0))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]))
