@@ -18,6 +18,8 @@ STEPS, CHECKPOINT_STEPS = 400, 25
 RHYTHM = {"--log-every": 10, "--checkpoint-every": 25, "--sample-every": 200, "--eval-every": 200}
 BATCH_SIZE = 4
 PATIENCE_SECONDS = 900
+WHOLE = "whole"  # how the directories of undisturbed runs begin, which are kept
+TWO_REPLICAS = ("--strategy", "mirrored", "--logical-cpus", "2")
 DONE, PREEMPTED, INTERRUPTED = 0, 75, 130
 
 Row = dict[str, object]
@@ -48,9 +50,9 @@ class Training:
     """One command, to be started again and again."""
 
     def __init__(self, model: str, name: str, *words: str, environment: dict | None = None):
-        """The small form of a model, in a new directory of that name unless it is "whole"."""
+        """The small form of a model, in a new directory of that name unless it is a whole run's."""
         self.run_dir = FOLDER / Path(model).stem / name
-        if name != "whole":
+        if not name.startswith(WHOLE):
             shutil.rmtree(self.run_dir, ignore_errors=True)
         config = models.load(model).Config.model_fields
         settings = [f"{key}={value}" for key, value in SMALL.items() if key in config]
@@ -106,9 +108,9 @@ def end(process: subprocess.Popen) -> tuple[int, str]:
     return process.returncode, said
 
 
-def undisturbed(model: str) -> Path:
+def undisturbed(model: str, place: str = "", *words: str) -> Path:
     """The run that the others are compared with; as far as it is there, it is taken."""
-    training = Training(model, "whole")
+    training = Training(model, WHOLE + place, *words)
     started = time.monotonic()
     code, said = training.finish()
     if code != DONE:

@@ -7,7 +7,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from faulty.runs import DONE, INTERRUPTED, PREEMPTED, STEPS, Row, Training, loss
+from faulty.runs import (
+    DONE,
+    INTERRUPTED,
+    PREEMPTED,
+    STEPS,
+    TWO_REPLICAS,
+    Row,
+    Training,
+    loss,
+    undisturbed,
+)
 
 from gantf import checkpoints
 
@@ -28,6 +38,15 @@ def killed(model: str, whole: Path, kills: int, seed: int) -> Row:
     good = 0
     for count, blow in ((kills - saving, at_random), (saving, while_saving)):
         good += _struck(training, whole, count, blow, (-signal.SIGKILL,))
+    return ended(training, whole, kills, good)
+
+
+def killed_on_two(model: str, whole: Path, kills: int, seed: int) -> Row:
+    """Kill -9 at random moments of a run on two replicas, against such a run left alone."""
+    training = Training(model, "killed-on-two", *TWO_REPLICAS)
+    whole = undisturbed(model, "-on-two", *TWO_REPLICAS)
+    blow = _at_random(training, whole, signal.SIGKILL, seed + 3)
+    good = _struck(training, whole, kills, blow, (-signal.SIGKILL,))
     return ended(training, whole, kills, good)
 
 
