@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from evaluation.neighbours.one_pass import nearest
     from evaluation.oneline import OneLineErrors
     from evaluation.progress import on_terminal
-    from evaluation.quiet import import_tensorflow
+    from evaluation.quiet import import_tensorflow, tpu_files
     from evaluation.report import write_report
     from evaluation.result import Result
     from evaluation.sources import load_images, open_source
@@ -85,6 +85,7 @@ _HOMES = {
     "same_distribution": "evaluation.inference.two_sample",
     "save_features": "evaluation.feature_files",
     "save_statistics": "evaluation.statistics_files",
+    "tpu_files": "evaluation.quiet",
     "write_report": "evaluation.report",
 }
 
@@ -128,6 +129,7 @@ __all__ = [
     "same_distribution",
     "save_features",
     "save_statistics",
+    "tpu_files",
     "write_report",
 ]
 

@@ -17,7 +17,7 @@ def import_tensorflow():
     many minutes.
     """
     if "tensorflow" not in sys.modules:
-        if not any(file for pattern in TPU_FILES for file in Path("/dev").glob(pattern)):
+        if not tpu_files():
             os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         with _without_stderr():
@@ -25,6 +25,16 @@ def import_tensorflow():
         logging.getLogger("absl").setLevel(logging.ERROR)
         logging.getLogger("tensorflow").setLevel(logging.ERROR)
     return sys.modules["tensorflow"]
+
+
+def tpu_files(folder: Path = Path("/dev")) -> tuple[str, ...]:
+    """The device files of attached TPUs, such as /dev/accel0; none if they cannot be read."""
+    try:
+        return tuple(
+            path for pattern in TPU_FILES for path in sorted(map(str, folder.glob(pattern)))
+        )
+    except OSError:
+        return ()
 
 
 @contextlib.contextmanager

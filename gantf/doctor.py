@@ -14,7 +14,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from evaluation import cache_directory
+from evaluation import cache_directory, tpu_files
 from gantf import probing, prospects
 from gantf.prospects import Machine
 
@@ -101,12 +101,12 @@ def look(environ: Mapping[str, str], devices: Path = Path("/dev")) -> Machine:
       environ: the environment.
       devices: the folder of device files.
     """
-    tpus = device_files(devices, "accel[0-9]*") + device_files(devices, "vfio/[0-9]*")
+    tpus = tpu_files(devices)
     return Machine(
         found=probing.ask(environ, bool(tpus)),
         wheels={name: installed(name) for name in WHEELS if installed(name)},
         cores=usable_cores(),
-        nvidia_files=device_files(devices, "nvidia[0-9]*"),
+        nvidia_files=_nvidia_files(devices),
         tpu_files=tpus,
         libtpu=_can_be_found("libtpu"),
         kubernetes=_can_be_found("kubernetes"),
@@ -114,10 +114,10 @@ def look(environ: Mapping[str, str], devices: Path = Path("/dev")) -> Machine:
     )
 
 
-def device_files(folder: Path, pattern: str) -> tuple[str, ...]:
-    """Device files of a pattern; none where the folder cannot be read."""
+def _nvidia_files(folder: Path) -> tuple[str, ...]:
+    """The device files of GPUs; none where the folder cannot be read."""
     try:
-        return tuple(sorted(str(path) for path in folder.glob(pattern)))
+        return tuple(sorted(str(path) for path in folder.glob("nvidia[0-9]*")))
     except OSError:
         return ()
 

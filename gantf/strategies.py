@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import click
 import tensorflow as tf
 
-from evaluation import InputError
+from evaluation import InputError, tpu_files
 from gantf import cluster, rendezvous
 from gantf.config import StrategyName
 from gantf.endings import WorkerLostError
@@ -123,12 +123,15 @@ def _tpu() -> tf.distribute.Strategy:
         tf.config.experimental_connect_to_cluster(resolver)
         tf.tpu.experimental.initialize_tpu_system(resolver)
     except Exception as error:  # which one depends on what of libtpu is there
-        reason = " ".join(str(error).split())[:160]
-        what = (
-            "no TPU is attached to this machine" if name == "local" else f"--tpu {name}: {reason}"
-        )
+        reason = " ".join(str(error).split())[:160] or type(error).__name__
+        if name != "local":
+            what = f"--tpu {name}: {reason}"
+        elif files := tpu_files():
+            what = f"the TPU of {', '.join(files)} does not start ({reason})"
+        else:
+            what = "no TPU is attached to this machine"
         raise InputError(
-            f"--strategy tpu: {what}; run on a TPU VM with tensorflow-tpu installed, or use "
-            "--strategy auto."
+            f"--strategy tpu: {what}; run on a TPU VM with tensorflow-tpu installed and no other "
+            "program on its TPU, or use --strategy auto."
         ) from None
     return tf.distribute.TPUStrategy(resolver)

@@ -19,6 +19,19 @@ def test_a_missing_tpu_is_said_in_one_line(tf):
         strategies.make("tpu")
 
 
+def test_an_attached_tpu_that_does_not_start_says_why(tf, monkeypatch):
+    from gantf import strategies
+
+    def resolver(tpu):
+        raise RuntimeError("libtpu is in use\nby process 7")
+
+    monkeypatch.setattr(tf.distribute.cluster_resolver, "TPUClusterResolver", resolver)
+    monkeypatch.setattr(strategies, "tpu_files", lambda: ("/dev/accel0", "/dev/accel1"))
+    found = r"the TPU of /dev/accel0, /dev/accel1 does not start \(libtpu is in use by process 7\)"
+    with pytest.raises(InputError, match=found):
+        strategies.make("tpu")
+
+
 def test_a_named_tpu_that_is_not_there_is_said_by_its_name(tf, monkeypatch):
     from gantf import strategies
 
