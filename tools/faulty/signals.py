@@ -3,6 +3,7 @@
 import functools
 import shutil
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -85,10 +86,12 @@ def _struck(training: Training, whole: Path, count: int, blow: Blow, fine: tuple
     for _ in range(MOST_STARTS):
         if tried == count:
             break
-        code, _ = blow()
+        code, said = blow()
         if code != DONE:
             tried += 1
             good += code in fine
+            if code not in fine:
+                print(f"exit code {code}: {said[-500:]}", file=sys.stderr)
         elif loss(training.run_dir, whole).same:
             shutil.rmtree(training.run_dir)
         else:
