@@ -46,7 +46,8 @@ def on_terminal() -> bool:
     gets: a terminal by its looks, but all that is written there is kept as text.
     """
     of_notebook = "JPY_PARENT_PID" in os.environ  # set by Jupyter for its kernels
-    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not of_notebook
+    stream = sys.stderr  # None where it was closed before the start
+    return bool(stream and stream.isatty()) and os.environ.get("TERM") != "dumb" and not of_notebook
 
 
 def prefixed(progress: Progress | None, prefix: str) -> Progress | None:

@@ -39,6 +39,9 @@ def tpu_files(folder: Path = Path("/dev")) -> tuple[str, ...]:
 
 @contextlib.contextmanager
 def _without_stderr() -> Iterator[None]:
+    if sys.stderr is None:  # closed by who started the process
+        yield
+        return
     sys.stderr.flush()
     saved, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 2)

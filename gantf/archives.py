@@ -18,6 +18,13 @@ import numpy as np
 from gantf.storage import Place
 
 META = "meta"
+_OF_THE_FILE = (  # it leads nowhere, is gone, or is none
+    errno.EINVAL,
+    errno.EIO,
+    errno.ENOENT,
+    errno.EISDIR,
+    errno.ELOOP,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,7 +91,6 @@ def _damage_named() -> Iterator[None]:
     except (DamagedError, MemoryError):
         raise
     except Exception as error:  # a damaged archive fails in any of a dozen ways
-        of_the_file = (errno.EINVAL, errno.EIO, errno.ENOENT)  # it leads nowhere, or is gone
-        if isinstance(error, OSError) and error.errno not in of_the_file:
+        if isinstance(error, OSError) and error.errno not in _OF_THE_FILE:
             raise
         raise DamagedError(str(error) or type(error).__name__) from error

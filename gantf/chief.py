@@ -39,6 +39,7 @@ class Chief:
         self._run, self._game, self._data = ready.run, ready.game, ready.data
         self._run_dir, self._progress, self._stop = run_dir, progress, stop
         self._terminal, self._saved_step = terminal, progress.step
+        self._sounding: dict[str, set[str]] = {}  # the alarms that hold, by what they judge
         self._initial = None if progress.step else checkpoints.values_of(self._game.variables())
         self._open_log()
         self._count_data_faults()
@@ -132,7 +133,8 @@ class Chief:
         if step == 0:
             return
         progress.metrics = {name: found.value for name, found in scores.items()}
-        self._sound(diagnostics.score_alarms(log.scores, log.windows, tuple(run.settings)))
+        alarms = diagnostics.score_alarms(log.scores, log.windows, tuple(run.settings))
+        self._sound("scores", alarms)
         name = stopping.chosen(scores, run.best_by)
         if run.stop_after and stopping.is_over(log.scores, name, run.stop_after):
             progress.stopped_early = True
@@ -163,21 +165,24 @@ class Chief:
         images_seen = progress.window_steps * run.batch_size
         values["images_per_second"] = images_seen / max(progress.window_seconds, 1e-9)
         self._log.write_window(progress.step, values)
-        self._sound(diagnostics.alarms(self._log.windows, tuple(run.settings)))
+        self._sound("windows", diagnostics.alarms(self._log.windows, tuple(run.settings)))
         progress.window_steps, progress.window_seconds = 0, 0.0
         progress.window_sums = np.zeros_like(progress.window_sums)
 
-    def _sound(self, alarms) -> None:
-        step = self._progress.step
+    def _sound(self, source: str, alarms: Sequence[diagnostics.Alarm]) -> None:
+        """Logs the alarms that hold; says those that did not the last time."""
+        step, before = self._progress.step, self._sounding.get(source, set())
+        self._sounding[source] = {alarm.name for alarm in alarms}
         for alarm in alarms:
             self._log.write(step, {"warning": alarm.message})
-            self._terminal.say(f"warning at step {step}: {alarm.message}")
+            if alarm.name not in before:
+                self._terminal.say(f"warning at step {step}: {alarm.message}")
 
     def _save(self) -> bool:
         """Writes a checkpoint; False if a variable is not finite, when nothing is written."""
         self._log.flush()
         try:
-            rundir.save(self._run_dir, self._game, self._data.spec, self._progress)
+            rundir.save(self._run_dir, self._run, self._game, self._data.spec, self._progress)
         except FloatingPointError:
             return False
         self._saved_step, self._initial = self._progress.step, None

@@ -174,7 +174,6 @@ def train(
     again), 130 saved after Ctrl-C.
     """
     with _user_errors():
-        _take_places(workers, worker_index, tpu)
         given = {
             name: value
             for name, value in options.items()
@@ -182,7 +181,9 @@ def train(
         }
         fields = {**(configs.read_file(file) if file else {}), **given}
         own = configs.parse_settings(pairs)
-        name = _absolute_model(configs.make_run_config(**{**fields, "settings": {}}).model)
+        first = configs.make_run_config(**{**fields, "settings": {}})
+        _take_places(first.strategy, workers, worker_index, tpu)
+        name = _absolute_model(first.model)
         models.check(name)
         import_tensorflow()
         model = models.load(name)
@@ -213,8 +214,16 @@ def train(
         click.echo(f"{path}")
 
 
-def _take_places(workers: str | None, worker_index: int | None, tpu: str | None) -> None:
+def _take_places(
+    strategy: str, workers: str | None, worker_index: int | None, tpu: str | None
+) -> None:
     """Hands on to TensorFlow's resolvers which worker this is, and which TPU."""
+    for option, value, wanted in (("workers", workers, "multi-worker"), ("tpu", tpu, "tpu")):
+        if value is not None and strategy != wanted:
+            raise InputError(
+                f"--{option} {value} is of --strategy {wanted}, and --strategy is {strategy}; give "
+                "both, or neither."
+            )
     if workers is not None:
         cluster.tell(workers, worker_index)
     elif worker_index is not None:

@@ -29,16 +29,29 @@ def tell(workers: str, index: int | None) -> None:
       InputError: an address that is none, or an index that is not of one of them.
     """
     addresses = [part.strip() for part in workers.split(",")]
-    for address in addresses:
-        if not re.fullmatch(r"[^:\s]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5}", address):
-            raise InputError(f"--workers: {address!r} is no HOST:PORT.")
-    if len(set(addresses)) < len(addresses):
-        raise InputError(f"--workers {workers} names one address twice; give each worker its own.")
+    try:
+        check(addresses)
+    except ValueError as error:
+        raise InputError(f"--workers {workers}: {error}.") from None
     if index is None:
         raise InputError("--workers needs --worker-index: which of them this process is, from 0.")
     if not 0 <= index < len(addresses):
         raise InputError(f"--worker-index {index}: --workers names {len(addresses)}, from 0.")
     _write(addresses, index)
+
+
+def check(addresses: Sequence[str]) -> None:
+    """Sees that each worker has an address of its own.
+
+    Raises:
+      ValueError: with the one that is none, or is there twice.
+    """
+    for address in addresses:
+        port = re.fullmatch(r"(?:[^:\s]+|\[[0-9a-fA-F:]+\]):(\d{1,5})", str(address))
+        if port is None or not 0 < int(port[1]) < 1 << 16:
+            raise ValueError(f"{address!r} is no HOST:PORT with a port from 1 to 65535")
+        if addresses.count(address) > 1:
+            raise ValueError(f"{address} is named twice; give each worker its own")
 
 
 def find() -> tuple[list[str], int]:
@@ -70,22 +83,30 @@ def _write(addresses: Sequence[str], index: int) -> None:
 
 def _of_config(text: str) -> tuple[list[str], int]:
     try:
-        told = json.loads(text)
-        cluster, task = told["cluster"], told["task"]
-        addresses = [*cluster.get("chief", []), *cluster["worker"]]
-        place = int(task["index"])
-        if task["type"] not in ("chief", "worker") or not (
-            0 <= place < len(cluster.get(task["type"], []))
-        ):
-            raise ValueError(f"task {task} is none of the cluster's")
-        if task["type"] == "worker":
-            place += len(cluster.get("chief", []))
+        return read_config(text)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f"TF_CONFIG is not complete ({error}); it must be JSON such as "
             '{"cluster": {"worker": ["a:2222", "b:2222"]}, "task": {"type": "worker", "index": 0}}.'
         ) from None
-    return addresses, place
+
+
+def read_config(text: str) -> tuple[list[str], int]:
+    """What a TF_CONFIG says: all addresses, the chief's first, and which of them is this one.
+
+    Raises:
+      ValueError, KeyError, TypeError, AttributeError: it is not complete.
+    """
+    told = json.loads(text)
+    cluster, task = told["cluster"], told["task"]
+    chiefs, workers = cluster.get("chief", []), cluster["worker"]
+    if not isinstance(chiefs, list) or not isinstance(workers, list):
+        raise ValueError("the addresses are no list")
+    check([*chiefs, *workers])
+    kinds, place = {"chief": chiefs, "worker": workers}, int(task["index"])
+    if not 0 <= place < len(kinds.get(task["type"], [])):
+        raise ValueError(f"task {task} is none of the cluster's")
+    return [*chiefs, *workers], place + (len(chiefs) if task["type"] == "worker" else 0)
 
 
 def _of_slurm() -> tuple[list[str], int]:
@@ -98,8 +119,11 @@ def _of_slurm() -> tuple[list[str], int]:
         resolver = tf.distribute.cluster_resolver.SlurmClusterResolver(
             **counted, auto_set_gpu=gpus > 0
         )
-        addresses = resolver.cluster_spec().as_dict()["worker"]
-        return list(addresses), int(os.environ["SLURM_PROCID"])
+        addresses = list(resolver.cluster_spec().as_dict()["worker"])
+        place = int(os.environ["SLURM_PROCID"])
+        if not 0 <= place < len(addresses):
+            raise ValueError(f"SLURM_PROCID is {place}, of {len(addresses)} tasks")
+        return addresses, place
     except (RuntimeError, ValueError, KeyError) as error:
         raise InputError(
             f"SLURM's variables do not tell the workers ({error}); start with srun, or give "

@@ -2,7 +2,10 @@
 
 import dataclasses
 import difflib
+import hashlib
+import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
@@ -23,6 +26,7 @@ def _split(value: Any) -> Any:
 
 
 FOLDER = "folder:"
+LONGEST_SECONDS = 10.0**7  # of a time to wait: some months
 Names = Annotated[tuple[Item, ...], pydantic.BeforeValidator(_split)]
 """Several words in one setting: "color,cutout"; "none" or nothing for no word."""
 
@@ -69,13 +73,13 @@ class RunConfig(pydantic.BaseModel):
     data: str = "digits"
     data_sha256: str = ""
     size_px: int | None = Field(None, ge=8, le=256)
-    batch_size: int = Field(64, ge=1)
+    batch_size: int = Field(64, ge=1, le=2**20)
     seed: int = Field(0, ge=0, lt=2**31)
     skip_corrupt: bool = False
     settings: dict[str, Any] = Field(default_factory=dict)
     checkpoint_dir: str = ""
     # How: these may change when a run is resumed.
-    steps: int = Field(4000, ge=1)
+    steps: int = Field(4000, ge=1, le=2**53)
     strategy: StrategyName = "auto"
     logical_cpus: int = Field(1, ge=1)
     log_every_steps: int = Field(100, ge=1)
@@ -86,8 +90,8 @@ class RunConfig(pydantic.BaseModel):
     stop_after: int = Field(0, ge=0)
     keep: int = Field(3, ge=1)
     max_rollbacks: int = Field(3, ge=0)
-    worker_timeout_seconds: float = Field(600.0, gt=0)
-    data_timeout_seconds: float = Field(120.0, gt=0)
+    worker_timeout_seconds: float = Field(600.0, gt=0, le=LONGEST_SECONDS)
+    data_timeout_seconds: float = Field(120.0, gt=0, le=LONGEST_SECONDS)
 
 
 MAY_CHANGE = (
@@ -182,7 +186,7 @@ def make_run_config(**values: Any) -> RunConfig:
         return RunConfig(**values)
     except pydantic.ValidationError as error:
         first = error.errors()[0]
-        option = "--" + str(first["loc"][0]).removesuffix("_px").removesuffix("_steps")
+        option = "--" + re.sub("_(px|steps|seconds)$", "", str(first["loc"][0]))
         option = option.replace("_", "-").replace("evaluate", "eval")
         message = first["msg"][0].lower() + first["msg"][1:]
         raise InputError(f"{option} {first['input']}: {message}.") from None
@@ -240,6 +244,25 @@ def load(run_dir: Path) -> RunConfig:
     except (yaml.YAMLError, UnicodeError, TypeError, pydantic.ValidationError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{path} is damaged ({reason}); restore it or start a new run.") from None
+
+
+def shared_by_workers(run: RunConfig) -> dict[str, Any]:
+    """What all workers of a run must have been given alike, each setting by its own name.
+
+    Of a model in a file, what the file holds; places may be called otherwise on each machine.
+    """
+    own = {"data", "data_sha256", "checkpoint_dir", "worker_timeout_seconds"}
+    fields = run.model_dump(mode="json", exclude=own | {"data_timeout_seconds", "settings"})
+    if Path(run.model).is_file():
+        content = Path(run.model).read_bytes()
+        fields["model"] = f"{Path(run.model).name} (SHA-256 {hashlib.sha256(content).hexdigest()})"
+    return fields | run.model_dump(mode="json")["settings"]
+
+
+def identity(run: RunConfig) -> str:
+    """What tells a run's checkpoints from another's: a hash of all that may not change."""
+    fields = run.model_dump(mode="json", exclude={*MAY_CHANGE, "checkpoint_dir"})
+    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 
 def check_same_run(old: RunConfig, new: RunConfig, run_dir: Path) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from gantf import storage
+
 SMALLEST_SIDE_PX = (
     512  # small images are enlarged by a whole factor until the grid is about so wide
 )
@@ -18,7 +20,12 @@ def to_uint8(images: np.ndarray) -> np.ndarray:
 
 
 def save(images: np.ndarray, path: Path, columns: int | None = None) -> None:
-    """Writes images (n, H, W, C) in [-1, 1] as one grid, nearly square by default, atomically."""
+    """Writes images (n, H, W, C) in [-1, 1] as one grid, nearly square by default, atomically.
+
+    Raises:
+      InputError: the disk is full, or takes no file so large.
+      OSError: the file cannot be made.
+    """
     images = to_uint8(images)
     count, height, width, channels = images.shape
     columns = min(columns or math.ceil(math.sqrt(count)), count)
@@ -40,5 +47,9 @@ def save(images: np.ndarray, path: Path, columns: int | None = None) -> None:
     try:
         picture.save(temporary, format="PNG")
         os.replace(temporary, path)
+    except OSError as error:
+        if error.filename is None:  # of a write: it does not say of what
+            raise storage.unwritable(path, error) from None
+        raise
     finally:
         temporary.unlink(missing_ok=True)

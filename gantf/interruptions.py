@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from gantf.logs import Terminal
 
 
-class BrokenOff(Exception):
-    """Raised inside `Stop.breakable` when a stop is asked for."""
+class BrokenOff(BaseException):
+    """Raised inside `Stop.breakable` when a stop is asked for; no `except Exception` takes it."""
 
 
 class Stop:
@@ -54,7 +54,8 @@ def watched(terminal: Terminal) -> Iterator[Stop]:
             return
         stop.signal = number
         again = "; Ctrl-C again stops at once, unsaved" if number == signal.SIGINT else ""
-        terminal.say(f"stopping after the steps under way{again}")
+        when = "" if stop._breakable else " after the steps under way"
+        terminal.say(f"stopping{when}{again}")
         if stop._breakable:
             raise BrokenOff
 

@@ -52,34 +52,35 @@ class Holder:
 
 
 @contextlib.contextmanager
-def held(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
+def held(folder: Path, say: Callable[[str], None], option: str = "--run-dir") -> Iterator[None]:
     """Holds a directory for this process alone while the block runs.
 
     Args:
       folder: the directory, which is there.
       say: told when it waits for another host, and when a lock that was left is taken over.
+      option: which gave the directory.
 
     Raises:
       InputError: another process holds it, or the lock file cannot be written.
     """
     path, me = folder / FILE, _myself()
     with open(path, "ab", buffering=0) as file:
-        locked = _flock(file, folder)
+        locked = _flock(file, folder, option)
         holder = _read(path)
         if holder and holder.host != me.host:
             if _shows_life(path, holder, say):
-                raise _refusal(folder, _read(path))
+                raise _refusal(folder, _read(path), option)
             say(f"{folder} was left by {holder}, which shows no life: taking over")
         elif holder:
             if not locked and _runs(holder):
-                raise _refusal(folder, holder)
+                raise _refusal(folder, holder, option)
             say(f"{folder} was left by {holder}, which no longer runs: taking over")
         try:
             _write(file if locked else path, me)
         except OSError as error:
             raise storage.unwritable(path, error) from None
         if not locked and (last := _read(path)) != me:
-            raise _refusal(folder, last)
+            raise _refusal(folder, last, option)
         _ours.append(file)
         ended = threading.Event()
         threading.Thread(target=_touch, args=(path, me, ended), daemon=True).start()
@@ -111,12 +112,12 @@ def check(folder: Path) -> None:
         )
 
 
-def _flock(file: IO, folder: Path) -> bool:
+def _flock(file: IO, folder: Path, option: str) -> bool:
     """Takes the kernel's lock; False where the file system has none."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise _refusal(folder, _read(folder / FILE)) from None
+        raise _refusal(folder, _read(folder / FILE), option) from None
     except OSError as error:
         if error.errno not in _NO_FLOCK:
             raise storage.unwritable(folder / FILE, error) from None
@@ -124,11 +125,11 @@ def _flock(file: IO, folder: Path) -> bool:
     return True
 
 
-def _refusal(folder: Path, holder: Holder | None) -> InputError:
+def _refusal(folder: Path, holder: Holder | None, option: str) -> InputError:
     here = socket.gethostname()
     signed = holder and (holder.host != here or _runs(holder))  # it may have only just come
     return InputError(
-        f"--run-dir {folder} is in use by {holder if signed else 'another training'}; wait for it, "
+        f"{option} {folder} is in use by {holder if signed else 'another training'}; wait for it, "
         "or give another."
     )
 
@@ -143,7 +144,7 @@ def _touch(path: Path, me: Holder, ended: threading.Event) -> None:
 def _shows_life(path: Path, holder: Holder, say: Callable[[str], None]) -> bool:
     """Whether a lock of another host is touched, or signed anew, before it counts as stale."""
     first = path.stat().st_mtime
-    left = STALE_SECONDS - (_file_clock(path) - first)
+    left = STALE_SECONDS - max(_file_clock(path) - first, 0.0)  # a clock may have been set back
     if left > 0:
         say(f"{path.parent} is in use by {holder}: waiting up to {left:.0f} s for a sign of life")
     until = time.monotonic() + left

@@ -44,8 +44,9 @@ class RunLog:
         os.replace(temporary, path)
         self.windows = [line for line in kept if WINDOW_MARK in line]
         self.scores = [line for line in kept if SCORE_MARK in line]
+        with self._told_if_full():
+            self._summaries = tf.summary.create_file_writer(str(run_dir / "tensorboard"))
         self._file = open(path, "a", buffering=1)  # noqa: SIM115  closed by `close`
-        self._summaries = tf.summary.create_file_writer(str(run_dir / "tensorboard"))
 
     def write(self, step: int, values: Mapping[str, Any]) -> None:
         """Adds one record; numbers go to TensorBoard too."""
@@ -87,7 +88,7 @@ class RunLog:
 
     @contextmanager
     def _told_if_full(self) -> Iterator[None]:
-        """One line for a disk without space, of which Python and TensorFlow tell differently."""
+        """One line for what cannot be written, of which Python and TensorFlow tell differently."""
         try:
             yield
         except OSError as error:
@@ -95,6 +96,9 @@ class RunLog:
         except tf.errors.ResourceExhaustedError:
             full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             raise storage.unwritable(self._path, full) from None
+        except tf.errors.OpError as error:
+            reason = OSError(errno.EIO, (error.message or "").partition("[Op:")[0].strip())
+            raise storage.unwritable(self._path.parent / "tensorboard", reason) from None
 
 
 def read(run_dir: Path) -> list[dict[str, Any]]:
@@ -126,13 +130,20 @@ class Terminal:
         self._last_line = time.monotonic()
 
     def say(self, message: str) -> None:
-        """Prints one line, above the bar where there is one."""
-        if self._muted:
+        """Prints one line, above the bar where there is one.
+
+        Who reads may have gone, as of a pipe: the training goes on in silence.
+        """
+        if self._muted or sys.stderr is None:
             return
-        if self._console.is_terminal:
-            self._console.print(message, markup=False)
-        else:
-            print(message, file=sys.stderr, flush=True)
+        message = "".join(x if x.isprintable() else repr(x)[1:-1] for x in message)
+        try:
+            if self._console.is_terminal:
+                self._console.print(message, markup=False)
+            else:
+                print(message, file=sys.stderr, flush=True)
+        except OSError:
+            self._muted = True
 
     @contextmanager
     def progress(self, step: int, steps: int) -> Iterator[None]:

@@ -169,13 +169,9 @@ def clusters(environ: Mapping[str, str]) -> list[str]:
 def _tf_config(text: str) -> str:
     """TF_CONFIG in words: which task of how many."""
     try:
-        told = json.loads(text)
-        task = told["task"]
-        chiefs, workers = told["cluster"].get("chief", []), told["cluster"]["worker"]
-        if not 0 <= int(task["index"]) < len({"chief": chiefs, "worker": workers}[task["type"]]):
-            return BAD_CONFIG
-        count = len(chiefs) + len(workers)
-        return f"TF_CONFIG says {task['type']} {task['index']} of {count}"
+        addresses, _ = cluster.read_config(text)
+        task = json.loads(text)["task"]
+        return f"TF_CONFIG says {task['type']} {task['index']} of {len(addresses)}"
     except (ValueError, KeyError, TypeError, AttributeError):
         return BAD_CONFIG
 

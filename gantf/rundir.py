@@ -1,8 +1,8 @@
 """A run's directory: who may train in it, where the run stands, and how that is kept."""
 
+import contextlib
 import dataclasses
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,7 @@ class Progress:
         return cls(step, **values)
 
 
-@contextmanager
+@contextlib.contextmanager
 def claimed(
     run: config.RunConfig, run_dir: Path, terminal: logs.Terminal | None = None
 ) -> Iterator[None]:
@@ -81,13 +81,29 @@ def claimed(
         )
     elif not has_run and run_dir.exists() and _holds_things(run_dir):
         raise InputError(f"--run-dir {run_dir} holds other things; give a new or empty directory.")
-    run_dir.mkdir(parents=True, exist_ok=True)
-    with locks.held(run_dir, (terminal or logs.Terminal()).say):
+    say = (terminal or logs.Terminal()).say
+    with contextlib.ExitStack() as locked:
+        for place, option in _places(run, run_dir):
+            place.mkdir(parents=True, exist_ok=True)
+            locked.enter_context(locks.held(place, say, option))
         yield
 
 
+def _places(run: config.RunConfig, run_dir: Path) -> list[tuple[Path, str]]:
+    """The directories that only one run may use at a time, each once, and what gives them."""
+    places = [(run_dir, "--run-dir")]
+    other = storage.place(run.checkpoint_dir) if run.checkpoint_dir else None
+    if isinstance(other, Path) and other.resolve() != run_dir.resolve():
+        places.append((other, "--checkpoint-dir"))
+    return places
+
+
 def resume(
-    run_dir: Path, game: Game, terminal: logs.Terminal, stop_early: bool = False
+    run_dir: Path,
+    game: Game,
+    terminal: logs.Terminal,
+    stop_early: bool = False,
+    identity: str = "",
 ) -> Progress:
     """Puts the newest whole checkpoint into the game.
 
@@ -96,9 +112,10 @@ def resume(
       game: whose variables are set.
       terminal: where to tell what was found.
       stop_early: whether a run that has stopped early is to stay so.
+      identity: of the run, see `config.identity`; "" for any.
 
     Raises:
-      InputError: there are checkpoints, and all are damaged.
+      InputError: there are checkpoints, and all are damaged, or the newest is of another run.
     """
     checkpoint, damaged = checkpoints.newest(run_dir)
     if checkpoint is None:
@@ -110,6 +127,11 @@ def resume(
         if any(line["step"] > 0 for line in logs.read(run_dir)):
             terminal.say(f"{run_dir} has a log but no checkpoint: starting over at step 0")
         return Progress()
+    if identity and checkpoint.meta.get("run", identity) != identity:
+        raise InputError(
+            f"{checkpoints.folder(run_dir)} holds checkpoints of another run (that of step "
+            f"{checkpoint.step}); give each run a --checkpoint-dir of its own."
+        )
     for path, reason in damaged:
         terminal.say(f"{path} is damaged ({reason}); falling back to the checkpoint before it")
         storage.rename(path, f"{path.name}.damaged")
@@ -127,13 +149,16 @@ def shared(team: Team, game: Game, progress: Progress) -> Progress:
     return Progress.of(step, fields)
 
 
-def save(run_dir: Path, game: Game, data: DataSpec, progress: Progress) -> None:
-    """Writes a checkpoint of the game and of where the run is.
+def save(
+    run_dir: Path, run: config.RunConfig, game: Game, data: DataSpec, progress: Progress
+) -> None:
+    """Writes a checkpoint of the game, and of which run it is and where that stands.
 
     Raises:
       FloatingPointError: a variable is not finite; nothing is written.
     """
-    meta = {**progress.to_dict(), "data": dataclasses.asdict(data)}
+    told = {"data": dataclasses.asdict(data), "run": config.identity(run)}
+    meta = progress.to_dict() | told
     values = checkpoints.values_of(game.variables())
     checkpoints.save(run_dir, Checkpoint(progress.step, values, meta))
 

@@ -62,6 +62,30 @@ class Team:
         text = text if self.is_chief else np.zeros(length, np.uint8)
         return json.loads(self.agree(text).tobytes())
 
+    def check_alike(self, given: Mapping[str, Any]) -> None:
+        """Sees that all processes were given the same, in plain JSON types; all must call it.
+
+        Raises:
+          InputError: on all processes; where something differs it says what.
+        """
+        mine, chiefs = json.loads(json.dumps(dict(given))), self.told(dict(given))
+        differing = [
+            f"{name} is {mine.get(name)}, the chief's {chiefs.get(name)}"
+            for name in {**chiefs, **mine}
+            if mine.get(name) != chiefs.get(name)
+        ]
+        found = self.total(np.array([len(differing)], np.int32))[0]
+        if differing:
+            raise InputError(
+                f"worker {self.index} of {self.size} was given something else than the chief "
+                f"({'; '.join(differing)}); give all workers the same."
+            )
+        if found:
+            raise InputError(
+                "another worker was given something else than the chief, and says what; give all "
+                "workers the same."
+            )
+
     def copy(self, variables: Mapping[str, Any]) -> None:
         """Gives all processes the chief's values of the variables."""
         if self.size == 1:

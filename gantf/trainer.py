@@ -14,7 +14,7 @@ from evaluation import InputError, Patience
 from gantf import building, config, data, export, models, rescoring, rundir, strategies
 from gantf.data import TrainingData
 from gantf.game import Game
-from gantf.interruptions import watched
+from gantf.interruptions import BrokenOff, watched
 from gantf.logs import Terminal
 from gantf.rundir import Progress
 from gantf.team import Team
@@ -64,7 +64,7 @@ def train(
 
 def _train(ready: Ready, run_dir: Path, terminal: Terminal) -> int:
     """The same in a directory that is this run's alone."""
-    run, game, team = ready.run, ready.game, ready.team
+    run, team = ready.run, ready.team
     progress = _resume(ready, run_dir, terminal)
     stopped = 0
     if (progress.step < run.steps and not progress.stopped_early) or progress.owed:
@@ -81,18 +81,12 @@ def _train(ready: Ready, run_dir: Path, terminal: Terminal) -> int:
         terminal.say(f"{run_dir} stopped early at step {progress.step}; --stop-after 0 goes on")
     else:
         terminal.say(f"{run_dir} is at step {progress.step} already; a larger --steps goes on")
+    stopped = stopped or _finish(ready, run_dir, progress, terminal)
     if stopped:
         terminal.say(
             f"stopped and saved at step {progress.step}; the same command goes on from there"
         )
-        return stopped
-    if team.is_chief:
-        if run.evaluate_every_steps and not rescoring.is_current(run_dir, run.best_by):
-            rescoring.best(run, run_dir, game, ready.data, terminal)
-        if not export.is_current(run_dir, game, progress.step):
-            export.save(game, run, ready.data.spec, progress.step, run_dir)
-    team.told(None)  # nobody leaves before the chief has written
-    return 0
+    return stopped
 
 
 def prepare(run: config.RunConfig, model: ModuleType, settings) -> Ready:
@@ -101,6 +95,7 @@ def prepare(run: config.RunConfig, model: ModuleType, settings) -> Ready:
     team = strategies.team(strategy)
     _check_batch(run.batch_size, strategy.num_replicas_in_sync)
     with strategies.losses_named(team):
+        team.check_alike(config.shared_by_workers(run) | {"tensorflow": tf.__version__})
         read = team.chief_first(
             lambda: data.load(
                 run.data,
@@ -110,14 +105,10 @@ def prepare(run: config.RunConfig, model: ModuleType, settings) -> Ready:
                 Patience(seconds=run.data_timeout_seconds),
             )
         )
+        team.check_alike({"the data's SHA-256": read.sha256})
         with strategy.scope():
             game = building.build(model, settings, read.spec, run.seed)
         _check_parts(run.batch_size // strategy.num_replicas_in_sync, game.accumulation)
-        if (theirs := team.told(read.sha256)) != read.sha256:
-            raise InputError(
-                f"--data {run.data}: worker {team.index} has other images (SHA-256 "
-                f"{read.sha256[:8]}) than the chief ({theirs[:8]}); give all the same."
-            )
     run = run.model_copy(update={"data_sha256": read.sha256})
     return Ready(run, strategy, team, settings, game, read)
 
@@ -136,7 +127,13 @@ def _resume(ready: Ready, run_dir: Path, terminal: Terminal) -> Progress:
     """Where the run is, on all processes alike, with the chief's checkpoint in the game."""
     team, progress = ready.team, Progress()
     if team.is_chief:
-        progress = rundir.resume(run_dir, ready.game, terminal, bool(ready.run.stop_after))
+        progress = rundir.resume(
+            run_dir,
+            ready.game,
+            terminal,
+            bool(ready.run.stop_after),
+            config.identity(ready.run),
+        )
     return rundir.shared(team, ready.game, progress)
 
 
@@ -148,6 +145,22 @@ def _go_on(ready: Ready, run_dir: Path, progress: Progress, terminal: Terminal) 
         Visits(ready, run_dir, progress, stop, terminal) as visits,
     ):
         return visits.run()
+
+
+def _finish(ready: Ready, run_dir: Path, progress: Progress, terminal: Terminal) -> int:
+    """The best checkpoint's scores, and the generator; gives the signal that broke it off, or 0."""
+    run, game, team, stopped = ready.run, ready.game, ready.team, 0
+    with watched(terminal) as stop:
+        try:
+            with stop.breakable():
+                if team.is_chief:
+                    if run.evaluate_every_steps and not rescoring.is_current(run_dir, run.best_by):
+                        rescoring.best(run, run_dir, game, ready.data, terminal)
+                    if not export.is_current(run_dir, game, progress.step):
+                        export.save(game, run, ready.data.spec, progress.step, run_dir)
+        except BrokenOff:
+            stopped = stop.signal
+        return team.told(stopped)  # nobody leaves before the chief has written
 
 
 def _check_batch(batch_size: int, replicas: int) -> None:

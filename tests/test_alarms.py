@@ -1,6 +1,7 @@
 """Each alarm in a run that was made to fail that way, and none in one that goes well."""
 
 import json
+import re
 
 import pytest
 from click.testing import CliRunner
@@ -75,6 +76,10 @@ def test_a_run_that_fails_says_how_and_what_to_try(tf, tmp_path, start, settings
     assert found, [record.get("warning") for record in records if "warning" in record]
     message = found[0]["warning"]
     assert f"warning at step {found[0]['step']}: {message}" in said
+    steps_of_it, every = [r["step"] for r in found], 100 if "--data" in words else 10
+    begun = [step for step in steps_of_it if step - every not in steps_of_it]
+    told = re.findall(rf"^warning at step (\d+): {start}", said, re.MULTILINE)
+    assert [int(step) for step in told] == begun
     tried = message.partition("; in a new run, try ")[2]
     assert tried
     fields = models.load("gan").Config.model_fields

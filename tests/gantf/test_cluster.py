@@ -33,7 +33,9 @@ def test_options_become_what_tensorflow_reads():
     [
         ("a:2222,b", 0, "'b' is no HOST:PORT"),
         ("a:2222,,b:1", 0, "'' is no HOST:PORT"),
-        ("a:2222,a:2222", 0, "names one address twice"),
+        ("a:2222,a:2222", 0, "a:2222 is named twice; give each worker its own"),
+        ("a:99999,b:1", 0, "'a:99999' is no HOST:PORT with a port from 1 to 65535"),
+        ("a:0,b:1", 0, "'a:0' is no HOST:PORT"),
         ("a:2222,b:2222", None, "needs --worker-index"),
         ("a:2222,b:2222", 2, "--worker-index 2: --workers names 2, from 0"),
         ("a:2222,b:2222", -1, "--worker-index -1"),
@@ -59,7 +61,14 @@ def test_tf_config(monkeypatch, text, place):
 
 @pytest.mark.parametrize(
     "text",
-    ["{", "3", "{}", config(3), config(-1), config(0, "ps"), config(0, "chief"), config("x")],
+    [
+        *("{", "3", "{}", config(3), config(-1), config(0, "ps"), config(0, "chief"), config("x")),
+        config(0, worker=["a", "b"]),
+        config(0, worker=[1, 2]),
+        config(0, worker="a:3000"),
+        config(0, worker=["a:1", "a:1"]),
+        config(0, chief=["a:1"], worker=["a:1"]),
+    ],
 )
 def test_tf_config_that_is_not_complete(monkeypatch, text):
     monkeypatch.setenv("TF_CONFIG", text)
@@ -78,6 +87,16 @@ def test_slurm(tf, monkeypatch):
         monkeypatch.setenv(f"SLURM_{name}", value)
     assert cluster.find() == (["n1:8888", "n1:8889", "n2:8888", "n2:8889"], 2)
     assert json.loads(cluster.os.environ["TF_CONFIG"])["task"]["index"] == 2
+
+
+def test_a_slurm_task_that_is_none_of_the_steps(tf, monkeypatch):
+    variables = {"PROCID": "3", "STEP_NODELIST": "n1", "STEP_TASKS_PER_NODE": "1"}
+    for name, value in {**variables, "STEP_NUM_TASKS": "1"}.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    with pytest.raises(
+        InputError, match="SLURM_PROCID is 3, of 1 tasks"
+    ):
+        cluster.find()
 
 
 def test_slurm_without_all_its_variables(tf, monkeypatch):

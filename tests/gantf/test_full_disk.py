@@ -4,10 +4,11 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from evaluation import InputError
-from gantf import checkpoints, storage
+from gantf import checkpoints, grids, storage
 
 OLD, NEW = b"what was saved before" * 100, os.urandom(2**22 + 5)
 
@@ -39,6 +40,15 @@ def test_what_was_there_stays(small_disk):
     assert [entry.name for entry in path.parent.iterdir()] == ["file"]
     storage.write(path, NEW[: 2**21])
     assert path.read_bytes() == NEW[: 2**21]
+
+
+def test_a_grid_that_does_not_fit_is_named(small_disk):
+    """Pillow's own error does not say which file it was."""
+    (small_disk / "rest").write_bytes(NEW[: 2**22 - 2**15])
+    path, images = small_disk / "grid.png", np.random.default_rng(0).normal(size=(16, 99, 99, 3))
+    with pytest.raises(InputError, match=f"{path} cannot be written: No space left on device"):
+        grids.save(images, path)
+    assert [entry.name for entry in small_disk.iterdir()] == ["rest"]
 
 
 @pytest.mark.slow

@@ -177,6 +177,16 @@ def test_untouched_for_long_it_is_taken_over_at_once(tmp_path, kind):
     assert take(tmp_path) == []
 
 
+def test_a_clock_that_was_ahead_does_not_prolong_the_wait(tmp_path, kind, monkeypatch):
+    put(monkeypatch, look=0.02, stale=0.5)
+    sign(tmp_path, host="elsewhere", pid=os.getppid())
+    then = time.time() + 86400
+    os.utime(tmp_path / locks.FILE, (then, then))
+    waited, taken = take(tmp_path)
+    assert re.search("waiting up to [01] s for", waited)
+    assert taken.endswith("taking over")
+
+
 def test_without_a_sign_it_is_taken_over_after_the_wait(tmp_path, kind, monkeypatch):
     put(monkeypatch, look=0.02, stale=0.5)
     sign(tmp_path, host="elsewhere", pid=os.getppid())

@@ -1,10 +1,13 @@
 """What a person reads of a run: a bar on a screen, plain lines in files, pipes and notebooks."""
 
+import contextlib
 import errno
 import os
 import re
 
 import pytest
+
+from evaluation import InputError
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 SCREEN, NOTEBOOK = {"TERM": "xterm"}, {"TERM": "xterm-color", "JPY_PARENT_PID": "1"}
@@ -41,6 +44,35 @@ def everything(reading):
         except OSError as error:  # how a terminal tells that its other end is closed
             assert error.errno == errno.EIO
     return b"".join(pieces)
+
+
+def test_who_stops_reading_does_not_stop_the_run(tf, monkeypatch):
+    from gantf import logs
+
+    reading, writing = os.pipe()
+    os.close(reading)
+    with contextlib.suppress(BrokenPipeError), open(writing, "w") as stream:
+        monkeypatch.setattr("sys.stderr", stream)
+        terminal = logs.Terminal()
+        terminal.say("nobody reads this")
+        terminal.say("nor this")
+    monkeypatch.setattr("sys.stderr", None)
+    logs.Terminal().say("nor this")
+
+
+def test_names_of_files_cannot_draw_on_the_screen(tf, capsys):
+    from gantf import logs
+
+    logs.Terminal().say("left out: x\x1b[31mred\nnew\udcfe.png, ä is an ä")
+    assert capsys.readouterr().err == "left out: x\\x1b[31mred\\nnew\\udcfe.png, ä is an ä\n"
+
+
+def test_a_place_for_tensorboard_that_is_none_is_named(tf, tmp_path):
+    from gantf import logs
+
+    (tmp_path / "tensorboard").write_text("")
+    with pytest.raises(InputError, match=f"{tmp_path}/tensorboard cannot be written: .*directory"):
+        logs.RunLog(tmp_path, 0)
 
 
 @pytest.mark.parametrize("open_ends", [os.openpty, os.pipe], ids=["terminal", "pipe"])

@@ -106,6 +106,22 @@ def test_what_the_chief_is_refused_ends_all_with_the_same_line(tmp_path):
     assert said == [refused] * 2
 
 
+def test_workers_with_other_options_are_refused(tmp_path):
+    """All of them end, and one says what differs."""
+    run_dir, ports = tmp_path / "run", free_ports(2)
+    others = ["--steps", "20", "--seed", "3", "--set", "r1_weight=7"]
+    processes = [start(run_dir, ports, 0, "--steps", "20"), start(run_dir, ports, 1, *others)]
+    said = [process.communicate(timeout=120)[1] for process in processes]
+    assert [process.returncode for process in processes] == [2, 2]
+    assert said == [
+        "Error: another worker was given something else than the chief, and says what; give all "
+        "workers the same.\n",
+        "Error: worker 1 of 2 was given something else than the chief (seed is 3, the chief's 0; "
+        "r1_weight is 7.0, the chief's 0.3); give all workers the same.\n",
+    ]
+    assert not run_dir.exists()
+
+
 @pytest.mark.parametrize("pipelines", [1, 2, 3])
 def test_within_an_epoch_every_image_comes_once(tf, pipelines):
     images = np.arange(24, dtype=np.uint8).reshape(24, 1, 1, 1)

@@ -8,6 +8,7 @@ import pytest
 from evaluation import InputError
 from gantf import checkpoints, config, locks, rundir
 from gantf.checkpoints import Checkpoint
+from gantf.game import DataSpec
 from gantf.rundir import Progress
 
 RUN = config.RunConfig()
@@ -70,6 +71,34 @@ def test_another_runs_checkpoints_are_left_alone(tf, tmp_path, scheme):
     ):
         pass
     assert not other.exists()
+
+
+def test_two_runs_do_not_use_one_folder_at_a_time(tmp_path):
+    run = elsewhere(tmp_path / "kept")
+    with (
+        rundir.claimed(run, tmp_path / "one"),
+        pytest.raises(InputError, match=r"--checkpoint-dir .*/kept is in use by process"),
+        rundir.claimed(run, tmp_path / "two"),
+    ):
+        pass
+    with rundir.claimed(run, tmp_path / "two"):
+        pass
+
+
+def test_a_run_does_not_go_on_from_anothers_checkpoint(tmp_path, tf):
+    """Both may have begun before there was a checkpoint."""
+
+    class Game:
+        def variables(self):
+            return {"a": tf.Variable(np.ones(3, np.float32))}
+
+    data = DataSpec(image_shape=(8, 8, 1))
+    rundir.save(tmp_path, RUN, Game(), data, rundir.Progress(step=3))
+    mine = config.identity(RUN.model_copy(update={"steps": 9, "keep": 1, "checkpoint_dir": "x"}))
+    assert rundir.resume(tmp_path, Game(), Told(), identity=mine).step == 3
+    other = config.identity(RUN.model_copy(update={"seed": RUN.seed + 1}))
+    with pytest.raises(InputError, match=r"holds checkpoints of another run \(that of step 3\)"):
+        rundir.resume(tmp_path, Game(), Told(), identity=other)
 
 
 def test_resume_falls_back_and_sets_the_damaged_aside(tmp_path, tf):
