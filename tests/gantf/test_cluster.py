@@ -93,9 +93,7 @@ def test_a_slurm_task_that_is_none_of_the_steps(tf, monkeypatch):
     variables = {"PROCID": "3", "STEP_NODELIST": "n1", "STEP_TASKS_PER_NODE": "1"}
     for name, value in {**variables, "STEP_NUM_TASKS": "1"}.items():
         monkeypatch.setenv(f"SLURM_{name}", value)
-    with pytest.raises(
-        InputError, match="SLURM_PROCID is 3, of 1 tasks"
-    ):
+    with pytest.raises(InputError, match="SLURM_PROCID is 3, of 1 tasks"):
         cluster.find()
 
 
