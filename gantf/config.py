@@ -252,11 +252,12 @@ def shared_by_workers(run: RunConfig) -> dict[str, Any]:
     Of a model in a file, what the file holds; places may be called otherwise on each machine.
     """
     own = {"data", "data_sha256", "checkpoint_dir", "worker_timeout_seconds"}
-    fields = run.model_dump(mode="json", exclude=own | {"data_timeout_seconds", "settings"})
+    fields = run.model_dump(mode="json", exclude=own | {"data_timeout_seconds"})
+    settings = fields.pop("settings")
     if Path(run.model).is_file():
         content = Path(run.model).read_bytes()
         fields["model"] = f"{Path(run.model).name} (SHA-256 {hashlib.sha256(content).hexdigest()})"
-    return fields | run.model_dump(mode="json")["settings"]
+    return fields | settings
 
 
 def identity(run: RunConfig) -> str:

@@ -44,13 +44,13 @@ class RunLog:
         os.replace(temporary, path)
         self.windows = [line for line in kept if WINDOW_MARK in line]
         self.scores = [line for line in kept if SCORE_MARK in line]
-        with self._told_if_full():
+        with self._told_if_unwritable():
             self._summaries = tf.summary.create_file_writer(str(run_dir / "tensorboard"))
         self._file = open(path, "a", buffering=1)  # noqa: SIM115  closed by `close`
 
     def write(self, step: int, values: Mapping[str, Any]) -> None:
         """Adds one record; numbers go to TensorBoard too."""
-        with self._told_if_full():
+        with self._told_if_unwritable():
             self._file.write(json.dumps({"step": step, **values}) + "\n")
             with self._summaries.as_default():
                 for name, value in values.items():
@@ -74,7 +74,7 @@ class RunLog:
 
     def flush(self) -> None:
         """Brings all to disk: before a checkpoint that says it has been written."""
-        with self._told_if_full():
+        with self._told_if_unwritable():
             self._file.flush()
             os.fsync(self._file.fileno())
             self._summaries.flush()
@@ -82,12 +82,12 @@ class RunLog:
     def close(self) -> None:
         """Ends both files."""
         self.flush()
-        with self._told_if_full():
+        with self._told_if_unwritable():
             self._file.close()
             self._summaries.close()
 
     @contextmanager
-    def _told_if_full(self) -> Iterator[None]:
+    def _told_if_unwritable(self) -> Iterator[None]:
         """One line for what cannot be written, of which Python and TensorFlow tell differently."""
         try:
             yield

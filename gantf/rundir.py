@@ -98,21 +98,14 @@ def _places(run: config.RunConfig, run_dir: Path) -> list[tuple[Path, str]]:
     return places
 
 
-def resume(
-    run_dir: Path,
-    game: Game,
-    terminal: logs.Terminal,
-    stop_early: bool = False,
-    identity: str = "",
-) -> Progress:
+def resume(run_dir: Path, run: config.RunConfig, game: Game, terminal: logs.Terminal) -> Progress:
     """Puts the newest whole checkpoint into the game.
 
     Args:
       run_dir: of the run.
+      run: what is trained; one that has stopped early stays so if `stop_after` asks for it.
       game: whose variables are set.
       terminal: where to tell what was found.
-      stop_early: whether a run that has stopped early is to stay so.
-      identity: of the run, see `config.identity`; "" for any.
 
     Raises:
       InputError: there are checkpoints, and all are damaged, or the newest is of another run.
@@ -127,7 +120,8 @@ def resume(
         if any(line["step"] > 0 for line in logs.read(run_dir)):
             terminal.say(f"{run_dir} has a log but no checkpoint: starting over at step 0")
         return Progress()
-    if identity and checkpoint.meta.get("run", identity) != identity:
+    identity = config.identity(run)
+    if checkpoint.meta.get("run", identity) != identity:
         raise InputError(
             f"{checkpoints.folder(run_dir)} holds checkpoints of another run (that of step "
             f"{checkpoint.step}); give each run a --checkpoint-dir of its own."
@@ -138,7 +132,7 @@ def resume(
     checkpoints.restore(checkpoint, game.variables())
     terminal.say(f"going on from step {checkpoint.step} of {run_dir}")
     progress = Progress.of(checkpoint.step, checkpoint.meta)
-    progress.stopped_early = stop_early and progress.stopped_early
+    progress.stopped_early = bool(run.stop_after) and progress.stopped_early
     return progress
 
 

@@ -127,13 +127,7 @@ def _resume(ready: Ready, run_dir: Path, terminal: Terminal) -> Progress:
     """Where the run is, on all processes alike, with the chief's checkpoint in the game."""
     team, progress = ready.team, Progress()
     if team.is_chief:
-        progress = rundir.resume(
-            run_dir,
-            ready.game,
-            terminal,
-            bool(ready.run.stop_after),
-            config.identity(ready.run),
-        )
+        progress = rundir.resume(run_dir, ready.run, ready.game, terminal)
     return rundir.shared(team, ready.game, progress)
 
 

@@ -94,11 +94,11 @@ def test_a_run_does_not_go_on_from_anothers_checkpoint(tmp_path, tf):
 
     data = DataSpec(image_shape=(8, 8, 1))
     rundir.save(tmp_path, RUN, Game(), data, rundir.Progress(step=3))
-    mine = config.identity(RUN.model_copy(update={"steps": 9, "keep": 1, "checkpoint_dir": "x"}))
-    assert rundir.resume(tmp_path, Game(), Told(), identity=mine).step == 3
-    other = config.identity(RUN.model_copy(update={"seed": RUN.seed + 1}))
+    mine = RUN.model_copy(update={"steps": 9, "keep": 1, "checkpoint_dir": "x"})
+    assert rundir.resume(tmp_path, mine, Game(), Told()).step == 3
+    other = RUN.model_copy(update={"seed": RUN.seed + 1})
     with pytest.raises(InputError, match=r"holds checkpoints of another run \(that of step 3\)"):
-        rundir.resume(tmp_path, Game(), Told(), identity=other)
+        rundir.resume(tmp_path, other, Game(), Told())
 
 
 def test_resume_falls_back_and_sets_the_damaged_aside(tmp_path, tf):
@@ -115,7 +115,7 @@ def test_resume_falls_back_and_sets_the_damaged_aside(tmp_path, tf):
             return {"a": tf.Variable(np.ones(3, np.float32))}
 
     told = Told()
-    assert rundir.resume(tmp_path, Game(), told).step == 1
+    assert rundir.resume(tmp_path, RUN, Game(), told).step == 1
     assert f"{path} is damaged" in told.lines[0]
     assert "falling back to the checkpoint before it" in told.lines[0]
     assert told.lines[1] == f"going on from step 1 of {tmp_path}"
