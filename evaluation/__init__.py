@@ -9,83 +9,83 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from evaluation.api import evaluate
-    from evaluation.batches import batch
-    from evaluation.cache import cache_directory
-    from evaluation.classwise import evaluate_classes
-    from evaluation.comparing import compare_sources
-    from evaluation.curves import curve
+    from evaluation.core.estimate import Estimate
     from evaluation.errors import InputError, NoSplitError, ReportError
-    from evaluation.feature_files import read_features, save_features
+    from evaluation.estimators.prd import prd_curve
     from evaluation.features import Features, default_features, extract
+    from evaluation.features.cache import cache_directory
+    from evaluation.features.files.features import read_features, save_features
+    from evaluation.features.files.statistics import Statistics, read_statistics, save_statistics
+    from evaluation.features.streaming import extract_statistics
     from evaluation.inference.classes import per_class
     from evaluation.inference.planning import plan
     from evaluation.inference.ranking import compare
     from evaluation.inference.samples import per_sample
     from evaluation.inference.training_runs import over_runs
     from evaluation.inference.two_sample import same_distribution
-    from evaluation.laws.prd import prd_curve
     from evaluation.measurement import measure
     from evaluation.neighbours.one_pass import nearest
-    from evaluation.oneline import OneLineErrors
-    from evaluation.progress import on_terminal
-    from evaluation.quiet import import_tensorflow, tpu_files
     from evaluation.report import write_report
-    from evaluation.result import Result
+    from evaluation.results.result import Result
+    from evaluation.runtime.one_line_errors import OneLineErrors
+    from evaluation.runtime.progress import on_terminal
+    from evaluation.runtime.tensorflow import import_tensorflow, tpu_files
     from evaluation.sources import load_images, open_source
     from evaluation.sources.folder import find_images, read_image
     from evaluation.sources.images import Images
     from evaluation.sources.options import GeneratorOptions
     from evaluation.sources.patience import Patience
-    from evaluation.statistics.estimate import Estimate
-    from evaluation.statistics_files import Statistics, read_statistics, save_statistics
-    from evaluation.streaming import extract_statistics
+    from evaluation.workflows.batch import batch
+    from evaluation.workflows.compare_sources import compare_sources
+    from evaluation.workflows.curve import curve
+    from evaluation.workflows.evaluate import evaluate
+    from evaluation.workflows.evaluate_classes import evaluate_classes
 
 # TensorFlow takes oneDNN's kernels by itself only on processors with AVX-512. With AVX2 alone they
 # halve the time of convolutions, and without them a CPU has no gradients of grouped ones.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 _HOMES = {
-    "Estimate": "evaluation.statistics.estimate",
+    "Estimate": "evaluation.core.estimate",
     "Features": "evaluation.features",
     "GeneratorOptions": "evaluation.sources.options",
     "Images": "evaluation.sources.images",
     "InputError": "evaluation.errors",
     "NoSplitError": "evaluation.errors",
-    "OneLineErrors": "evaluation.oneline",
+    "OneLineErrors": "evaluation.runtime.one_line_errors",
     "Patience": "evaluation.sources.patience",
     "ReportError": "evaluation.errors",
-    "Result": "evaluation.result",
-    "Statistics": "evaluation.statistics_files",
-    "batch": "evaluation.batches",
-    "cache_directory": "evaluation.cache",
+    "Result": "evaluation.results.result",
+    "Statistics": "evaluation.features.files.statistics",
+    "batch": "evaluation.workflows.batch",
+    "cache_directory": "evaluation.features.cache",
     "compare": "evaluation.inference.ranking",
-    "compare_sources": "evaluation.comparing",
-    "curve": "evaluation.curves",
+    "compare_sources": "evaluation.workflows.compare_sources",
+    "curve": "evaluation.workflows.curve",
     "default_features": "evaluation.features",
-    "evaluate": "evaluation.api",
-    "evaluate_classes": "evaluation.classwise",
+    "evaluate": "evaluation.workflows.evaluate",
+    "evaluate_classes": "evaluation.workflows.evaluate_classes",
     "extract": "evaluation.features",
-    "extract_statistics": "evaluation.streaming",
+    "extract_statistics": "evaluation.features.streaming",
     "find_images": "evaluation.sources.folder",
-    "import_tensorflow": "evaluation.quiet",
+    "import_tensorflow": "evaluation.runtime.tensorflow",
     "load_images": "evaluation.sources",
     "measure": "evaluation.measurement",
     "nearest": "evaluation.neighbours.one_pass",
-    "on_terminal": "evaluation.progress",
+    "on_terminal": "evaluation.runtime.progress",
     "open_source": "evaluation.sources",
     "over_runs": "evaluation.inference.training_runs",
     "per_class": "evaluation.inference.classes",
     "per_sample": "evaluation.inference.samples",
     "plan": "evaluation.inference.planning",
-    "prd_curve": "evaluation.laws.prd",
-    "read_features": "evaluation.feature_files",
+    "prd_curve": "evaluation.estimators.prd",
+    "read_features": "evaluation.features.files.features",
     "read_image": "evaluation.sources.folder",
-    "read_statistics": "evaluation.statistics_files",
+    "read_statistics": "evaluation.features.files.statistics",
     "same_distribution": "evaluation.inference.two_sample",
-    "save_features": "evaluation.feature_files",
-    "save_statistics": "evaluation.statistics_files",
-    "tpu_files": "evaluation.quiet",
+    "save_features": "evaluation.features.files.features",
+    "save_statistics": "evaluation.features.files.statistics",
+    "tpu_files": "evaluation.runtime.tensorflow",
     "write_report": "evaluation.report",
 }
 
@@ -137,7 +137,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """Imports a public name, or the module of figures, on first use."""
     if name == "plots":
-        return importlib.import_module("evaluation.plots")
+        return importlib.import_module("evaluation.results.plots")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), name)

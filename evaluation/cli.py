@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from evaluation import commands
-from evaluation.oneline import OneLineErrors
+from evaluation.runtime.one_line_errors import OneLineErrors
 
 USUAL = "score"
 

@@ -13,12 +13,13 @@ import numpy as np
 import scipy
 import threadpoolctl
 
-from evaluation import arguments, protocols
 from evaluation import metrics as all_metrics
+from evaluation import protocols
+from evaluation.core import validation
+from evaluation.core.estimate import Estimate, Finding
+from evaluation.core.pair import Pair, as_rows
 from evaluation.errors import InputError
-from evaluation.result import Result
-from evaluation.rows import Pair, as_rows
-from evaluation.statistics.estimate import Estimate, Finding
+from evaluation.results.result import Result
 
 ENTRIES_OF_ONE_THREAD = 1_000_000  # below that, threads of the linear algebra wait more than work
 
@@ -68,8 +69,8 @@ def measure(
     if metrics is None:
         defined = protocols.defined(protocol)
         metrics = [name for name in DEFAULT_METRICS if name in defined]
-    chosen = arguments.check_metrics(metrics, protocol)
-    level, seed = arguments.check_level(level), arguments.check_whole("seed", seed, 0)
+    chosen = validation.check_metrics(metrics, protocol)
+    level, seed = validation.check_level(level), validation.check_whole("seed", seed, 0)
     prepared = bound_settings(chosen, protocol, settings)
     given = {
         "features": {"real": real_features, "fake": fake_features, "train": train_features},
@@ -146,14 +147,14 @@ def _checked_settings(
         return {}
     if not isinstance(settings, Mapping):
         raise InputError(
-            f"settings={arguments.shown(settings)}; it must map metrics to their settings"
+            f"settings={validation.shown(settings)}; it must map metrics to their settings"
         )
     for name in settings:
         if name not in chosen:
             raise InputError(all_metrics.unknown("metric in settings", name, chosen))
         if not isinstance(settings[name], Mapping):
             raise InputError(
-                f"settings[{name!r}] is {arguments.shown(settings[name])}; it must map setting"
+                f"settings[{name!r}] is {validation.shown(settings[name])}; it must map setting"
                 " names to values"
             )
     return settings
@@ -182,11 +183,11 @@ def _plain_setting(name: str, key: str, value: Any, default: Any) -> Any:
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         named = getattr(kind, "__name__", str(kind))
         raise InputError(
-            f"{name} setting {key}={arguments.shown(value)}; it must be of type {named}, such as"
+            f"{name} setting {key}={validation.shown(value)}; it must be of type {named}, such as"
             f" {default!r}"
         )
     if isinstance(default, float):
-        arguments.check_number(f"{name} setting {key}", value)
+        validation.check_number(f"{name} setting {key}", value)
     return value
 
 

@@ -14,8 +14,10 @@ from typing import Any, NoReturn, get_args
 import click
 
 from evaluation import InputError, OneLineErrors, import_tensorflow
-from gantf import cluster, endings, models, storage
 from gantf import config as configs
+from gantf import errors, models
+from gantf.distribute import cluster
+from gantf.runs import files
 
 INTERRUPTED = 130  # by Ctrl-C
 TEMPORARY = 75  # EX_TEMPFAIL: saved after SIGTERM; start the same command again
@@ -198,15 +200,16 @@ def train(
             with models.mistakes_named(name):
                 _tell(run, model, settings)
             return
-        from gantf import logs, trainer
+        from gantf.runs import metrics_log
+        from gantf.training import trainer
 
         _make_deterministic()
         try:
             with models.mistakes_named(name):
-                stopped = trainer.train(run, run_dir, model, settings, logs.Terminal())
-        except endings.DivergedError as error:
+                stopped = trainer.train(run, run_dir, model, settings, metrics_log.Terminal())
+        except errors.DivergedError as error:
             raise click.ClickException(str(error)) from None
-        except endings.WorkerLostError as error:
+        except errors.WorkerLostError as error:
             _start_again(str(error))
     if stopped:
         sys.exit(TEMPORARY if stopped == signal.SIGTERM else INTERRUPTED)
@@ -234,12 +237,12 @@ def _take_places(
 
 def _start_again(reason: str) -> NoReturn:
     """Becomes a new process of the same command, which waits for the worker that is gone."""
-    restarts = int(os.environ.get(endings.RESTARTS, "0")) + 1
+    restarts = int(os.environ.get(errors.RESTARTS, "0")) + 1
     if restarts > MOST_RESTARTS:
         raise InputError(
             f"a worker was lost {MOST_RESTARTS} times in a row ({reason}); see its own messages."
         )
-    os.environ[endings.RESTARTS] = str(restarts)
+    os.environ[errors.RESTARTS] = str(restarts)
     click.echo(f"another worker is gone ({reason}); starting again from the checkpoint", err=True)
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
@@ -247,7 +250,8 @@ def _start_again(reason: str) -> NoReturn:
 
 def _tell(run: configs.RunConfig, model: ModuleType, settings: configs.ModelConfig) -> None:
     """Prints the resolved configuration and the networks, as `--dry-run` asks."""
-    from gantf import building, trainer
+    from gantf import building
+    from gantf.training import trainer
 
     ready = trainer.prepare(run, model, settings)
     click.echo(configs.dump(ready.run))
@@ -280,11 +284,12 @@ def sample(run_dir: Path, out: Path, checkpoint: str, **wanted: Any) -> None:
         if out.suffix.lower() != ".png":
             raise InputError(f"--out {out}: the grid is a PNG; give a name that ends in .png.")
         import_tensorflow()
-        from gantf import drawing, grids, restoring
+        from gantf.generation import draw, image_grid
+        from gantf.runs import restore
 
-        restored = restoring.load(run_dir, checkpoint)
-        images, columns = drawing.draw(restored, **wanted)
-        grids.save(images, out, columns)
+        restored = restore.load(run_dir, checkpoint)
+        images, columns = draw.draw(restored, **wanted)
+        image_grid.save(images, out, columns)
     click.echo(f"{out}")
 
 
@@ -314,10 +319,13 @@ def translate(run_dir: Path, in_dir: Path, out_dir: Path, checkpoint: str, **wan
     """
     with _user_errors():
         import_tensorflow()
-        from gantf import logs, restoring, translation
+        from gantf.generation import translate
+        from gantf.runs import metrics_log, restore
 
-        restored = restoring.load(run_dir, checkpoint)
-        count = translation.translate(restored.game, in_dir, out_dir, logs.Terminal(), **wanted)
+        restored = restore.load(run_dir, checkpoint)
+        count = translate.translate(
+            restored.game, in_dir, out_dir, metrics_log.Terminal(), **wanted
+        )
     click.echo(f"{out_dir} ({count} images)")
 
 
@@ -329,11 +337,12 @@ def export(run_dir: Path, checkpoint: str, truncation: float | None) -> None:
     """Write the generator of a checkpoint: RUN_DIR/best/generator, RUN_DIR/step-1000/generator."""
     with _user_errors():
         import_tensorflow()
-        from gantf import drawing, restoring
-        from gantf import export as exporting
+        from gantf.generation import draw
+        from gantf.generation import export as exporting
+        from gantf.runs import restore
 
-        restored = restoring.load(run_dir, checkpoint)
-        drawing.truncate(restored.game, truncation)
+        restored = restore.load(run_dir, checkpoint)
+        draw.truncate(restored.game, truncation)
         place = exporting.home(run_dir, checkpoint)
         targets = exporting.save(restored.game, restored.run, restored.data, restored.step, place)
     for target in targets:
@@ -390,7 +399,7 @@ def _absolute_place(text: str) -> str:
     Raises:
       InputError: TensorFlow does not reach this kind of URL.
     """
-    found = storage.place(text)
+    found = files.place(text)
     return str(found.absolute() if text and isinstance(found, Path) else text)
 
 
@@ -420,7 +429,7 @@ def _make_deterministic() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the same as JSON.")
 def doctor(as_json: bool) -> None:
     """Tell versions, devices, what each strategy would do here, and what the others lack."""
-    from gantf import doctor as examining
+    from gantf.doctor import report as examining
 
     rows = examining.examine()
     click.echo(examining.as_json(rows) if as_json else examining.as_text(rows))

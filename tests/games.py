@@ -31,7 +31,7 @@ BATCH = 4
 
 def make_data(name, shape=(SIDE, SIDE, 3), count=12, classes=2):
     """Training data of random pixels in the form that a model needs."""
-    from gantf.data import TrainingData
+    from gantf.data.loading import TrainingData
     from gantf.game import DataSpec
 
     rng = np.random.default_rng(0)
@@ -70,11 +70,12 @@ def make_game(strategy, name, data=None, seed=0, **settings):
 
 def make_loop(tf, strategy, game, data, batch_size=BATCH):
     """The compiled loop of a game, and given(count, first_step): what its `run` takes for them."""
-    from gantf import batches, step
+    from gantf.data import pipeline
+    from gantf.training import step
 
     def given(count, first_step=0):
         first_batch = first_step * game.batches_per_step
-        dataset = batches.make_dataset(data.sets, 0, batch_size, first_batch)
+        dataset = pipeline.make_dataset(data.sets, 0, batch_size, first_batch)
         return (
             iter(strategy.distribute_datasets_from_function(dataset)),
             tf.constant(first_step, tf.int64),
@@ -118,7 +119,7 @@ def weights(game):
 
 def train(tf, name, steps, shape=GRAY, **settings):
     """Every variable after some steps of a small game on one device, done eagerly."""
-    from gantf import strategies
+    from gantf.distribute import strategies
 
     strategy, data = strategies.make("one-device"), make_data(name, shape)
     game = make_game(strategy, name, data, **settings)

@@ -61,7 +61,8 @@ def test_it_raised_no_alarm(trained):
 
 def test_the_exported_generator_gives_the_trainers_images_in_a_fresh_process(trained, tmp_path):
     """To 1e-5, in a process that never imports gantf."""
-    from gantf import restoring, sampling
+    from gantf.generation import sampling
+    from gantf.runs import restore
 
     code = (
         "import sys, numpy as np, tensorflow as tf\n"
@@ -70,7 +71,7 @@ def test_the_exported_generator_gives_the_trainers_images_in_a_fresh_process(tra
         "np.save(sys.argv[3], generate(latents=latents)['images'].numpy())\n"
         "assert 'gantf' not in sys.modules\n"
     )
-    restored = restoring.load(trained, "last")
+    restored = restore.load(trained, "last")
     inputs = sampling.draw_inputs(restored.game, 100, np.random.default_rng(7))
     np.save(tmp_path / "latents.npy", inputs["latents"])
     paths = [trained / "generator", tmp_path / "latents.npy", tmp_path / "images.npy"]

@@ -13,7 +13,7 @@ CALM = {"cyclegan": {"generator_learning_rate": 5e-5, "discriminator_learning_ra
 @pytest.fixture(scope="class")
 def played(tf, name):
     """A model's small game, and run(count, first_step) that trains it: shared, as it is traced."""
-    from gantf import strategies
+    from gantf.distribute import strategies
 
     strategy, data = strategies.make("one-device"), make_data(name)
     game = make_game(strategy, name, data)
@@ -37,11 +37,13 @@ class TestEveryModel:
                 setattr(made, key, getattr(made, key))
 
     def test_its_generators_give_images(self, tf, name):
-        from gantf import previews, sampling, strategies
+        from gantf.distribute import strategies
+        from gantf.generation import sampling
+        from gantf.training import sample_grid
 
         data = make_data(name)
         game = make_game(strategies.make("one-device"), name, data)
-        draw, columns = previews.make(game, data, 0)
+        draw, columns = sample_grid.make(game, data, 0)
         images = draw()
         assert images.ndim == 4
         assert len(images) % columns == 0
@@ -62,7 +64,7 @@ class TestEveryModel:
                 assert not np.array_equal(old, new.numpy()), (player.name, new.path)
 
     def test_each_player_owns_its_variables_alone(self, tf, name):
-        from gantf import strategies
+        from gantf.distribute import strategies
 
         game = make_game(strategies.make("one-device"), name)
         owned = [id(v) for player in game.players for v in player.trainable_variables]
@@ -76,7 +78,7 @@ class TestEveryModel:
         At cyclegan's own rates a ReLU's kink, met on one side or the other after some 10 steps,
         makes 1e-4 of a rounding error; it gets lower ones.
         """
-        from gantf import strategies
+        from gantf.distribute import strategies
 
         finals, data = [], make_data(name)
         for kind in ("one-device", "mirrored"):
@@ -94,7 +96,8 @@ class TestEveryModel:
 
     def test_a_checkpoint_brings_everything_back(self, tf, name, played, tmp_path):
         """Into a new game, which then goes on as the old one does, bit for bit."""
-        from gantf import checkpoints, strategies
+        from gantf.distribute import strategies
+        from gantf.runs import checkpoints
 
         strategy, data = strategies.make("one-device"), make_data(name)
         game, run = played
@@ -114,12 +117,14 @@ class TestEveryModel:
 
         XLA draws other random numbers than TensorFlow's kernels, so that only moves are compared.
         """
-        from gantf import batches, step, strategies
+        from gantf.data import pipeline
+        from gantf.distribute import strategies
+        from gantf.training import step
 
         data = make_data(name)
         game = make_game(strategies.make("one-device"), name, data)
         turns, steps = game.batches_per_step, 2
-        dataset = batches.make_dataset(data.sets, 0, BATCH)(tf.distribute.InputContext())
+        dataset = pipeline.make_dataset(data.sets, 0, BATCH)(tf.distribute.InputContext())
         (stacked,) = dataset.batch(steps * turns).take(1)
         before = {p.name: [v.numpy() for v in p.trainable_variables] for p in game.players}
 
@@ -142,7 +147,8 @@ class TestEveryModel:
                 assert not np.array_equal(old, new.numpy()), (player.name, new.path)
 
     def test_its_exports_load_and_give_the_same_images(self, tf, name, tmp_path):
-        from gantf import export, sampling, strategies
+        from gantf.distribute import strategies
+        from gantf.generation import export, sampling
 
         data = make_data(name)
         game = make_game(strategies.make("one-device"), name, data)
@@ -167,7 +173,7 @@ class TestEveryModel:
             np.testing.assert_allclose(images, expected, atol=1e-5)
 
     def test_bfloat16_keeps_losses_and_weights_in_float32(self, tf, name):
-        from gantf import strategies
+        from gantf.distribute import strategies
 
         if "precision" not in models.load(name).Config.model_fields:
             pytest.fail(f"{name} has no precision")

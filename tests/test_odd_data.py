@@ -5,8 +5,9 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from gantf import logs, models
+from gantf import models
 from gantf.cli import main
+from gantf.runs import metrics_log
 from tests.games import SMALL
 
 KINDS = ("gan", "cgan", "cyclegan")  # of needs: images, labels, domains
@@ -26,7 +27,7 @@ def train(model, run_dir, *words):
 
 def assert_trained(result, run_dir):
     assert result.exit_code == 0, result.output
-    windows = [line for line in logs.read(run_dir) if "generator/loss" in line]
+    windows = [line for line in metrics_log.read(run_dir) if "generator/loss" in line]
     assert len(windows) == 2
     assert all(np.isfinite(v) for line in windows for v in line.values())
     assert list(run_dir.glob("generator*/saved_model.pb"))
@@ -116,14 +117,14 @@ def test_a_batch_of_one_and_one_larger_than_the_data(tf, tmp_path, model, batch_
 
 def test_a_part_of_the_training_split_has_held_out_images(tf):
     """Those of the test split; another split, or a folder, has none."""
-    from gantf import data
+    from gantf.data import loading
 
-    read = data.load("digits:train[:40]", "images")
+    read = loading.load("digits:train[:40]", "images")
     assert len(read.images) == 40
     assert read.held_out is not None
     assert read.held_out.name == "digits:test"
     assert len(read.held_out.images) == 360
-    whole = data.load("digits", "labels").held_out
+    whole = loading.load("digits", "labels").held_out
     np.testing.assert_array_equal(read.held_out.images, whole.images)
-    assert data.load("digits:test", "images").held_out is None
-    assert data.load("digits:train[:10]+test[:10]", "images").held_out is None
+    assert loading.load("digits:test", "images").held_out is None
+    assert loading.load("digits:train[:10]+test[:10]", "images").held_out is None

@@ -30,7 +30,7 @@ def test_the_page_holds_a_model_of_less_than_60_lines():
 
 
 def test_the_pages_model_trains_goes_on_and_is_exported_and_sampled(tf, mine, tmp_path):
-    from gantf import checkpoints
+    from gantf.runs import checkpoints
 
     run_dir = tmp_path / "run"
     words = ["train", "--model", mine, "--set", "width=16", "--run-dir", run_dir]

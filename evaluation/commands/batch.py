@@ -44,7 +44,7 @@ def command(
     Exit code: 0 all done, 1 some source failed, 2 a mistake in what was given.
     """  # noqa: D301
     with options.user_errors():
-        from evaluation.batches import batch
+        from evaluation.workflows.batch import batch
 
         found = batch(
             list(sources),

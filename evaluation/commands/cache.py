@@ -14,7 +14,7 @@ def command() -> None:
 def list_entries() -> None:
     """Lists what is kept: when, how large, what it is."""
     with options.user_errors():
-        from evaluation import cache
+        from evaluation.features import cache
 
         found = cache.entries()
         for entry in found:
@@ -31,7 +31,7 @@ def list_entries() -> None:
 def clear() -> None:
     """Removes everything that is kept; weights that were downloaded stay."""
     with options.user_errors():
-        from evaluation import cache
+        from evaluation.features import cache
 
         click.echo(f"Removed {_size(cache.clear())} from {cache.directory()}", err=True)
 

@@ -50,7 +50,7 @@ def command(
     gantf-eval compare runs/a/generator runs/b/generator runs/c/generator --reference digits
     """  # noqa: D301
     with options.user_errors():
-        from evaluation.comparing import compare_sources
+        from evaluation.workflows.compare_sources import compare_sources
 
         found = compare_sources(
             list(sources),

@@ -43,8 +43,8 @@ def command(
     gantf-eval curve runs/digits --metrics fid --out curve.png
     """  # noqa: D301
     with options.user_errors():
-        from evaluation.curve_points import check_out
-        from evaluation.curves import curve
+        from evaluation.results.curve import check_out
+        from evaluation.workflows.curve import curve
 
         check_out(out)
         found = curve(

@@ -12,7 +12,7 @@ from typing import Literal
 
 from evaluation import metrics as metric_files
 from evaluation.errors import InputError
-from evaluation.result import Result, number
+from evaluation.results.result import Result, number
 
 
 @dataclasses.dataclass(frozen=True)

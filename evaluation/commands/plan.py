@@ -52,7 +52,7 @@ def command(
     gantf-eval plan runs/digits/generator --images 10000 --metric fid
     """  # noqa: D301
     with options.user_errors():
-        from evaluation.pilots import plan_from_images
+        from evaluation.workflows.plan_from_images import plan_from_images
 
         found = plan_from_images(
             pilot,

@@ -70,9 +70,9 @@ def command(
 
     failures: list[str] = []
     with options.user_errors():
-        from evaluation.api import LOGIT_METRICS, evaluate
         from evaluation.commands import limits
         from evaluation.measurement import DEFAULT_METRICS
+        from evaluation.workflows.evaluate import LOGIT_METRICS, evaluate
 
         _check_outputs(as_json, as_csv, out)
         named = options.listed(metrics)
@@ -120,8 +120,8 @@ def _check_outputs(as_json: bool, as_csv: bool, out: str | None) -> None:
 def _per_class(source, reference, metrics, protocol, given):
     """Scores by class, of those of the metrics that know classes."""
     from evaluation import metrics as metric_files
-    from evaluation.classwise import evaluate_classes
     from evaluation.measurement import DEFAULT_METRICS
+    from evaluation.workflows.evaluate_classes import evaluate_classes
 
     names = [
         name for name in metrics or DEFAULT_METRICS if metric_files.load(name).READS == "features"
@@ -131,7 +131,7 @@ def _per_class(source, reference, metrics, protocol, given):
 
 def _show(result, classes, as_json: bool, as_csv: bool) -> None:
     """Scores to stdout; what was done to stderr."""
-    from evaluation.report import wording
+    from evaluation.results import wording
 
     if as_json:
         content = result.to_dict() | ({} if classes is None else {"per_class": classes.to_dict()})

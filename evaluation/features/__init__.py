@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from evaluation import arguments
-from evaluation import cache as kept
+from evaluation.core import validation
 from evaluation.errors import InputError
+from evaluation.features import cache as kept
 from evaluation.features import devices, identity, kinds
 from evaluation.features import stream as streams
 from evaluation.features.extractor import Extractor, Request
@@ -153,7 +153,7 @@ def open_extractor(
     check(features, layer, weights, resize, precision)
     if batch_size is None:
         batch_size = getattr(kinds.load(kind), "BATCH_IMAGES", BATCH_IMAGES)
-    arguments.check_whole("batch_size", batch_size, 1)
+    validation.check_whole("batch_size", batch_size, 1)
     size = min(batch_size, 1 << (stream.count - 1).bit_length())  # few images need no full batch
     path = None if weights is None else os.fspath(weights)
     request = Request(kind, argument, layer, path, resize, precision, stream.shape, size)  # type: ignore[arg-type]
@@ -176,14 +176,14 @@ def check(features, layer=None, weights=None, resize=None, precision="float32") 
       InputError: unknown features, or an option that is not of the right type.
     """
     kinds.parse(features)
-    arguments.check_choice("precision", precision, PRECISIONS)
+    validation.check_choice("precision", precision, PRECISIONS)
     for name, value in (("layer", layer), ("resize", resize)):
         if value is not None and (not isinstance(value, str) or not value):
-            raise InputError(f"{name}={arguments.shown(value)}; it must be a name.")
+            raise InputError(f"{name}={validation.shown(value)}; it must be a name.")
     if weights is None:
         return
     if not isinstance(weights, str | os.PathLike):
-        raise InputError(f"weights={arguments.shown(weights)}; it must be the path of a file.")
+        raise InputError(f"weights={validation.shown(weights)}; it must be the path of a file.")
     if not Path(weights).exists():
         raise InputError(f"weights={os.fspath(weights)!r} does not exist; give a file of weights.")
 

@@ -24,7 +24,7 @@ from evaluation.errors import InputError
 from evaluation.features import devices, fitting, kinds, layers
 from evaluation.features.extractor import Extractor, Request, refuse
 from evaluation.features.identity import content_sha256
-from evaluation.quiet import import_tensorflow
+from evaluation.runtime.tensorflow import import_tensorflow
 
 HAS_LOGITS = True
 LAYOUTS = ("NHWC", "NCHW")

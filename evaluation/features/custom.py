@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from evaluation import importing
 from evaluation.errors import InputError
 from evaluation.features.extractor import Extractor, Outputs, Request, refuse
+from evaluation.runtime import importing
 
 HAS_LOGITS = False
 FORM = "a function f(uint8 images (b, H, W, C)) -> array (b, d)"

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from evaluation.quiet import import_tensorflow
+from evaluation.runtime.tensorflow import import_tensorflow
 
 Network = Callable[[Any], tuple[Any, ...]]  # a tensor (b, ...) -> (features,) or with logits
 

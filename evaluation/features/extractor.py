@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from evaluation import arguments
+from evaluation.core import validation
 from evaluation.errors import InputError
 
 Precision = Literal["float32", "bfloat16"]
@@ -88,6 +88,6 @@ def refuse(request: Request, *names: str) -> None:
         if value != usual:
             remedy = "leave it out" if usual is None else f"use {usual}"
             raise InputError(
-                f"{name}={arguments.shown(value)}: features of the kind {request.kind!r} have no "
+                f"{name}={validation.shown(value)}: features of the kind {request.kind!r} have no "
                 f"such choice; {remedy}."
             )

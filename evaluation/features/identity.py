@@ -10,7 +10,7 @@ from evaluation.features.stream import Stream
 
 
 def facts(stream: Stream, extractor: Extractor) -> dict[str, Any] | None:
-    """All that decides the features of a stream, for `evaluation.cache.key`; None if unknown."""
+    """Everything that decides the features of a stream (see `cache.key`); None if unknown."""
     if stream.facts is None or not extractor.sha256:
         return None
     versions = {name: version(name) for name in ("gantf", "numpy", *extractor.packages)}

@@ -12,7 +12,7 @@ does not count padding in its average poolings, and pools by the maximum in its 
 
 Logits, for the Inception Score, come with "2048" and the logits' own layers, and are the unbiased
 ones, as in that score's first program. The others stop where their layer is reached. Its weights
-are not shipped: see `evaluation/features/inception_files.py`.
+are not shipped: see `evaluation/features/files/inception.py`.
 """
 
 import functools
@@ -22,10 +22,11 @@ from typing import Any
 
 import numpy as np
 
-from evaluation import arguments
+from evaluation.core import validation
 from evaluation.errors import InputError
-from evaluation.features import devices, inception_files, inception_weights, resizing
+from evaluation.features import devices, inception_weights, resizing
 from evaluation.features.extractor import Extractor, Request
+from evaluation.features.files import inception
 from evaluation.features.inception_layers import (
     BLOCKS,
     CONVOLUTIONS,
@@ -33,7 +34,7 @@ from evaluation.features.inception_layers import (
     Block,
     Convolution,
 )
-from evaluation.quiet import import_tensorflow
+from evaluation.runtime.tensorflow import import_tensorflow
 from evaluation.sources.sampler import Progress
 
 HAS_LOGITS = None  # by its layer
@@ -51,8 +52,8 @@ def fetch(weights: str | None, progress: Progress | None = None) -> None:
     Raises:
       InputError: as `inception_files.find`.
     """
-    if weights is None and not inception_files.present():
-        inception_files.find(progress)
+    if weights is None and not inception.present():
+        inception.find(progress)
 
 
 def open_extractor(request: Request) -> Extractor:
@@ -71,11 +72,11 @@ def open_extractor(request: Request) -> Extractor:
             f"{request.argument}, of {', '.join(LAYERS)}."
         )
     layer, resize = request.layer or "2048", request.resize or resizing.USUAL
-    arguments.check_choice("layer", layer, LAYERS)
-    arguments.check_choice("resize", resize, resizing.NORMALISATION)
+    validation.check_choice("layer", layer, LAYERS)
+    validation.check_choice("resize", resize, resizing.NORMALISATION)
     if len(request.shape) != 3 or request.shape[2] not in (1, 3):
         raise InputError(f"images are {request.shape}; Inception takes (H, W, 1) or (H, W, 3).")
-    path = Path(request.weights) if request.weights else inception_files.find()
+    path = Path(request.weights) if request.weights else inception.find()
     weights = inception_weights.read(path)
     prepare = resizing.make(resize, request.shape)
     network = make_network(weights.arrays, layer, request.precision)

@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from evaluation.errors import InputError
-from evaluation.features import safetensors_files, torch_files
+from evaluation.features.files import safetensors, torch
 from evaluation.features.inception_layers import CONVOLUTIONS, shapes
-from evaluation.quiet import import_tensorflow
+from evaluation.runtime.tensorflow import import_tensorflow
 
 # SHA-256 of the two published files, which are one network, as several users of each have recorded
 # them; the files themselves were not at hand when this was written
@@ -87,9 +87,9 @@ def read(path: Path) -> Weights:
     if start[:4] == ZIP and _is_npz(path):
         arrays = _from_npz(path)
     elif start[:4] == ZIP or start[:2] == PICKLE or path.suffix == ".pth":
-        arrays = torch_files.read(path)
+        arrays = torch.read(path)
     elif start[8:9] == b"{":
-        arrays = safetensors_files.read(path)
+        arrays = safetensors.read(path)
     else:
         return Weights(_from_graph(path.read_bytes(), path), sha256)
     return Weights(_checked(arrays, path), sha256)

@@ -24,7 +24,7 @@ import numpy as np
 from evaluation.errors import InputError
 from evaluation.features import devices, fitting, layers
 from evaluation.features.extractor import Extractor, Request
-from evaluation.quiet import import_tensorflow
+from evaluation.runtime.tensorflow import import_tensorflow
 
 BATCH_IMAGES = 32
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from evaluation import arguments
+from evaluation.core import validation
 from evaluation.errors import InputError
 
 SHIPPED = Path(__file__).resolve().parent
@@ -47,7 +47,7 @@ def parse(features: Any) -> tuple[str, str]:
       InputError: there are no such features, or no such file.
     """
     if not isinstance(features, str | os.PathLike):
-        raise InputError(f"features={arguments.shown(features)}; it must be {choice()}.")
+        raise InputError(f"features={validation.shown(features)}; it must be {choice()}.")
     text = os.fspath(features)
     if text in shipped():
         return "classifier", str(SHIPPED / f"{text}.keras")

@@ -25,7 +25,7 @@ import threadpoolctl
 from evaluation.errors import InputError
 from evaluation.features import devices
 from evaluation.features.extractor import Extractor, Request, refuse
-from evaluation.quiet import import_tensorflow
+from evaluation.runtime.tensorflow import import_tensorflow
 
 HAS_LOGITS = False
 CHANNELS = (32, 64, 128, 128)

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from evaluation.arguments import check_choice
-from evaluation.quiet import import_tensorflow
+from evaluation.core.validation import check_choice
+from evaluation.runtime.tensorflow import import_tensorflow
 
 SIDE_PX = 299
 USUAL = "tf1-bilinear"

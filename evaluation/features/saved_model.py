@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.errors import InputError
-from evaluation.quiet import import_tensorflow
+from evaluation.runtime.tensorflow import import_tensorflow
 from evaluation.sources import saved_model_scan as scan
 
 SHOWN = 12

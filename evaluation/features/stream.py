@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from evaluation import arguments, cache
+from evaluation.core import validation
 from evaluation.errors import InputError
+from evaluation.features import cache
 from evaluation.features.extractor import Extractor
 from evaluation.sources.images import Images
 from evaluation.sources.sampler import Progress, Sampler
@@ -50,10 +51,10 @@ def of(images: Any, n: int | None = None, seed: int = 0) -> Stream:
       InputError: it is no set of images and no generator, or `n` does not go with it.
     """
     if isinstance(images, Sampler):
-        arguments.check_whole("n", n, 1)
-        return of_sampler(images, int(n or 0), arguments.check_whole("seed", seed, 0))
+        validation.check_whole("n", n, 1)
+        return of_sampler(images, int(n or 0), validation.check_whole("seed", seed, 0))
     if n is not None:
-        raise InputError(f"n={arguments.shown(n)}: it goes with a generator only; leave it out.")
+        raise InputError(f"n={validation.shown(n)}: it goes with a generator only; leave it out.")
     if isinstance(images, np.ndarray):
         from evaluation.sources import arrays
 

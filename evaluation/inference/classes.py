@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from evaluation import arguments
 from evaluation import metrics as all_metrics
+from evaluation.core import validation
+from evaluation.core.estimate import Estimate
+from evaluation.core.pair import as_rows
 from evaluation.errors import InputError, TooFewRows
 from evaluation.measurement import bound_settings, measure
-from evaluation.result import Result, number
-from evaluation.rows import as_rows
-from evaluation.statistics.estimate import Estimate
+from evaluation.results.result import Result, number
 
 if TYPE_CHECKING:
     import pandas
@@ -72,11 +72,11 @@ def per_class(
       >>> [(name, result["fid"].low > 1.0) for name, result in found.items()]
       [('cat', False), ('dog', True)]
     """
-    names = arguments.check_metrics(metrics, protocol)
-    level, seed = arguments.check_level(level), arguments.check_whole("seed", seed, 0)
+    names = validation.check_metrics(metrics, protocol)
+    level, seed = validation.check_level(level), validation.check_whole("seed", seed, 0)
     _check_metrics(names)
     bound_settings(names, protocol, settings)
-    arguments.check_choice("correction", correction, CORRECTIONS)
+    validation.check_choice("correction", correction, CORRECTIONS)
     real, fake = as_rows(real_features, "real_features"), as_rows(fake_features, "fake_features")
     of_real = _labels(real_labels, "real_labels", len(real))
     of_fake = _labels(fake_labels, "fake_labels", len(fake))

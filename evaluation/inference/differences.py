@@ -9,9 +9,9 @@ import numpy as np
 from scipy import optimize
 
 from evaluation import metrics as all_metrics
+from evaluation.core.pair import Pair
 from evaluation.inference import influences
 from evaluation.inference.influences import Ends, Influences
-from evaluation.rows import Pair
 from evaluation.statistics.binomial import normal_quantile, wilson
 from evaluation.statistics.degenerate import total_standard_error
 from evaluation.statistics.mean import mean_interval

@@ -16,8 +16,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from evaluation.laws import frechet_estimate, kernels
-from evaluation.rows import Pair
+from evaluation.core.pair import Pair
+from evaluation.distances import mmd
+from evaluation.estimators import frechet
 from evaluation.statistics.binomial import normal_quantile
 from evaluation.statistics.degenerate import interval, total_standard_error
 from evaluation.statistics.halves import shuffled_indices
@@ -107,13 +108,13 @@ def of_kid(real: np.ndarray, fakes: Sequence[np.ndarray]) -> list[Influences]:
       Sutherland 2019, arXiv:1906.02104.
     """
     real = real.astype(np.float64, copy=False)
-    xx, top = kernels.sums(real), _largest_eigenvalue(real)
+    xx, top = mmd.sums(real), _largest_eigenvalue(real)
     answers = []
     for fake in fakes:
         fake = fake.astype(np.float64, copy=False)
-        kernels.check_seen("kid", real, fake, None)
-        yy, xy = kernels.sums(fake), kernels.sums(real, fake)
-        value, biased, first, second = kernels.of_sums(xx, yy, xy)
+        mmd.check_seen("kid", real, fake, None)
+        yy, xy = mmd.sums(fake), mmd.sums(real, fake)
+        value, biased, first, second = mmd.of_sums(xx, yy, xy)
         f, r = 2.0 * (yy.rows - xy.columns), 2.0 * (xx.rows - xy.rows)
         answers.append(
             Influences(
@@ -138,7 +139,7 @@ def _ends(
 def _largest_eigenvalue(rows: np.ndarray) -> float:
     """Of the centred cubic kernel, from a sample of the rows."""
     some = rows[shuffled_indices(rows, 0)[:SAMPLE]]
-    kernel = kernels.polynomial(some, some)
+    kernel = mmd.polynomial(some, some)
     kernel -= kernel.mean(axis=0)
     kernel -= kernel.mean(axis=1)[:, None]
     return max(float(np.linalg.eigvalsh(kernel)[-1]) / len(some), 0.0)
@@ -149,7 +150,7 @@ def of_fid(pair: Pair, seed: int) -> Influences:
 
     The three mean squares are taken to be equal, as they are at equal laws, where they count.
     """
-    found = frechet_estimate.correct(pair, "fid", seed)
+    found = frechet.correct(pair, "fid", seed)
     real, fake = found.jackknife.influences
     square = found.quadratic / (2.0 * (1.0 / len(fake) + 1.0 / len(real)) ** 2)
     return Influences(
@@ -159,7 +160,7 @@ def of_fid(pair: Pair, seed: int) -> Influences:
         squares=(square, square, square),
         top=float(found.coupling.s.max(initial=0.0)),  # of the means' part, which is the largest
         ends=found.ends,
-        left=frechet_estimate.REMAINDER * found.removed,
+        left=frechet.REMAINDER * found.removed,
         bounded=found.bound is not None,
-        least=math.ceil(frechet_estimate.ROWS_PER_DIMENSION * found.coupling.rank),
+        least=math.ceil(frechet.ROWS_PER_DIMENSION * found.coupling.rank),
     )

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 from scipy import optimize, stats
 
-from evaluation import arguments
+from evaluation.core import validation
+from evaluation.core.pair import Pair, as_rows
 from evaluation.errors import InputError
 from evaluation.inference import influences
 from evaluation.inference.influences import Influences
@@ -27,8 +28,7 @@ from evaluation.inference.two_sample import (
     same_distribution,
 )
 from evaluation.measurement import versions
-from evaluation.result import number
-from evaluation.rows import Pair, as_rows
+from evaluation.results.result import number
 from evaluation.statistics.binomial import normal_quantile
 from evaluation.statistics.levels import least_permutations
 
@@ -150,7 +150,7 @@ def plan(
       True
     """
     _check_arguments(metric, effect, n, power, question, other)
-    level, seed = arguments.check_level(level), arguments.check_whole("seed", seed, 0)
+    level, seed = validation.check_level(level), validation.check_whole("seed", seed, 0)
     tables = {"real": as_rows(real, "real"), "fake": as_rows(fake, "fake")}
     if other is not None:
         tables["other"] = as_rows(other, "other")
@@ -203,20 +203,20 @@ def _check_arguments(
 ) -> None:
     """Refuses arguments that do not fit each other."""
     if not isinstance(metric, str) or metric not in METRICS:
-        raise InputError(f"metric={arguments.shown(metric)}; plan knows {', '.join(METRICS)}")
-    arguments.check_choice("question", question, QUESTIONS)
+        raise InputError(f"metric={validation.shown(metric)}; plan knows {', '.join(METRICS)}")
+    validation.check_choice("question", question, QUESTIONS)
     if (effect is None) == (n is None):
         raise InputError(
             f"effect={effect!r} and n={n!r}; give one of them: effect= for the rows that it needs,"
             " n= for the difference that so many rows find"
         )
-    if effect is not None and not 0.0 < arguments.check_number("effect", effect) <= LARGEST_EFFECT:
+    if effect is not None and not 0.0 < validation.check_number("effect", effect) <= LARGEST_EFFECT:
         raise InputError(
-            f"effect={arguments.shown(effect)}; it must be a finite number above 0,"
+            f"effect={validation.shown(effect)}; it must be a finite number above 0,"
             f" {LARGEST_EFFECT:.0e} at most"
         )
     if n is not None:
-        arguments.check_whole("n", n, 20, int(MOST))
+        validation.check_whole("n", n, 20, int(MOST))
     if not isinstance(power, float | np.floating) or not 0.5 < power < 1.0:
         raise InputError(f"power={power!r}; it must lie strictly between 0.5 and 1, such as 0.8")
     if other is not None and question != "difference":

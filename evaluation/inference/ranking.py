@@ -20,13 +20,13 @@ import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from evaluation import arguments
 from evaluation import metrics as all_metrics
+from evaluation.core import validation
+from evaluation.core.pair import Pair, as_rows
 from evaluation.errors import InputError
 from evaluation.inference import differences
 from evaluation.measurement import versions
-from evaluation.result import number
-from evaluation.rows import Pair, as_rows
+from evaluation.results.result import number
 from evaluation.statistics.levels import rejects
 from evaluation.statistics.multiplicity import benjamini_hochberg, holm
 
@@ -196,7 +196,7 @@ def compare(
       'b = a < worse'
     """
     _check_arguments(metric, correction, paired_latents, k)
-    level, seed = arguments.check_level(level), arguments.check_whole("seed", seed, 0)
+    level, seed = validation.check_level(level), validation.check_whole("seed", seed, 0)
     pairs = _checked(models, reference, metric, paired_latents)
     module = all_metrics.load(metric)
     direction = module.BETTER
@@ -235,10 +235,10 @@ def _check_arguments(metric: Any, correction: Any, paired_latents: Any, k: Any) 
         if isinstance(metric, str):
             all_metrics.load(metric)
         raise InputError(
-            f"metric={arguments.shown(metric)} has no standard error over generated rows with a"
+            f"metric={validation.shown(metric)} has no standard error over generated rows with a"
             f" fixed or random reference; compare needs one of {', '.join(METRICS)}"
         )
-    arguments.check_choice("correction", correction, CORRECTIONS)
+    validation.check_choice("correction", correction, CORRECTIONS)
     if not isinstance(paired_latents, bool):
         raise InputError(f"paired_latents={paired_latents!r}; it must be True or False")
     if paired_latents and metric == "coverage":
@@ -247,7 +247,7 @@ def _check_arguments(metric: Any, correction: Any, paired_latents: Any, k: Any) 
             " fid, kid, precision or density"
         )
     if k is not None:
-        arguments.check_whole("k", k, 1)
+        validation.check_whole("k", k, 1)
         if metric in ("fid", "kid"):
             raise InputError(f"k={k}; {metric} has no neighbours: leave it out")
 

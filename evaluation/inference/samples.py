@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from evaluation import metrics
+from evaluation.core.pair import Pair, as_rows
 from evaluation.errors import InputError
-from evaluation.rows import Pair, as_rows
 
 
 def per_sample(

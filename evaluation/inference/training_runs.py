@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from evaluation import arguments
+from evaluation.core import validation
+from evaluation.core.estimate import Estimate
 from evaluation.errors import InputError
 from evaluation.measurement import versions
-from evaluation.result import Result, number
+from evaluation.results.result import Result, number
 from evaluation.statistics.binomial import normal_quantile
-from evaluation.statistics.estimate import Estimate
 
 SAME = ("metric", "protocol", "settings", "n_real", "n_fake", "target")
 METHOD = "Student's t over runs"
@@ -127,10 +127,10 @@ def over_runs(
       >>> round(found.between_variance, 4), round(found.within_variance, 4)
       (0.6033, 0.04)
     """
-    level = arguments.check_level(level)
+    level = validation.check_level(level)
     if metric is not None and not isinstance(metric, str):
         raise InputError(
-            f"metric={arguments.shown(metric)}; it must be one metric's name, such as 'fid'"
+            f"metric={validation.shown(metric)}; it must be one metric's name, such as 'fid'"
         )
     listed = isinstance(runs, Sequence) or (isinstance(runs, np.ndarray) and runs.ndim == 1)
     if isinstance(runs, str | bytes | Mapping) or not listed:
@@ -223,7 +223,7 @@ def _estimate(run: Any, metric: str | None, index: int) -> Any:
         raise InputError(
             f"runs[{index}] is {type(run).__name__}; each must be a result, an estimate or a number"
         )
-    return arguments.check_number(f"runs[{index}]", run)
+    return validation.check_number(f"runs[{index}]", run)
 
 
 def _check_same(estimates: Sequence[Estimate]) -> None:
@@ -254,11 +254,11 @@ def _given_errors(errors: Sequence[float] | None, runs: int) -> list[float]:
     """Plain standard errors, nan without them."""
     if errors is None:
         return [math.nan] * runs
-    given = list(errors) if arguments.is_listing(errors) else [errors]
+    given = list(errors) if validation.is_listing(errors) else [errors]
     numbers = [_number(error) for error in given]
     if len(numbers) != runs or not all(0.0 <= error <= LARGEST for error in numbers):
         raise InputError(
-            f"standard_errors={arguments.shown(errors)}; it must hold {runs} finite numbers of 0 or"
+            f"standard_errors={validation.shown(errors)}; it must hold {runs} finite numbers, 0 or"
             f" more, {LARGEST:.0e} at most, one for each run"
         )
     return numbers
@@ -267,6 +267,6 @@ def _given_errors(errors: Sequence[float] | None, runs: int) -> list[float]:
 def _number(value: Any) -> float:
     """A plain number as float; nan for anything else."""
     try:
-        return arguments.check_number("", value)
+        return validation.check_number("", value)
     except InputError:
         return math.nan

@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from evaluation import arguments
+from evaluation.core import validation
+from evaluation.core.pair import as_rows
+from evaluation.distances import frechet
+from evaluation.distances.mmd import check_seen, polynomial
 from evaluation.errors import InputError
 from evaluation.inference.permutation import Pool, distance_kernel, p_value, pair_sums
-from evaluation.laws import frechet
-from evaluation.laws.kernels import check_seen, polynomial
 from evaluation.measurement import versions
-from evaluation.result import number
-from evaluation.rows import as_rows
+from evaluation.results.result import number
 from evaluation.statistics.binomial import normal_quantile
 from evaluation.statistics.halves import shuffled_indices
 from evaluation.statistics.levels import least_permutations, rejects
@@ -144,11 +144,11 @@ def same_distribution(
       >>> same_distribution(x, y + 1.0, test="energy", permutations=199).p_value
       0.005
     """
-    arguments.check_choice("test", test, TESTS)
-    permutations = arguments.check_whole("permutations", permutations, 19, MOST_PERMUTATIONS)
-    seed, level = arguments.check_whole("seed", seed, 0), arguments.check_level(level)
+    validation.check_choice("test", test, TESTS)
+    permutations = validation.check_whole("permutations", permutations, 19, MOST_PERMUTATIONS)
+    seed, level = validation.check_whole("seed", seed, 0), validation.check_level(level)
     _check_enough(permutations, level)
-    max_operations = arguments.check_number("max_operations", max_operations)
+    max_operations = validation.check_number("max_operations", max_operations)
     if not max_operations > 0.0:
         raise InputError(f"max_operations={max_operations!r}; it must be above 0, such as 2e13")
     both = _checked(x, y, test)

@@ -9,7 +9,7 @@ A metric's file holds
                                                  None where that tells nothing
     def estimate(pair, *, level, seed, <settings with defaults>) -> Finding
 
-where `pair` is an `evaluation.rows.Pair` and the settings' defaults are the protocol "default". A
+where `pair` is an `evaluation.core.pair.Pair`; the settings' defaults are the protocol "default". A
 metric that knows something of every single row also has
 
     def per_sample(pair, *, <settings with defaults>) -> float64, shape (m,), one per fake row

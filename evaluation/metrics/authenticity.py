@@ -12,10 +12,10 @@ the training data are few.
 
 import numpy as np
 
+from evaluation.core.estimate import Finding
+from evaluation.core.pair import Pair
 from evaluation.neighbours.one_pass import nearest
-from evaluation.rows import Pair
 from evaluation.statistics.binomial import wilson
-from evaluation.statistics.estimate import Finding
 
 READS = "features"
 NEEDS = ("fake", "train")

@@ -12,12 +12,12 @@ with the number of rows: compare only at equal sizes.
 import numpy as np
 from scipy import stats
 
+from evaluation.core.estimate import Finding
+from evaluation.core.pair import Pair
 from evaluation.errors import InputError
 from evaluation.neighbours.one_pass import nearest
-from evaluation.rows import Pair
 from evaluation.statistics import bins
 from evaluation.statistics.binomial import normal_quantile
-from evaluation.statistics.estimate import Finding
 
 READS = "features"
 NEEDS = ("real", "fake", "train")

@@ -14,12 +14,12 @@ import warnings
 import numpy as np
 from scipy import stats
 
-from evaluation import arguments
+from evaluation.core import validation
+from evaluation.core.estimate import Finding
+from evaluation.core.pair import Pair
 from evaluation.errors import InputError
-from evaluation.rows import Pair
 from evaluation.statistics.binomial import clopper_pearson
 from evaluation.statistics.bins import shuffled
-from evaluation.statistics.estimate import Finding
 
 READS = "features"
 NEEDS = ("real", "fake")
@@ -75,7 +75,7 @@ def estimate(
             f"classifier_accuracy setting classifier={classifier!r}; use one of"
             f" {', '.join(CLASSIFIERS)}"
         )
-    arguments.check_range(
+    validation.check_range(
         "classifier_accuracy setting penalty", penalty, 1.0 / LARGEST_PENALTY, LARGEST_PENALTY
     )
     pair.require("classifier_accuracy", LEAST_ROWS, LEAST_ROWS, "half of them to learn from")

@@ -12,9 +12,9 @@ exceed 1, so that its interval is not cut off.
 import numpy as np
 from scipy import special
 
+from evaluation.core.estimate import Finding
+from evaluation.core.pair import Pair
 from evaluation.neighbours.one_pass import Request
-from evaluation.rows import Pair
-from evaluation.statistics.estimate import Finding
 from evaluation.statistics.occupancy import ORDERS, occupancy_interval, occupancy_variance
 
 READS = "features"

@@ -13,10 +13,10 @@ import math
 
 import numpy as np
 
+from evaluation.core.estimate import Finding
+from evaluation.core.pair import Pair
 from evaluation.errors import InputError
 from evaluation.neighbours.one_pass import Neighbours, Request
-from evaluation.rows import Pair
-from evaluation.statistics.estimate import Finding
 from evaluation.statistics.mean import mean_interval
 
 READS = "features"

@@ -11,10 +11,10 @@ CLIP's embeddings must be divided by their lengths before, as the published prog
 
 import numpy as np
 
+from evaluation.core.estimate import Finding
+from evaluation.core.pair import Pair, blocks
+from evaluation.distances import mmd
 from evaluation.errors import InputError
-from evaluation.laws import kernels
-from evaluation.rows import Pair, blocks
-from evaluation.statistics.estimate import Finding
 
 READS = "features"
 NEEDS = ("real", "fake")
@@ -71,10 +71,10 @@ def estimate(
     unbiased = estimator == "unbiased"
     least = LEAST_ROWS if unbiased else 2
     pair.require("cmmd", least, least, "with an interval" if unbiased else "")
-    width = kernels.bandwidth_of(pair.real, bandwidth, "cmmd")
-    kernels.check_differ("cmmd", pair.both[0])
-    kernels.check_seen("cmmd", *pair.both, width)
-    found = kernels.mmd2(*pair.both, kernels.gaussian(width), level, dependent=pair.dependent)
+    width = mmd.bandwidth_of(pair.real, bandwidth, "cmmd")
+    mmd.check_differ("cmmd", pair.both[0])
+    mmd.check_seen("cmmd", *pair.both, width)
+    found = mmd.mmd2(*pair.both, mmd.gaussian(width), level, dependent=pair.dependent)
     found.check_alike("cmmd", width)
     details = {
         "published": SCALE * found.biased,

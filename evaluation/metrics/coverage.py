@@ -10,10 +10,10 @@ to cover a ball, so a mode made far too seldom still counts; `clipped_coverage` 
 
 import dataclasses
 
-from evaluation.neighbours.covers import share_covered
+from evaluation.core.estimate import Finding
+from evaluation.core.pair import Pair
+from evaluation.estimators.ball_coverage import share_covered
 from evaluation.neighbours.one_pass import Request
-from evaluation.rows import Pair
-from evaluation.statistics.estimate import Finding
 from evaluation.statistics.occupancy import ORDERS
 
 READS = "features"

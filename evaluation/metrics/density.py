@@ -10,9 +10,9 @@ mends both. In many dimensions few rows near the centre lie in most balls and de
 
 import math
 
+from evaluation.core.estimate import Finding
+from evaluation.core.pair import Pair
 from evaluation.neighbours.one_pass import Request
-from evaluation.rows import Pair
-from evaluation.statistics.estimate import Finding
 from evaluation.statistics.mean import mean_interval
 
 READS = "features"

@@ -21,10 +21,10 @@ variety or memorisation: a copy of the training set has FID 0. Where a rare mode
 sample holds a row or two, every interval is too narrow: with one of 2 % it covers 0.85 at n = 100.
 """
 
+from evaluation.core.estimate import Finding
+from evaluation.core.pair import Pair
 from evaluation.errors import InputError
-from evaluation.laws import frechet_estimate
-from evaluation.rows import Pair
-from evaluation.statistics.estimate import Finding
+from evaluation.estimators import frechet
 
 READS = "features"
 NEEDS = ("real", "fake")
@@ -80,7 +80,7 @@ def estimate(
     if estimator not in ("corrected", "plain"):
         raise InputError(f"fid setting estimator={estimator!r}; use 'corrected' or 'plain'")
     if estimator == "plain":
-        return frechet_estimate.plain(pair, "fid", ddof, float32_mean, rows, seed)
+        return frechet.plain(pair, "fid", ddof, float32_mean, rows, seed)
     for name, value, default in (
         ("float32_mean", float32_mean, False),
         ("ddof", ddof, 1),
@@ -88,4 +88,4 @@ def estimate(
     ):
         if value != default:
             raise InputError(f"fid setting {name}={value}; it goes with estimator='plain' only")
-    return frechet_estimate.corrected(pair, "fid", level, seed)
+    return frechet.corrected(pair, "fid", level, seed)

@@ -17,10 +17,10 @@ import math
 import numpy as np
 import scipy.special
 
+from evaluation.core.estimate import Finding
+from evaluation.core.pair import Pair
 from evaluation.errors import InputError
-from evaluation.rows import Pair
 from evaluation.statistics.bins import shuffled
-from evaluation.statistics.estimate import Finding
 from evaluation.statistics.mean import mean_interval
 
 READS = "features"

@@ -15,11 +15,11 @@ import numpy as np
 import scipy.special
 from scipy import stats
 
+from evaluation.core.estimate import Finding
+from evaluation.core.pair import Pair
 from evaluation.errors import InputError
-from evaluation.rows import Pair
 from evaluation.statistics.binomial import normal_quantile
 from evaluation.statistics.degenerate import upper_end
-from evaluation.statistics.estimate import Finding
 from evaluation.statistics.jackknife import jackknife
 
 READS = "logits"

@@ -13,11 +13,11 @@ import math
 import numpy as np
 from scipy import stats
 
-from evaluation import arguments
+from evaluation.core import validation
+from evaluation.core.estimate import Finding
+from evaluation.core.pair import Pair
+from evaluation.distances import mmd
 from evaluation.errors import InputError
-from evaluation.laws import kernels
-from evaluation.rows import Pair
-from evaluation.statistics.estimate import Finding
 
 READS = "features"
 NEEDS = ("real", "fake")
@@ -96,10 +96,10 @@ def estimate(
         if value not in known:
             raise InputError(f"kid setting {name}={value!r}; use {' or '.join(map(repr, known))}")
     details: dict[str, float] = {}
-    chosen: kernels.Kernel = kernels.polynomial
+    chosen: mmd.Kernel = mmd.polynomial
     if kernel == "gaussian":
-        details["bandwidth"] = kernels.bandwidth_of(pair.real, bandwidth, "kid")
-        chosen = kernels.gaussian(details["bandwidth"])
+        details["bandwidth"] = mmd.bandwidth_of(pair.real, bandwidth, "kid")
+        chosen = mmd.gaussian(details["bandwidth"])
     elif bandwidth != 0.0:
         raise InputError(
             f"kid setting bandwidth={bandwidth!r} is of the Gaussian kernel: add kernel='gaussian'"
@@ -109,9 +109,9 @@ def estimate(
     if estimator == "blocks":
         return _blocks(pair, block_size, level, chosen, details)
     pair.require("kid", LEAST_ROWS, LEAST_ROWS, "with an interval")
-    kernels.check_differ("kid", pair.both[0])
-    kernels.check_seen("kid", *pair.both, details.get("bandwidth"))
-    found = kernels.mmd2(*pair.both, chosen, level, dependent=pair.dependent)
+    mmd.check_differ("kid", pair.both[0])
+    mmd.check_seen("kid", *pair.both, details.get("bandwidth"))
+    found = mmd.mmd2(*pair.both, chosen, level, dependent=pair.dependent)
     if kernel == "gaussian":
         found.check_alike("kid", details["bandwidth"])
     return Finding(
@@ -130,7 +130,7 @@ def _subsets(
     size: int,
     rng_seed: int,
     at_most: bool,
-    kernel: kernels.Kernel,
+    kernel: mmd.Kernel,
     details: dict[str, float],
 ) -> Finding:
     """Mean of the unbiased statistic over random subsets; no valid interval comes with it."""
@@ -138,8 +138,8 @@ def _subsets(
         raise InputError(
             f"kid settings subsets={subsets}, subset_size={size}; use at least 1 and at least 2"
         )
-    arguments.check_whole("kid setting subsets", subsets, 1, MOST_SUBSETS)
-    arguments.check_whole("kid setting rng_seed", rng_seed, 0, 2**32 - 1)
+    validation.check_whole("kid setting subsets", subsets, 1, MOST_SUBSETS)
+    validation.check_whole("kid setting rng_seed", rng_seed, 0, 2**32 - 1)
     if at_most:
         size = max(2, min(size, pair.n_real, pair.n_fake))
     pair.require("kid", size, size, 'this protocol\'s settings={"kid": {"subset_size": ...}}')
@@ -149,7 +149,7 @@ def _subsets(
     for index in range(subsets):
         y = fake[rng.choice(len(fake), size, replace=False)]
         x = real[rng.choice(len(real), size, replace=False)]
-        values[index] = kernels.small_mmd2(x, y, kernel)
+        values[index] = mmd.small_mmd2(x, y, kernel)
     return Finding(
         value=float(values.mean()),
         method="mean over random subsets; no interval",
@@ -159,7 +159,7 @@ def _subsets(
 
 
 def _blocks(
-    pair: Pair, size: int, level: float, kernel: kernels.Kernel, details: dict[str, float]
+    pair: Pair, size: int, level: float, kernel: mmd.Kernel, details: dict[str, float]
 ) -> Finding:
     """Mean of the unbiased statistic over disjoint blocks, the first ones the smaller by a row."""
     if size < 2:
@@ -169,7 +169,7 @@ def _blocks(
     pair.require("kid", least, least, f"2 in each of {count} blocks; or raise block_size")
     edges = [_edges(len(rows), count) for rows in pair.both]
     real, fake = (np.split(rows, cuts) for rows, cuts in zip(pair.both, edges, strict=True))
-    values = np.array([kernels.small_mmd2(x, y, kernel) for x, y in zip(real, fake, strict=True)])
+    values = np.array([mmd.small_mmd2(x, y, kernel) for x, y in zip(real, fake, strict=True)])
     value, error = float(values.mean()), math.nan
     counted: dict[str, float] = {"blocks": count}
     if count > 1:

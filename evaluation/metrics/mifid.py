@@ -13,10 +13,10 @@ import math
 
 import numpy as np
 
+from evaluation.core.estimate import Finding
+from evaluation.core.pair import Pair, blocks
 from evaluation.errors import InputError
 from evaluation.metrics import fid
-from evaluation.rows import Pair, blocks
-from evaluation.statistics.estimate import Finding
 from evaluation.statistics.mean import mean_interval
 
 READS = "features"

@@ -12,9 +12,9 @@ It misleads where generators differ in few of many directions, which the mean ov
 dilutes, and when values of different features are compared.
 """
 
-from evaluation.laws.projections import finding
-from evaluation.rows import Pair
-from evaluation.statistics.estimate import Finding
+from evaluation.core.estimate import Finding
+from evaluation.core.pair import Pair
+from evaluation.estimators.sliced_wasserstein import finding
 
 READS = "features"
 NEEDS = ("real", "fake")

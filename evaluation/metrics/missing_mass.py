@@ -9,9 +9,9 @@ the generator can still show, not of what the data have and it lacks; that is wh
 
 from scipy import stats
 
+from evaluation.core.estimate import Finding
+from evaluation.core.pair import Pair
 from evaluation.errors import InputError
-from evaluation.rows import Pair
-from evaluation.statistics.estimate import Finding
 from evaluation.statistics.labels import class_counts
 
 READS = "logits"

@@ -14,11 +14,11 @@ import numpy as np
 import scipy.special
 from scipy import stats
 
+from evaluation.core.estimate import Finding
+from evaluation.core.pair import Pair
 from evaluation.errors import InputError
-from evaluation.rows import Pair
 from evaluation.statistics.binomial import normal_quantile
 from evaluation.statistics.degenerate import interval, total_standard_error
-from evaluation.statistics.estimate import Finding
 from evaluation.statistics.labels import class_counts
 
 READS = "logits"

@@ -10,11 +10,11 @@ the data is then easily missed, or hit, by chance.
 
 import numpy as np
 
+from evaluation.core.estimate import Finding
+from evaluation.core.pair import Pair
 from evaluation.errors import InputError
 from evaluation.metrics.mode_kl import kl_divergence
-from evaluation.rows import Pair
 from evaluation.statistics.binomial import clopper_pearson, equal_share_p_values
-from evaluation.statistics.estimate import Finding
 from evaluation.statistics.labels import class_counts
 from evaluation.statistics.levels import rejects
 from evaluation.statistics.multiplicity import holm

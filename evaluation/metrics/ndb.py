@@ -12,11 +12,11 @@ many rows a cell holds, never how they lie in it.
 import numpy as np
 from scipy import stats
 
+from evaluation.core.estimate import Finding
+from evaluation.core.pair import Pair
 from evaluation.errors import InputError
-from evaluation.rows import Pair
 from evaluation.statistics import bins as cells
 from evaluation.statistics.binomial import clopper_pearson, equal_share_p_values
-from evaluation.statistics.estimate import Finding
 from evaluation.statistics.levels import rejects
 from evaluation.statistics.multiplicity import benjamini_hochberg, holm
 

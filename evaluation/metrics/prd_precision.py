@@ -11,9 +11,9 @@ between data sets; and a value near 1 is too small by chance, the more so with f
 lower it a little, as one mode alone has all modes' rows.
 """
 
-from evaluation.laws.prd import finding
-from evaluation.rows import Pair
-from evaluation.statistics.estimate import Finding
+from evaluation.core.estimate import Finding
+from evaluation.core.pair import Pair
+from evaluation.estimators.prd import finding
 
 READS = "features"
 NEEDS = ("real", "fake")
@@ -63,7 +63,7 @@ def estimate(
 
     Source:
       Sajjadi et al. 2018, arXiv:1806.00035, section 4 (F_8 and F_1/8); the minimax and the interval
-      are derived in `evaluation/laws/prd.py` and checked by simulation.
+      are derived in `evaluation/estimators/prd.py` and checked by simulation.
 
     Example:
       >>> import numpy as np

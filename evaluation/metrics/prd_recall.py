@@ -10,9 +10,9 @@ tell little of a thousand classes. Clusters of other rows are other cells, so va
 roughly between data sets; and a value near 1 is too small by chance, the more so with few rows.
 """
 
-from evaluation.laws.prd import finding
-from evaluation.rows import Pair
-from evaluation.statistics.estimate import Finding
+from evaluation.core.estimate import Finding
+from evaluation.core.pair import Pair
+from evaluation.estimators.prd import finding
 
 READS = "features"
 NEEDS = ("real", "fake")
@@ -62,7 +62,7 @@ def estimate(
 
     Source:
       Sajjadi et al. 2018, arXiv:1806.00035, section 4 (F_8 and F_1/8); the minimax and the interval
-      are derived in `evaluation/laws/prd.py` and checked by simulation.
+      are derived in `evaluation/estimators/prd.py` and checked by simulation.
 
     Example:
       >>> import numpy as np

@@ -8,12 +8,12 @@ keeps to a few places (collapse raises it), and in many dimensions, where even r
 other's balls. It grows with the number of real rows.
 """
 
+from evaluation.core.estimate import Finding
+from evaluation.core.pair import Pair
 from evaluation.errors import InputError
-from evaluation.neighbours import float16_balls
+from evaluation.estimators import half_precision_balls
 from evaluation.neighbours.one_pass import Request
-from evaluation.rows import Pair
 from evaluation.statistics.binomial import wilson
-from evaluation.statistics.estimate import Finding
 
 READS = "features"
 NEEDS = ("real", "fake")
@@ -47,7 +47,7 @@ def estimate(
       k: which neighbour sets the radius, >= 1.
       closed: whether a distance equal to the radius counts (<=) or not (<).
       distances: "exact", or as two programs round them, "float16" and "float16-root"; see
-        `evaluation/neighbours/float16_balls.py`. Those go with closed balls.
+        `evaluation/estimators/half_precision_balls.py`. Those go with closed balls.
 
     Returns:
       The estimate in [0, 1]. Details: "inside", the number of fake rows that count.
@@ -70,12 +70,12 @@ def estimate(
     pair.require_neighbours("precision", "real", k, closed=closed)
     if distances == "exact":
         inside = int((pair.neighbours.balls("real", k, closed).per_point > 0).sum())
-    elif distances in float16_balls.RULES and closed:
-        inside = float16_balls.inside(pair, "real", k, distances)
+    elif distances in half_precision_balls.RULES and closed:
+        inside = half_precision_balls.inside(pair, "real", k, distances)
     else:
         raise InputError(
             f"precision settings distances={distances!r}, closed={closed}; use 'exact', or with"
-            f" closed=True one of {', '.join(float16_balls.RULES)}"
+            f" closed=True one of {', '.join(half_precision_balls.RULES)}"
         )
     low, high = wilson(inside, pair.n_fake, level)
     return Finding(

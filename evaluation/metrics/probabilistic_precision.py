@@ -10,10 +10,10 @@ neither. It grows with the number of real rows.
 
 import math
 
-from evaluation import arguments
+from evaluation.core import validation
+from evaluation.core.estimate import Finding
+from evaluation.core.pair import Pair
 from evaluation.errors import InputError
-from evaluation.rows import Pair
-from evaluation.statistics.estimate import Finding
 from evaluation.statistics.mean import mean_interval
 
 READS = "features"
@@ -55,8 +55,8 @@ def estimate(pair: Pair, *, level: float, seed: int, k: int = 4, a: float = 1.2)
       >>> round(found["probabilistic_precision"].value, 3)
       0.46
     """
-    arguments.check_whole("probabilistic_precision setting k", k, 1)
-    arguments.check_range(
+    validation.check_whole("probabilistic_precision setting k", k, 1)
+    validation.check_range(
         "probabilistic_precision setting a", a, 1 / LARGEST_FACTOR, LARGEST_FACTOR
     )
     pair.require("probabilistic_precision", 0, LEAST_ROWS, "with an interval")

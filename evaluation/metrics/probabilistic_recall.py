@@ -10,10 +10,10 @@ more. It grows with the number of generated rows.
 
 import math
 
-from evaluation import arguments
+from evaluation.core import validation
+from evaluation.core.estimate import Finding
+from evaluation.core.pair import Pair
 from evaluation.errors import InputError
-from evaluation.rows import Pair
-from evaluation.statistics.estimate import Finding
 from evaluation.statistics.mean import mean_interval
 
 READS = "features"
@@ -55,8 +55,8 @@ def estimate(pair: Pair, *, level: float, seed: int, k: int = 4, a: float = 1.2)
       >>> round(found.value, 3)
       0.417
     """
-    arguments.check_whole("probabilistic_recall setting k", k, 1)
-    arguments.check_range("probabilistic_recall setting a", a, 1 / LARGEST_FACTOR, LARGEST_FACTOR)
+    validation.check_whole("probabilistic_recall setting k", k, 1)
+    validation.check_range("probabilistic_recall setting a", a, 1 / LARGEST_FACTOR, LARGEST_FACTOR)
     pair.require("probabilistic_recall", LEAST_ROWS, 0, "with an interval")
     pair.require_neighbours("probabilistic_recall", "fake", k, closed=True)
     if not pair.neighbours.radii2("fake", k).any():

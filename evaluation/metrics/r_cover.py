@@ -7,11 +7,11 @@ It misleads when real outliers have huge balls that catch generated rows, and wh
 rows differ much: the densities are compared per sample, not per row.
 """
 
+from evaluation.core.estimate import Finding
+from evaluation.core.pair import Pair
 from evaluation.errors import InputError
-from evaluation.neighbours.covers import share_covered
+from evaluation.estimators.ball_coverage import share_covered
 from evaluation.neighbours.one_pass import Request
-from evaluation.rows import Pair
-from evaluation.statistics.estimate import Finding
 from evaluation.statistics.occupancy import ORDERS
 
 READS = "features"

@@ -11,10 +11,10 @@ real rows; compare only against the same real rows.
 
 import numpy as np
 
+from evaluation.core.estimate import Finding
+from evaluation.core.pair import Pair
 from evaluation.errors import InputError
 from evaluation.neighbours.one_pass import Request
-from evaluation.rows import Pair
-from evaluation.statistics.estimate import Finding
 from evaluation.statistics.quantile import median_interval, median_rows
 
 READS = "features"

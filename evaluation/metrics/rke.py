@@ -14,12 +14,12 @@ import math
 
 import numpy as np
 
+from evaluation.core.estimate import Finding
+from evaluation.core.pair import Pair
+from evaluation.distances import mmd
 from evaluation.errors import InputError
-from evaluation.laws import kernels
-from evaluation.rows import Pair
 from evaluation.statistics.binomial import normal_quantile
 from evaluation.statistics.degenerate import total_standard_error
-from evaluation.statistics.estimate import Finding
 
 READS = "features"
 NEEDS = ("real", "fake")
@@ -77,9 +77,9 @@ def estimate(
     if estimator not in ("unbiased", "published"):
         raise InputError(f"rke setting estimator={estimator!r}; use 'unbiased' or 'published'")
     pair.require("rke", LEAST_ROWS, LEAST_ROWS, "with an interval")
-    width = kernels.bandwidth_of(pair.real, bandwidth, "rke")
-    squared = kernels.gaussian(width / math.sqrt(2.0))  # the square of the kernel
-    real, fake = (kernels.sums(rows, None, squared) for rows in pair.both)
+    width = mmd.bandwidth_of(pair.real, bandwidth, "rke")
+    squared = mmd.gaussian(width / math.sqrt(2.0))  # the square of the kernel
+    real, fake = (mmd.sums(rows, None, squared) for rows in pair.both)
     published = estimator == "published"
     details = {"plain": 1.0 / fake.whole, "bandwidth": width}
     if published:
@@ -109,7 +109,7 @@ def estimate(
     )
 
 
-def _error(found: kernels.Sums) -> float:
+def _error(found: mmd.Sums) -> float:
     """Standard error of the logarithm of the mean; inf where that is 0."""
     n = len(found.rows)
     first = 4.0 * float(np.var(found.rows, ddof=1)) / n
@@ -117,7 +117,7 @@ def _error(found: kernels.Sums) -> float:
     return total_standard_error(first, second) / found.mean if found.mean > 0.0 else math.inf
 
 
-def _interval(found: kernels.Sums, level: float) -> tuple[float, float]:
+def _interval(found: mmd.Sums, level: float) -> tuple[float, float]:
     """Ends of the interval of 1 / mean.
 
     A part q of the population with (1 - q)^n >= (1 - level) / 2 may be unlike all rows seen; it

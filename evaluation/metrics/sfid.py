@@ -9,10 +9,10 @@ It misleads when the generated images are shifted or cropped otherwise than the 
 counts as a fault, and like FID when compared across programs or n.
 """
 
+from evaluation.core.estimate import Finding
+from evaluation.core.pair import Pair
 from evaluation.errors import InputError
-from evaluation.laws import frechet_estimate
-from evaluation.rows import Pair
-from evaluation.statistics.estimate import Finding
+from evaluation.estimators import frechet
 
 READS = "spatial"
 NEEDS = ("real", "fake")
@@ -52,7 +52,7 @@ def estimate(
     if estimator not in ("corrected", "plain"):
         raise InputError(f"sfid setting estimator={estimator!r}; use 'corrected' or 'plain'")
     if estimator == "plain":
-        return frechet_estimate.plain(pair, "sfid", 1, float32_mean, None, seed)
+        return frechet.plain(pair, "sfid", 1, float32_mean, None, seed)
     if float32_mean:
         raise InputError("sfid setting float32_mean=True; it goes with estimator='plain' only")
-    return frechet_estimate.corrected(pair, "sfid", level, seed)
+    return frechet.corrected(pair, "sfid", level, seed)

@@ -11,9 +11,9 @@ that values of different networks do not compare; directions in which the featur
 hardly count.
 """
 
-from evaluation.laws.projections import finding
-from evaluation.rows import Pair
-from evaluation.statistics.estimate import Finding
+from evaluation.core.estimate import Finding
+from evaluation.core.pair import Pair
+from evaluation.estimators.sliced_wasserstein import finding
 
 READS = "features"
 NEEDS = ("real", "fake")

@@ -11,10 +11,10 @@ equal law with as many duplicates, which is less than the number of different ro
 
 import numpy as np
 
-from evaluation import arguments
-from evaluation.rows import Pair
+from evaluation.core import validation
+from evaluation.core.estimate import Finding
+from evaluation.core.pair import Pair
 from evaluation.statistics.binomial import garwood
-from evaluation.statistics.estimate import Finding
 
 READS = "features"
 NEEDS = ("fake",)
@@ -60,7 +60,7 @@ def estimate(pair: Pair, *, level: float, seed: int, radius: float = 0.0) -> Fin
       >>> found.details["pairs"], round(found.value), round(found.low), round(found.high)
       (50, 9990, 7578, 13460)
     """
-    arguments.check_range("support setting radius", radius, 0.0, LARGEST_RADIUS)
+    validation.check_range("support setting radius", radius, 0.0, LARGEST_RADIUS)
     pair.require("support", 0, LEAST_ROWS, "with an interval")
     degrees = _copies(pair.fake) if radius == 0.0 else _near(pair.fake, radius)
     s, pairs = len(degrees), int(degrees.sum()) // 2

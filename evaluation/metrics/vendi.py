@@ -15,11 +15,11 @@ import math
 
 import numpy as np
 
+from evaluation.core.estimate import Finding
+from evaluation.core.pair import Pair
+from evaluation.distances import mmd, spectral_entropy
 from evaluation.errors import InputError
-from evaluation.laws import kernels, spectral_entropy
-from evaluation.rows import Pair
 from evaluation.statistics.binomial import normal_quantile
-from evaluation.statistics.estimate import Finding
 
 READS = "features"
 NEEDS = ("fake",)
@@ -90,8 +90,8 @@ def estimate(
     details: dict[str, float] = {}
     chosen = None
     if kernel == "gaussian":
-        details["bandwidth"] = kernels.bandwidth_of(pair.real, bandwidth, "vendi")
-        chosen = kernels.gaussian(details["bandwidth"])
+        details["bandwidth"] = mmd.bandwidth_of(pair.real, bandwidth, "vendi")
+        chosen = mmd.gaussian(details["bandwidth"])
     if pair.real is not None:
         known = _score(pair.real, "real_features", chosen, order, corrected)
         details |= {"real": math.exp(known.value), "real_plain": math.exp(known.plain)}
@@ -150,7 +150,7 @@ class _Score:
 
 
 def _score(
-    rows: np.ndarray, name: str, kernel: kernels.Kernel | None, order: float, corrected: bool
+    rows: np.ndarray, name: str, kernel: mmd.Kernel | None, order: float, corrected: bool
 ) -> _Score:
     """The entropy of rows (n, d), corrected where that is asked for and holds."""
     values, coordinates = spectral_entropy.spectrum(rows, name, kernel)

@@ -10,7 +10,7 @@ from evaluation.neighbours import distances
 from evaluation.neighbours.balls import Balls, Inside, Ratio
 from evaluation.neighbours.closest import Closest, closest_of_same
 from evaluation.neighbours.distances import Points, tiles
-from evaluation.neighbours.softballs import soft_product
+from evaluation.neighbours.soft_balls import soft_product
 
 KEPT = 9  # neighbours of the same side kept at the first request
 SAMPLE = 32  # rows on which the precision of the products is tried
@@ -225,9 +225,9 @@ def nearest(reference: Any, rows: Any = None, k: int = 1) -> tuple[np.ndarray, n
       >>> index.tolist(), distance.round(3).tolist()
       ([[0, 1]], [[1.0, 4.243]])
     """
-    from evaluation.arguments import check_whole
+    from evaluation.core.pair import as_rows
+    from evaluation.core.validation import check_whole
     from evaluation.errors import InputError
-    from evaluation.rows import as_rows
 
     table = as_rows(reference, "reference")
     check_whole("k", k, 1)

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.errors import InputError
-from evaluation.report import curves, pictures, scores, wording
-from evaluation.result import Result
+from evaluation.report import curves, pictures, scores
+from evaluation.results import wording
+from evaluation.results.result import Result
 from evaluation.sources.images import Images
 
 _HERE = Path(__file__).resolve().parent

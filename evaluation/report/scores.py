@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from evaluation import metrics as metric_files
-from evaluation.result import Result, number
-from evaluation.statistics.estimate import Estimate
+from evaluation.core.estimate import Estimate
+from evaluation.results.result import Result, number
 
 MOST_CLASSES = 24
 

@@ -48,7 +48,7 @@ def load_images(
         from evaluation.sources import folder
 
         return folder.read(source.removeprefix("folder:"), size_px, skip_corrupt, patience)
-    from evaluation.quiet import import_tensorflow
+    from evaluation.runtime.tensorflow import import_tensorflow
 
     import_tensorflow()
     from evaluation.sources import tfds
@@ -153,7 +153,7 @@ def _looks_like_path(name: str) -> bool:
     base = name.split("/")[0]
     if base in datasets.names():
         return False
-    from evaluation.quiet import import_tensorflow
+    from evaluation.runtime.tensorflow import import_tensorflow
 
     import_tensorflow()
     import tensorflow_datasets

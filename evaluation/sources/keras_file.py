@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from evaluation.errors import InputError
-from evaluation.quiet import import_tensorflow
+from evaluation.runtime.tensorflow import import_tensorflow
 from evaluation.sources.archive import check_members
 from evaluation.sources.program import (
     DEFAULT_SIGNATURE,

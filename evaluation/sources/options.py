@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection
 from typing import Any, Literal
 
-from evaluation import arguments
+from evaluation.core import validation
 from evaluation.errors import InputError
 
 LatentLaw = str
@@ -54,20 +54,20 @@ class GeneratorOptions:
     def __post_init__(self) -> None:
         for name, least in (("latent_dim", 1), ("batch_size", 1), ("step", 0)):
             if getattr(self, name) is not None:
-                arguments.check_whole(name, getattr(self, name), least)
+                validation.check_whole(name, getattr(self, name), least)
         if self.latent is not None:
             truncation(self.latent)
         _check_labels(self.labels)
         if self.value_range is not None:
             object.__setattr__(self, "value_range", _checked_range(self.value_range))
         if self.layout is not None:
-            arguments.check_choice("layout", self.layout, ("NHWC", "NCHW"))
+            validation.check_choice("layout", self.layout, ("NHWC", "NCHW"))
         if self.signature is not None and not isinstance(self.signature, str):
-            line = f"signature={arguments.shown(self.signature)}; it must be a function's name"
+            line = f"signature={validation.shown(self.signature)}; it must be a function's name"
             raise InputError(line)
         for name in ("trust", "strict"):
             if not isinstance(getattr(self, name), bool):
-                value = arguments.shown(getattr(self, name))
+                value = validation.shown(getattr(self, name))
                 raise InputError(f"{name}={value}; it must be True or False")
 
 
@@ -89,7 +89,7 @@ def truncation(latent: Any) -> float | None:
             if LEAST_BOUND <= bound < math.inf:
                 return bound
     raise InputError(
-        f"latent={arguments.shown(latent)}; it must be normal, uniform, or truncated:BOUND with a "
+        f"latent={validation.shown(latent)}; it must be normal, uniform, or truncated:BOUND with a "
         f"bound of {LEAST_BOUND} or more, such as truncated:0.7"
     )
 
@@ -110,7 +110,7 @@ def refuse_others(options: GeneratorOptions, serving: Collection[str], name: str
     for field in dataclasses.fields(options):
         value = getattr(options, field.name)
         if value is not None and field.name not in neutral and field.name not in serving:
-            line = f"{field.name}={arguments.shown(value)}: {name} is {is_}; leave it out."
+            line = f"{field.name}={validation.shown(value)}: {name} is {is_}; leave it out."
             raise InputError(line)
 
 
@@ -119,16 +119,16 @@ def _check_labels(labels: Any) -> None:
         return
     if isinstance(labels, bool) or not isinstance(labels, int) or labels < 0:
         raise InputError(
-            f"labels={arguments.shown(labels)}; it must be uniform, reference, or a class's number"
+            f"labels={validation.shown(labels)}; it must be uniform, reference, or a class's number"
         )
 
 
 def _checked_range(value: Any) -> tuple[float, float]:
     if isinstance(value, tuple | list) and len(value) == 2:
-        low, high = (arguments.check_number("value_range", side) for side in value)
+        low, high = (validation.check_number("value_range", side) for side in value)
         if math.isfinite(low) and math.isfinite(high) and low < high:
             return low, high
     raise InputError(
-        f"value_range={arguments.shown(value)}; it must be (low, high) with low < high, "
+        f"value_range={validation.shown(value)}; it must be (low, high) with low < high, "
         "such as (-1, 1)"
     )

@@ -2,8 +2,8 @@
 
 import importlib.util
 
-from evaluation import importing
 from evaluation.errors import InputError
+from evaluation.runtime import importing
 from evaluation.sources import sampler
 from evaluation.sources.options import GeneratorOptions
 from evaluation.sources.sampler import Sampler

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from evaluation import arguments
+from evaluation.core import validation
 from evaluation.errors import InputError
 from evaluation.sources import options as generator_options
 from evaluation.sources.images import Images, allocate
@@ -54,8 +54,8 @@ class Sampler:
           InputError: n < 1; images of another shape or range than declared, or not finite; labels
             are to follow a reference and none was given.
         """
-        arguments.check_whole("n", n, 1)
-        arguments.check_whole("seed", seed, 0)
+        validation.check_whole("n", n, 1)
+        validation.check_whole("seed", seed, 0)
         if self.with_labels is not None:
             raise InputError(
                 f"labels='reference': {self.name} has no reference to take them from; give one, "

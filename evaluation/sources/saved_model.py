@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from evaluation.errors import InputError
-from evaluation.quiet import import_tensorflow
+from evaluation.runtime.tensorflow import import_tensorflow
 from evaluation.sources import saved_model_scan
 from evaluation.sources.program import Port, Program, Signature, cause, sha256_of
 

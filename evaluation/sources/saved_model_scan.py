@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.errors import InputError
-from evaluation.quiet import import_tensorflow
+from evaluation.runtime.tensorflow import import_tensorflow
 
 READS = """ReadFile WholeFileReader TextLineReader FixedLengthRecordReader TFRecordReader LMDBReader
     RecordInput MatchingFiles MatchingFilesDataset TextLineDataset TFRecordDataset LMDBDataset

@@ -15,7 +15,7 @@ from PIL import Image
 
 from evaluation import datasets
 from evaluation.errors import InputError, NoSplitError
-from evaluation.progress import on_terminal
+from evaluation.runtime.progress import on_terminal
 from evaluation.sources.images import Images, allocate, as_array, check_not_empty, resize
 from evaluation.sources.patience import Patience, reason
 

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from evaluation.errors import InputError
-from evaluation.quiet import import_tensorflow
+from evaluation.runtime.tensorflow import import_tensorflow
 from evaluation.sources import pictures
 from evaluation.sources.images import Images, check_not_empty
 from evaluation.sources.patience import Patience, reason

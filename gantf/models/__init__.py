@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from evaluation import InputError
 from gantf.config import Defaults, ModelConfig
-from gantf.endings import RunEndedError
+from gantf.errors import RunEndedError
 
 if TYPE_CHECKING:
     from gantf.game import Needs

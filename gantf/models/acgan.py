@@ -12,12 +12,12 @@ ones; a fake takes the label of the real image of its row.
 import tensorflow as tf
 from pydantic import Field, model_validator
 
-from gantf import optimizers
-from gantf.adversary import Adversary, diversity
-from gantf.averaging import averaged
 from gantf.game import Batch, DataSpec, Game, Latents, Player
-from gantf.networks import pairs
+from gantf.networks import conditional
 from gantf.noise import Noise
+from gantf.objectives import optimizers
+from gantf.objectives.adversarial import Adversary, diversity
+from gantf.objectives.ema import averaged
 from gantf.settings import Adversarial, Architecture, Optimization, Sampling, penalties_fit
 
 NEEDS = "labels"
@@ -26,7 +26,7 @@ NEEDS = "labels"
 class Config(Adversarial, Architecture, Sampling, Optimization):
     """What `--set` can change."""
 
-    combine: pairs.Combine = Field(
+    combine: conditional.Combine = Field(
         "product", description="how G reads the label: an embedding times, or beside, the latents"
     )
     real_class_weight: float = Field(
@@ -54,13 +54,13 @@ def build(config: Config, data: DataSpec, seed: int) -> Game:
     """Builds networks and players for images of one size; call it in the strategy's scope."""
     shape, classes = data.image_shape, len(data.class_names)
     sampled = averaged(
-        lambda name: pairs.generator(
+        lambda name: conditional.generator(
             config, shape, config.latent_dim, seed, classes, name, config.combine
         ),
         config.ema_half_life_images,
     )
     generator = sampled.trained
-    discriminator = pairs.discriminator(
+    discriminator = conditional.discriminator(
         config, shape, seed, config.spectral_norm, classes, "classifier"
     )
     adversary = Adversary(config)

@@ -13,12 +13,12 @@ from typing import Literal
 import tensorflow as tf
 from pydantic import Field, model_validator
 
-from gantf import optimizers
-from gantf.adversary import Adversary, diversity
-from gantf.averaging import averaged
 from gantf.game import Batch, DataSpec, Game, Latents, Player
-from gantf.networks import pairs
+from gantf.networks import conditional
 from gantf.noise import Noise
+from gantf.objectives import optimizers
+from gantf.objectives.adversarial import Adversary, diversity
+from gantf.objectives.ema import averaged
 from gantf.settings import Adversarial, Architecture, Optimization, Sampling, penalties_fit
 
 NEEDS = "labels"
@@ -42,11 +42,11 @@ def build(config: Config, data: DataSpec, seed: int) -> Game:
     """Builds networks and players for images of one size; call it in the strategy's scope."""
     shape, classes = data.image_shape, len(data.class_names)
     sampled = averaged(
-        lambda name: pairs.generator(config, shape, config.latent_dim, seed, classes, name),
+        lambda name: conditional.generator(config, shape, config.latent_dim, seed, classes, name),
         config.ema_half_life_images,
     )
     generator = sampled.trained
-    discriminator = pairs.discriminator(
+    discriminator = conditional.discriminator(
         config, shape, seed, config.spectral_norm, classes, config.condition
     )
     adversary = Adversary(config)

@@ -20,15 +20,15 @@ import keras
 import tensorflow as tf
 from pydantic import Field, model_validator
 
-from gantf import losses, optimizers
-from gantf.adversary import Adversary
-from gantf.averaging import averaged
 from gantf.config import Defaults
 from gantf.game import Batch, DataSpec, Game, Player
 from gantf.networks.patchgan import Patches, patchgan
 from gantf.networks.translator import DOWN, translator
 from gantf.noise import Noise
-from gantf.pool import ImagePool
+from gantf.objectives import losses, optimizers
+from gantf.objectives.adversarial import Adversary
+from gantf.objectives.ema import averaged
+from gantf.objectives.image_pool import ImagePool
 from gantf.settings import Adversarial, Loss, Optimization, default, penalties_fit
 
 NEEDS = "domains"

@@ -11,12 +11,12 @@ Karras et al. 2019, arXiv:1912.04958, at a rate of 0.001).
 import tensorflow as tf
 from pydantic import model_validator
 
-from gantf import optimizers
-from gantf.adversary import Adversary, diversity
-from gantf.averaging import averaged
 from gantf.game import Batch, DataSpec, Game, Latents, Player
-from gantf.networks import pairs
+from gantf.networks import conditional
 from gantf.noise import Noise
+from gantf.objectives import optimizers
+from gantf.objectives.adversarial import Adversary, diversity
+from gantf.objectives.ema import averaged
 from gantf.settings import Adversarial, Architecture, Optimization, Sampling, penalties_fit
 
 
@@ -32,11 +32,13 @@ class Config(Adversarial, Architecture, Sampling, Optimization):
 def build(config: Config, data: DataSpec, seed: int) -> Game:
     """Builds networks and players for images of one size; call it in the strategy's scope."""
     sampled = averaged(
-        lambda name: pairs.generator(config, data.image_shape, config.latent_dim, seed, name=name),
+        lambda name: conditional.generator(
+            config, data.image_shape, config.latent_dim, seed, name=name
+        ),
         config.ema_half_life_images,
     )
     generator = sampled.trained
-    discriminator = pairs.discriminator(config, data.image_shape, seed, config.spectral_norm)
+    discriminator = conditional.discriminator(config, data.image_shape, seed, config.spectral_norm)
     adversary = Adversary(config)
 
     def forward(batch: Batch, noise: Noise) -> Batch:

@@ -15,16 +15,16 @@ from typing import Literal
 import tensorflow as tf
 from pydantic import Field, model_validator
 
-from gantf import losses, optimizers
-from gantf.adversary import Adversary
-from gantf.averaging import averaged
 from gantf.config import Defaults
+from gantf.data.flips import flipped
 from gantf.game import Batch, DataSpec, Game, Player
 from gantf.layers.instance_norm import ImageNorm
-from gantf.mirroring import flipped
 from gantf.networks.patchgan import Patches, patchgan
 from gantf.networks.unet import MOST_STAGES, fitting_stages, reach_px, unet
 from gantf.noise import Noise
+from gantf.objectives import losses, optimizers
+from gantf.objectives.adversarial import Adversary
+from gantf.objectives.ema import averaged
 from gantf.settings import Adversarial, Optimization, default, penalties_fit
 
 NEEDS = "pairs"

@@ -11,13 +11,13 @@ off (`ada_target`, `diffaugment`).
 import tensorflow as tf
 from pydantic import Field
 
-from gantf import optimizers
-from gantf.adversary import Adversary, diversity
-from gantf.averaging import averaged
 from gantf.config import Defaults
 from gantf.game import Batch, DataSpec, Game, Latents, Player
 from gantf.networks import r3gan
 from gantf.noise import Noise
+from gantf.objectives import optimizers
+from gantf.objectives.adversarial import Adversary, diversity
+from gantf.objectives.ema import averaged
 from gantf.settings import (
     Augmentation,
     Optimization,

@@ -18,16 +18,16 @@ from typing import Annotated, Any, Literal
 import tensorflow as tf
 from pydantic import BeforeValidator, Field, model_validator
 
-from gantf import optimizers
-from gantf.adversary import Adversary
-from gantf.averaging import averaged
 from gantf.config import Defaults
+from gantf.data.flips import turned
 from gantf.game import Batch, DataSpec, Game, PerExample, Player
 from gantf.layers import resample
-from gantf.losses import per_example
-from gantf.mirroring import turned
 from gantf.networks import srresnet
 from gantf.noise import Noise
+from gantf.objectives import optimizers
+from gantf.objectives.adversarial import Adversary
+from gantf.objectives.ema import averaged
+from gantf.objectives.losses import per_example
 from gantf.settings import Adversarial, Norm, Optimization, Schedule, default, penalties_fit
 
 NEEDS = "images"

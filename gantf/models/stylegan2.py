@@ -19,15 +19,15 @@ import math
 import tensorflow as tf
 from pydantic import Field, model_validator
 
-from gantf import optimizers
-from gantf.adversary import Adversary, diversity
-from gantf.averaging import averaged
 from gantf.config import Defaults
 from gantf.game import Batch, DataSpec, Game, Latents, Player
 from gantf.layers.styles import follow, mixed
 from gantf.networks import stylegan2
 from gantf.noise import Noise, scope
-from gantf.pathlength import PathLength, of_fewer, path_lengths
+from gantf.objectives import optimizers
+from gantf.objectives.adversarial import Adversary, diversity
+from gantf.objectives.ema import averaged
+from gantf.objectives.path_length import PathLength, of_fewer, path_lengths
 from gantf.settings import Adversarial, Optimization, default
 
 RUN = Defaults(data="photo_patches", steps=3000, batch_size=32)

@@ -16,12 +16,13 @@ import numpy as np
 import tensorflow as tf
 from pydantic import Field, model_validator
 
-from gantf import captions, optimizers
-from gantf.adversary import Adversary, diversity
-from gantf.averaging import averaged
+from gantf.data import captions
 from gantf.game import Batch, DataSpec, Game, Latents, Player
-from gantf.networks import pairs, text
+from gantf.networks import conditional, text
 from gantf.noise import Noise
+from gantf.objectives import optimizers
+from gantf.objectives.adversarial import Adversary, diversity
+from gantf.objectives.ema import averaged
 from gantf.settings import Adversarial, Architecture, Optimization, Sampling, penalties_fit
 
 NEEDS = "labels"
@@ -32,7 +33,7 @@ class Config(Adversarial, Architecture, Sampling, Optimization):
 
     text_dim: int = Field(32, ge=1, description="numbers in the encoders' word vectors and states")
     code_dim: int = Field(16, ge=1, description="numbers in the code by which G knows a text")
-    combine: pairs.Combine = Field(
+    combine: conditional.Combine = Field(
         "product", description="how G reads a text's code: times, or beside, the latents"
     )
     conditioning_weight: float = Field(
@@ -168,7 +169,7 @@ def _generator(config, data: DataSpec, known: captions.Vocabulary, seed: int, na
 def _discriminator(config, data: DataSpec, known: captions.Vocabulary, seed: int):
     """Two networks: images -> features, and features and texts -> logits."""
     image = keras.Input(data.image_shape, name="image")
-    features = pairs.shrink(config, image, data.image_shape, config.spectral_norm, seed)
+    features = conditional.shrink(config, image, data.image_shape, config.spectral_norm, seed)
     matcher = text.matcher(
         features.shape[1],
         config.condition,

@@ -14,15 +14,15 @@ import keras
 import tensorflow as tf
 from pydantic import Field, model_validator
 
-from gantf import optimizers
-from gantf.adversary import Adversary, Judge, diversity
-from gantf.averaging import averaged
 from gantf.config import Defaults
 from gantf.game import Batch, DataSpec, Game, Latents, PerExample, Player
-from gantf.losses import per_example
+from gantf.networks import conditional
 from gantf.networks import encoder as encoding
-from gantf.networks import pairs
 from gantf.noise import Noise
+from gantf.objectives import optimizers
+from gantf.objectives.adversarial import Adversary, Judge, diversity
+from gantf.objectives.ema import averaged
+from gantf.objectives.losses import per_example
 from gantf.settings import (
     Adversarial,
     Architecture,
@@ -78,7 +78,7 @@ def build(config: Config, data: DataSpec, seed: int) -> Game:
         "encoder",
     )
     generators = averaged(
-        lambda name: pairs.generator(config, shape, config.latent_dim, seed, name=name),
+        lambda name: conditional.generator(config, shape, config.latent_dim, seed, name=name),
         half_life_images,
     )
     encoder, generator = encoders.trained, generators.trained

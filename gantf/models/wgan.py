@@ -12,13 +12,13 @@ from typing import Literal
 import tensorflow as tf
 from pydantic import Field, model_validator
 
-from gantf import optimizers
-from gantf.adversary import Adversary, diversity
-from gantf.averaging import averaged
 from gantf.config import Defaults
 from gantf.game import Batch, DataSpec, Game, Latents, Player
-from gantf.networks import pairs
+from gantf.networks import conditional
 from gantf.noise import Noise
+from gantf.objectives import optimizers
+from gantf.objectives.adversarial import Adversary, diversity
+from gantf.objectives.ema import averaged
 from gantf.settings import (
     Architecture,
     Augmentation,
@@ -64,11 +64,15 @@ class Config(Regularization, Augmentation, Architecture, Sampling, Optimization)
 def build(config: Config, data: DataSpec, seed: int) -> Game:
     """Builds networks and players for images of one size; call it in the strategy's scope."""
     sampled = averaged(
-        lambda name: pairs.generator(config, data.image_shape, config.latent_dim, seed, name=name),
+        lambda name: conditional.generator(
+            config, data.image_shape, config.latent_dim, seed, name=name
+        ),
         config.ema_half_life_images,
     )
     generator = sampled.trained
-    critic = pairs.discriminator(config, data.image_shape, seed, name="critic", output_bias=False)
+    critic = conditional.discriminator(
+        config, data.image_shape, seed, name="critic", output_bias=False
+    )
     clips = config.lipschitz == "clipping"
     penalty = 0.0 if clips else config.gradient_penalty_weight
     settings = adversarial(config, loss="wasserstein", gradient_penalty_weight=penalty)

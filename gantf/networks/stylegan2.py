@@ -12,7 +12,7 @@ from keras import layers
 
 from gantf.layers import equalized
 from gantf.layers.blur import Blur, Enlarge
-from gantf.layers.deviation import MinibatchDeviation
+from gantf.layers.minibatch_stddev import MinibatchDeviation
 from gantf.layers.modulated import Bias, ModulatedConv2D, PixelNoise
 from gantf.layers.styles import LearnedConstant, PixelNorm, StyleOf, Truncation
 

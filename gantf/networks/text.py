@@ -9,7 +9,7 @@ from keras import layers
 from gantf import noise
 from gantf.layers.building import he, normal, stream
 from gantf.layers.spectral import SpectralDense
-from gantf.networks import pairs
+from gantf.networks import conditional
 from gantf.settings import Architecture
 
 Condition = Literal["concatenation", "projection"]
@@ -26,7 +26,7 @@ def generator(
     code_dim: int,
     seed: int,
     name: str = "generator",
-    combine: pairs.Combine = "concatenation",
+    combine: conditional.Combine = "concatenation",
 ) -> keras.Model:
     """{"latents": (n, latent_dim), "tokens": (n, length)} -> images (n, H, W, C) in [-1, 1].
 
@@ -62,7 +62,9 @@ def generator(
     if combine == "product":
         join = layers.Multiply()
         code = layers.Dense(latent_dim, kernel_initializer=he(seed, "g_scales"))(code)
-    return pairs.finish(config, inputs, join([inputs["latents"], code]), image_shape, seed, name)
+    return conditional.finish(
+        config, inputs, join([inputs["latents"], code]), image_shape, seed, name
+    )
 
 
 def conditioning_of(network: keras.Model) -> keras.Model:

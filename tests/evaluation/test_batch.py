@@ -13,11 +13,12 @@ import pytest
 from click.testing import CliRunner
 
 import evaluation
-from evaluation import InputError, batches
-from evaluation.batch_rows import claimed
+from evaluation import InputError
 from evaluation.cli import main
-from evaluation.naming import short_names
-from evaluation.result import number
+from evaluation.results.batch import claimed
+from evaluation.results.result import number
+from evaluation.results.source_names import short_names
+from evaluation.workflows import batch
 
 pytestmark = pytest.mark.usefixtures("tf")
 METRICS = ["kid", "coverage"]
@@ -39,13 +40,13 @@ def sources(tmp_path, noise_images):
 def counted(monkeypatch):
     """The sources that were evaluated, in order."""
     seen = []
-    usual = batches.evaluate
+    usual = batch.evaluate
 
     def evaluate(source, *more, **settings):
         seen.append(os.path.basename(str(source)))
         return usual(source, *more, **settings)
 
-    monkeypatch.setattr(batches, "evaluate", evaluate)
+    monkeypatch.setattr(batch, "evaluate", evaluate)
     return seen
 
 
@@ -69,7 +70,7 @@ def test_rows_are_what_evaluate_gives(sources):
 
 
 def test_the_reference_is_read_and_extracted_once(sources, monkeypatch):
-    from evaluation import extraction
+    from evaluation.workflows import extraction
 
     paths, real = sources
     asked = []
@@ -119,14 +120,14 @@ def test_one_failure_does_not_stop_the_rest_and_is_tried_again(sources, tmp_path
 def test_a_source_that_raises_anything_is_a_row(sources, monkeypatch):
     """Of what is no InputError the kind is told, and only its words in one line."""
     paths, real = sources
-    usual = batches.evaluate
+    usual = batch.evaluate
 
     def evaluate(source, *more, **settings):
         if source == paths[1]:
             raise MemoryError("no\n room")
         return usual(source, *more, **settings)
 
-    monkeypatch.setattr(batches, "evaluate", evaluate)
+    monkeypatch.setattr(batch, "evaluate", evaluate)
     found = evaluation.batch(paths, real, METRICS)
     assert [row["error"] for row in found] == ["", "MemoryError: no room", ""]
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from evaluation import InputError, extract, read_statistics
-from evaluation import beam as pipelines
-from evaluation.laws.moments import Moments
+from evaluation.distances.moments import Moments
+from evaluation.features import beam as pipelines
 
 SHAPE = (16, 16, 3)
 IMAGES = np.random.default_rng(0).integers(0, 256, (90, *SHAPE), dtype=np.uint8)

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import evaluation
-from evaluation import InputError, cache, extract
-from evaluation.features import stream
+from evaluation import InputError, extract
+from evaluation.features import cache, stream
 
 ARRAYS = {"features": np.arange(6, dtype="f4").reshape(2, 3), "labels": np.array([3, 4])}
 FACTS = {"images": "ab", "n": 2, "settings": {"layer": None, "size": [1, 2.5]}}
@@ -191,7 +191,7 @@ def test_a_full_disk_loses_nothing_but_the_cache(monkeypatch, tmp_path, noise_im
     def full(*words):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("evaluation.cache.os.replace", full)
+    monkeypatch.setattr("evaluation.features.cache.os.replace", full)
     found = extract(noise_images(4), cache=tmp_path)
     assert (found.features == extract(noise_images(4)).features).all()
     (note,) = found.notes

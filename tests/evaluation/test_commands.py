@@ -10,9 +10,10 @@ import pytest
 from click.testing import CliRunner
 
 import evaluation
-from evaluation import Estimate, GeneratorOptions, InputError, Result, cache
+from evaluation import Estimate, GeneratorOptions, InputError, Result
 from evaluation.cli import main
 from evaluation.commands import limits, options
+from evaluation.features import cache
 
 pytestmark = pytest.mark.usefixtures("tf")
 
@@ -157,7 +158,7 @@ def test_every_option_of_a_generator_reaches_its_options():
 
 
 def test_every_option_of_features_reaches_the_extraction(sets, monkeypatch):
-    from evaluation import extraction
+    from evaluation.workflows import extraction
 
     (sets / "w.npz").write_bytes(b"")
     asked = []

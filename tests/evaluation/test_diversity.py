@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from evaluation import InputError, measure
-from evaluation.laws import kernels, spectral_entropy
+from evaluation.distances import mmd, spectral_entropy
 from evaluation.metrics import rke
 
 GOLDEN = Path(__file__).parent.parent / "golden"
@@ -43,7 +43,7 @@ def test_vendi_of_the_reference_program(case):
 @pytest.mark.parametrize("order", [0.3, 1.0, 2.0, 7.5])
 @pytest.mark.parametrize("kernel", ["cosine", "gaussian"])
 def test_vendi_is_the_entropy_of_the_kernel_matrix(kernel, order):
-    matrix = (kernels.cosine if kernel == "cosine" else kernels.gaussian(1.5))(ROWS, ROWS)
+    matrix = (mmd.cosine if kernel == "cosine" else mmd.gaussian(1.5))(ROWS, ROWS)
     shares = np.linalg.eigvalsh(matrix / 60)
     shares = shares[shares > 1e-12]
     settings = {"kernel": kernel, "order": order, "bandwidth": 1.5 * (kernel == "gaussian")}
@@ -81,7 +81,7 @@ def test_orders_near_one_are_near_shannons():
 @pytest.mark.parametrize("order", [0.5, 1.0, 3.0])
 def test_first_and_second_parts_are_derivatives_of_the_entropy(order):
     """Of S + s (u u' - S) + t (v v' - S), from differences of the entropy itself."""
-    scaled = kernels.unit(ROWS)
+    scaled = mmd.unit(ROWS)
     moment = scaled.T @ scaled / 60
     values, coordinates = spectral_entropy.spectrum(ROWS, "rows", None)
     parts = spectral_entropy.Entropy.of(values, order)
@@ -124,7 +124,7 @@ LAWS = {
 def test_corrected_vendi_is_unbiased_and_covered(law, order):
     """200 draws of 150 rows; what covers 0.92 holds 175 or more of them but for 1 in 100."""
     rng = np.random.default_rng(1)
-    many = kernels.unit(LAWS[law](rng, 400_000))
+    many = mmd.unit(LAWS[law](rng, 400_000))
     truth = math.exp(entropy(np.linalg.eigvalsh(many.T @ many / len(many)), order))
     found = [ask("vendi", LAWS[law](rng, 150), order=order) for _ in range(200)]
     values = np.array([one.value for one in found])
@@ -193,7 +193,7 @@ def test_real_rows_are_scored_beside_the_fake_ones():
     assert found.n_real == 0
     assert ask("vendi", ROWS).value == found.value
     gaussian = ask("vendi", ROWS, real, kernel="gaussian")
-    assert gaussian.details["bandwidth"] == kernels.bandwidth_of(real, 0.0, "vendi")
+    assert gaussian.details["bandwidth"] == mmd.bandwidth_of(real, 0.0, "vendi")
 
 
 @pytest.mark.parametrize(
@@ -221,10 +221,10 @@ def test_a_matrix_of_too_many_rows_is_refused(monkeypatch):
 
 
 def test_rke_is_that_of_the_whole_matrix(monkeypatch):
-    matrix = kernels.gaussian(1.5)(ROWS, ROWS)
+    matrix = mmd.gaussian(1.5)(ROWS, ROWS)
     frobenius = 1.0 / np.linalg.norm(matrix / 60) ** 2
     off = 1.0 / np.square(matrix)[~np.eye(60, dtype=bool)].mean()
-    monkeypatch.setattr(kernels, "BLOCK_ENTRIES", 100)
+    monkeypatch.setattr(mmd, "BLOCK_ENTRIES", 100)
     published = ask("rke", ROWS, ROWS[:30], bandwidth=1.5, estimator="published")
     assert published.value == pytest.approx(frobenius, rel=1e-9)
     assert not published.has_interval
@@ -296,5 +296,5 @@ def test_error_of_rke_is_that_of_the_fake_rows_alone():
     fake, real = (ask("rke", ROWS, other, bandwidth=1.5) for other in (ROWS[:30], ROWS[30:]))
     assert (fake.low, fake.high) == (real.low, real.high)
     assert fake.details["standard_error"] == pytest.approx(
-        rke._error(kernels.sums(ROWS, None, kernels.gaussian(1.5 / math.sqrt(2)))), rel=1e-12
+        rke._error(mmd.sums(ROWS, None, mmd.gaussian(1.5 / math.sqrt(2)))), rel=1e-12
     )

@@ -5,15 +5,15 @@ import pytest
 import scipy.linalg
 
 from evaluation import measure
-from evaluation.laws import frechet_jackknife
-from evaluation.laws.frechet import frechet_distance, lower_bound, trace_of_root
-from evaluation.laws.frechet_jackknife import (
+from evaluation.distances import frechet_jackknife
+from evaluation.distances.frechet import frechet_distance, lower_bound, trace_of_root
+from evaluation.distances.frechet_jackknife import (
     couple,
     jackknife,
     leave_one_out,
     second_order_variance,
 )
-from evaluation.laws.moments import Moments
+from evaluation.distances.moments import Moments
 
 
 def exact_rows(rng, n, mean, covariance):

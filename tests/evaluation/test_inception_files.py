@@ -11,7 +11,8 @@ import pytest
 
 import evaluation
 from evaluation import InputError
-from evaluation.features import inception, inception_files, inception_weights
+from evaluation.features import inception, inception_weights
+from evaluation.features.files import inception as inception_files
 
 CONTENT = np.random.default_rng(0).bytes(700_000)
 NAME = inception_files.NAMES[0]

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from evaluation import InputError, measure, same_distribution
-from evaluation.laws import kernels
+from evaluation.distances import mmd
 
 RNG = np.random.default_rng(0)
 ROWS = RNG.standard_normal((40, 5))
@@ -21,9 +21,9 @@ def gaussian(x, y, bandwidth):
 @pytest.mark.parametrize(
     ("kernel", "formula"),
     [
-        (kernels.polynomial, lambda x, y: (x @ y / 5 + 1) ** 3),
-        (kernels.cosine, lambda x, y: x @ y / math.sqrt((x @ x) * (y @ y))),
-        (kernels.gaussian(0.8), lambda x, y: gaussian(x, y, 0.8)),
+        (mmd.polynomial, lambda x, y: (x @ y / 5 + 1) ** 3),
+        (mmd.cosine, lambda x, y: x @ y / math.sqrt((x @ x) * (y @ y))),
+        (mmd.gaussian(0.8), lambda x, y: gaussian(x, y, 0.8)),
     ],
 )
 def test_kernel_matrix_holds_its_formula(kernel, formula):
@@ -35,33 +35,33 @@ def test_gaussian_kernel_of_rows_far_from_the_origin_and_from_each_other():
     """Two clusters 1e9 apart, of width 1: a product of rows knows nothing of that width."""
     rows = np.concatenate([ROWS, ROWS + 1e9])
     expected = [[gaussian(x, y, 1.0) for y in rows] for x in rows]
-    np.testing.assert_allclose(kernels.gaussian(1.0)(rows, rows), expected, atol=1e-12)
+    np.testing.assert_allclose(mmd.gaussian(1.0)(rows, rows), expected, atol=1e-12)
 
 
 @pytest.mark.parametrize("bandwidth", [1e-200, 1e-3, 1e3, 1e200])
 def test_gaussian_kernel_of_any_bandwidth(bandwidth):
     """Copies have 1, others 0 at tiny bandwidths; all have about 1 at huge ones."""
-    matrix = kernels.gaussian(bandwidth)(ROWS, ROWS)
+    matrix = mmd.gaussian(bandwidth)(ROWS, ROWS)
     expected = np.eye(40) if bandwidth < 1 else np.ones((40, 40))
     np.testing.assert_allclose(matrix, expected, atol=1e-4)
     np.testing.assert_allclose(np.diag(matrix), 1.0, rtol=1e-12)
 
 
 def test_unit_rows_neither_overflow_nor_vanish():
-    scaled = kernels.unit(ROWS * np.array([1e-200, 1.0, 1e19, 1.0] * 10)[:, None])
+    scaled = mmd.unit(ROWS * np.array([1e-200, 1.0, 1e19, 1.0] * 10)[:, None])
     expected = ROWS / np.linalg.norm(ROWS, axis=1, keepdims=True)
     np.testing.assert_allclose(scaled, expected, rtol=1e-12)
 
 
 def test_sums_with_the_diagonal(monkeypatch):
-    monkeypatch.setattr(kernels, "BLOCK_ENTRIES", 100)
-    matrix = kernels.polynomial(ROWS, ROWS)
-    found = kernels.sums(ROWS)
+    monkeypatch.setattr(mmd, "BLOCK_ENTRIES", 100)
+    matrix = mmd.polynomial(ROWS, ROWS)
+    found = mmd.sums(ROWS)
     assert found.diagonal == pytest.approx(np.diag(matrix).mean(), rel=1e-12)
     assert found.whole == pytest.approx(matrix.mean(), rel=1e-12)
-    across = kernels.sums(ROWS, OTHERS)
+    across = mmd.sums(ROWS, OTHERS)
     assert across.whole == across.mean
-    assert across.mean == pytest.approx(kernels.polynomial(ROWS, OTHERS).mean(), rel=1e-12)
+    assert across.mean == pytest.approx(mmd.polynomial(ROWS, OTHERS).mean(), rel=1e-12)
 
 
 def test_the_same_array_twice_is_a_sample_against_its_copy():
@@ -73,16 +73,16 @@ def test_the_same_array_twice_is_a_sample_against_its_copy():
 
 def test_median_bandwidth_is_the_median_distance():
     expected = np.median([np.linalg.norm(x - y) for i, x in enumerate(ROWS) for y in ROWS[:i]])
-    assert kernels.bandwidth_of(ROWS, 0.0, "kid") == pytest.approx(expected, rel=1e-12)
-    assert kernels.bandwidth_of(ROWS, 2.5, "kid") == 2.5
-    assert kernels.bandwidth_of(None, 2.5, "kid") == 2.5
+    assert mmd.bandwidth_of(ROWS, 0.0, "kid") == pytest.approx(expected, rel=1e-12)
+    assert mmd.bandwidth_of(ROWS, 2.5, "kid") == 2.5
+    assert mmd.bandwidth_of(None, 2.5, "kid") == 2.5
 
 
 def test_median_bandwidth_of_many_rows_is_that_of_a_part_whatever_their_order():
     """Distances of N(0, 1) have median sqrt(2) z; 1000 rows know it to 0.05."""
     rows = np.random.default_rng(1).standard_normal((1500, 1))
-    found = kernels.bandwidth_of(rows, 0.0, "kid")
-    assert found == kernels.bandwidth_of(rows[::-1], 0.0, "kid")
+    found = mmd.bandwidth_of(rows, 0.0, "kid")
+    assert found == mmd.bandwidth_of(rows[::-1], 0.0, "kid")
     assert found == pytest.approx(math.sqrt(2.0) * stats.norm.ppf(0.75), abs=0.05)
 
 
@@ -97,7 +97,7 @@ def test_median_bandwidth_of_many_rows_is_that_of_a_part_whatever_their_order():
 )
 def test_bandwidth_that_is_none_is_refused(rows, bandwidth, line):
     with pytest.raises(InputError, match=line):
-        kernels.bandwidth_of(rows, bandwidth, "kid")
+        mmd.bandwidth_of(rows, bandwidth, "kid")
 
 
 def published_cmmd(x, y):
@@ -110,14 +110,14 @@ def published_cmmd(x, y):
 
 
 def test_published_cmmd_counts_each_row_against_itself():
-    x, y = kernels.unit(ROWS), kernels.unit(OTHERS)
+    x, y = mmd.unit(ROWS), mmd.unit(OTHERS)
     settings = {"cmmd": {"estimator": "published"}}
     found = measure(x, y, "cmmd", settings=settings)["cmmd"]
     assert found.value == pytest.approx(published_cmmd(x, y), rel=1e-9)
     assert not found.has_interval
     default = measure(x, y, "cmmd")["cmmd"]
     assert default.details["published"] == found.value
-    own = [(1 - (kernels.gaussian(10.0)(r, r).sum() - len(r)) / len(r) / (len(r) - 1)) / len(r)
+    own = [(1 - (mmd.gaussian(10.0)(r, r).sum() - len(r)) / len(r) / (len(r) - 1)) / len(r)
            for r in (x, y)]  # fmt: skip
     assert found.value - default.value == pytest.approx(1000 * sum(own), rel=1e-9)
     assert default.details["mean_length"] == 1.0

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from evaluation import InputError, measure
-from evaluation.laws import kernels
+from evaluation.distances import mmd
 
 
 def kernel(x, y):
@@ -21,7 +21,7 @@ def test_complete_statistic_is_the_mean_over_all_pairs(monkeypatch):
     expected = sum(inner) - 2 * np.mean([kernel(a, b) for a, b in itertools.product(x, y)])
     whole = measure(x, y, "kid")["kid"]
     assert whole.value == pytest.approx(expected, rel=1e-10)
-    monkeypatch.setattr(kernels, "BLOCK_ENTRIES", 50)
+    monkeypatch.setattr(mmd, "BLOCK_ENTRIES", 50)
     streamed = measure(x, y, "kid")["kid"]
     assert streamed.value == pytest.approx(whole.value, rel=1e-12)
     assert streamed.high == pytest.approx(whole.high, rel=1e-9)
@@ -38,7 +38,7 @@ def test_residual_is_the_mean_square_of_the_doubly_centred_kernel(same):
     rows = np.array([k[i][off[i]].mean() for i in range(len(a))])
     columns = np.array([k[:, j][off[:, j]].mean() for j in range(len(b))])
     expected = np.square(k - rows[:, None] - columns + rows.mean())[off].mean()
-    found = kernels.sums(a, None if same else b)
+    found = mmd.sums(a, None if same else b)
     assert found.residual == pytest.approx(expected, rel=1e-9)
     assert found.rows == pytest.approx(rows)
     assert found.columns == pytest.approx(columns)
@@ -125,7 +125,7 @@ def test_blocks_are_disjoint_and_nearly_equal():
     rng = np.random.default_rng(5)
     x, y = rng.standard_normal((53, 3)), rng.standard_normal((41, 3)) + 0.3
     parts = zip(np.split(x, [10, 20, 31, 42]), np.split(y, [8, 16, 24, 32]), strict=True)
-    values = [kernels.small_mmd2(a, b, kernels.polynomial) for a, b in parts]
+    values = [mmd.small_mmd2(a, b, mmd.polynomial) for a, b in parts]
     settings = {"kid": {"estimator": "blocks", "block_size": 12}}
     found = measure(x, y, "kid", settings=settings)["kid"]
     error = np.std(values, ddof=1) / np.sqrt(5)

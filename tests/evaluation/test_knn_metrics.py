@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from evaluation import InputError, measure, metrics, per_sample
+from evaluation.core.pair import Pair
 from evaluation.metrics import clipped_coverage
 from evaluation.metrics.coverage import expected_at_equal_laws
 from evaluation.neighbours import closest, distances
-from evaluation.rows import Pair
 from evaluation.statistics.quantile import median_interval, median_rows
 
 FOUR = ("precision", "recall", "density", "coverage")

@@ -8,8 +8,8 @@ from scipy import stats
 from scipy.special import rel_entr
 
 from evaluation import InputError, measure
+from evaluation.core.pair import Pair
 from evaluation.metrics import missing_mass, mode_kl, support
-from evaluation.rows import Pair
 from evaluation.statistics.multiplicity import holm
 
 

@@ -5,8 +5,8 @@ import pytest
 from scipy import stats
 
 from evaluation import InputError, measure
+from evaluation.core.pair import Pair
 from evaluation.metrics import ndb
-from evaluation.rows import Pair
 from evaluation.statistics.binomial import equal_share_p_values, garwood
 from evaluation.statistics.bins import cells_of, fit_centres, shuffled
 

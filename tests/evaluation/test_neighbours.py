@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evaluation import InputError, measure, metrics, protocols
+from evaluation.core.pair import Pair
 from evaluation.neighbours import closest, distances
 from evaluation.neighbours.one_pass import Neighbours, nearest
-from evaluation.neighbours.softballs import soft_product
-from evaluation.rows import Pair
+from evaluation.neighbours.soft_balls import soft_product
 
 NEIGHBOURS = 5
 
@@ -191,7 +191,7 @@ def test_what_balls_hold():
 
 @pytest.mark.parametrize("case", ["normal", "offset", "copies", "clusters"])
 def test_product_of_distances(case, monkeypatch):
-    monkeypatch.setattr("evaluation.neighbours.softballs.BLOCK_ROWS", 13)
+    monkeypatch.setattr("evaluation.neighbours.soft_balls.BLOCK_ROWS", 13)
     x, y = CASES[case](*np.random.default_rng(4).standard_normal((2, 90, 3)))
     radius = 1.3
     with np.errstate(divide="ignore"):

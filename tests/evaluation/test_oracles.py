@@ -11,8 +11,8 @@ import scipy.linalg
 from scipy import stats
 
 from evaluation import measure
+from evaluation.core.pair import Pair
 from evaluation.metrics import p_cover, r_cover
-from evaluation.rows import Pair
 
 
 def near(values, truth, errors=4.0):

@@ -75,7 +75,7 @@ def test_power_of_a_planned_comparison(metric):
 def _value(metric, real, fake):
     """The distance of so many rows that sampling does not count; KID from blocks."""
     if metric == "fid":
-        from evaluation.laws.frechet import frechet_distance
+        from evaluation.distances.frechet import frechet_distance
 
         return frechet_distance(real, fake)
     from evaluation.inference.influences import of_kid

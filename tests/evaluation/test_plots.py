@@ -9,9 +9,11 @@ import pytest
 from PIL import Image
 
 import evaluation
-from evaluation import Estimate, InputError, Result, plots, progress
-from evaluation.compared import SourceComparison
-from evaluation.curve_points import Curve, Point
+from evaluation import Estimate, InputError, Result
+from evaluation.results import plots
+from evaluation.results.comparison import SourceComparison
+from evaluation.results.curve import Curve, Point
+from evaluation.runtime import progress
 
 ROWS = np.random.default_rng(0).standard_normal((4, 60, 3))
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from evaluation import InputError, measure, prd_curve
-from evaluation.laws.prd import Counts, PRDCurve, best_test, interval, max_f_beta
+from evaluation.estimators.prd import Counts, PRDCurve, best_test, interval, max_f_beta
 
 
 def ask(metric, real, fake, **settings):

@@ -5,8 +5,14 @@ import pytest
 from scipy import stats
 
 from evaluation import InputError, measure
-from evaluation.laws import projections
-from evaluation.laws.projections import directions, influences, integrals, sliced, wasserstein2
+from evaluation.estimators import sliced_wasserstein
+from evaluation.estimators.sliced_wasserstein import (
+    directions,
+    influences,
+    integrals,
+    sliced,
+    wasserstein2,
+)
 
 
 def ask(real, fake, metric="sliced_wasserstein", seed=0, **settings):
@@ -152,7 +158,7 @@ def test_streaming_changes_nothing(monkeypatch):
     rng = np.random.default_rng(9)
     real, fake = rng.standard_normal((50, 4)), rng.standard_normal((70, 4)) + 0.3
     whole = ask(real, fake, projections=40)
-    monkeypatch.setattr(projections, "BLOCK_ENTRIES", 300)
+    monkeypatch.setattr(sliced_wasserstein, "BLOCK_ENTRIES", 300)
     streamed = ask(real, fake, projections=40)
     assert streamed.value == pytest.approx(whole.value, rel=1e-10)
     assert streamed.high == pytest.approx(whole.high, rel=1e-10)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from evaluation import InputError, Result, measure, protocols
-from evaluation.neighbours import float16_balls
-from evaluation.statistics import estimate
+from evaluation.core import estimate
+from evaluation.estimators import half_precision_balls
 
 RNG = np.random.default_rng(0)
 REAL = np.maximum(RNG.standard_normal((120, 40)), 0).astype(np.float32)
@@ -40,8 +40,8 @@ def test_precision_and_recall_in_half_precision(protocol, rule, monkeypatch):
     radii = [np.sort(halves(x, x, rule), axis=1)[:, 3] for x in (REAL, FAKE)]
     expected = (apart <= radii[0][:, None]).any(0).sum(), (apart <= radii[1]).any(1).sum()
     for stripe, block in ((256, 10_000), (7, 30)):
-        monkeypatch.setattr(float16_balls, "STRIPE_ROWS", stripe)
-        monkeypatch.setattr(float16_balls, "BLOCK_ROWS", block)
+        monkeypatch.setattr(half_precision_balls, "STRIPE_ROWS", stripe)
+        monkeypatch.setattr(half_precision_balls, "BLOCK_ROWS", block)
         found = measure(REAL, FAKE, ("precision", "recall"), protocol=protocol)
         assert found["precision"].details["inside"] == pytest.approx(expected[0], abs=2)
         assert found["recall"].details["inside"] == pytest.approx(expected[1], abs=2)
@@ -78,10 +78,12 @@ def test_products_that_overflow_alone_are_zero_distances():
     near, far = np.full((3, 4), 100.0), np.full((2, 4), 120.0)
     expected = halves(near, far, "float16").astype(np.float32)
     assert (expected == 0.0).all()
-    one, other = (float16_balls._Rows.of(x) for x in (near, far))
-    assert not float16_balls._overflows(one, other)
-    np.testing.assert_array_equal(float16_balls._distances(one, other, "float16", False), expected)
-    assert float16_balls._overflows(one, float16_balls._Rows.of(2 * far))
+    one, other = (half_precision_balls._Rows.of(x) for x in (near, far))
+    assert not half_precision_balls._overflows(one, other)
+    np.testing.assert_array_equal(
+        half_precision_balls._distances(one, other, "float16", False), expected
+    )
+    assert half_precision_balls._overflows(one, half_precision_balls._Rows.of(2 * far))
 
 
 @pytest.mark.parametrize("metric", ["precision", "recall"])

@@ -8,9 +8,9 @@ import pytest
 from scipy import stats
 
 from evaluation import InputError, measure
+from evaluation.core.pair import Pair
 from evaluation.inference import differences, influences
 from evaluation.inference.ranking import METRICS, compare
-from evaluation.rows import Pair
 from evaluation.statistics.multiplicity import benjamini_hochberg, holm
 
 NEAREST = ["precision", "density", "coverage"]

@@ -19,11 +19,11 @@ from evaluation import (
     save_features,
     save_statistics,
 )
+from evaluation.distances.moments import Moments
 from evaluation.features import Features
-from evaluation.laws.moments import Moments
-from evaluation.report.wording import headline
-from evaluation.statistics_files import Statistics, statistics_of
-from evaluation.streaming import moments_of_blocks
+from evaluation.features.files.statistics import Statistics, statistics_of
+from evaluation.features.streaming import moments_of_blocks
+from evaluation.results.wording import headline
 
 ROWS = np.random.default_rng(0).normal(3, 2, (50, 4)).astype("f4")
 OTHER = np.random.default_rng(1).normal(2.5, 1, (60, 4)).astype("f4")

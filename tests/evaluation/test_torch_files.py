@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from evaluation import InputError
-from evaluation.features import torch_files
+from evaluation.features.files import torch as torch_files
 from tests import inception_weights as drawn
 
 FORMS = ("zip", "stream")

@@ -16,8 +16,8 @@ def class_logits(tf, rows=5):
 
 
 def test_the_classification_losses_are_tf_gans(tf):
-    from gantf.losses import _tfgan
     from gantf.models.acgan import classification_loss
+    from gantf.objectives.losses import _tfgan
 
     (real, fake), labels = class_logits(tf), tf.constant([0, 2, 1, 1, 0], tf.int64)
     options = {

@@ -32,14 +32,14 @@ def matrices(tf, matrix, count=6):
 )
 def test_the_controller_moves_towards_the_target(tf, mean_sign, expected):
     """Up where D is surer of real images than the target, down where less, by the share."""
-    from gantf import ada
+    from gantf.objectives import ada
 
     got = ada.moved(tf.constant(0.5), tf.constant(mean_sign), 0.6, 0.05)
     assert float(got) == pytest.approx(expected)
 
 
 def test_the_probability_stays_between_0_and_1(tf):
-    from gantf import ada
+    from gantf.objectives import ada
 
     assert float(ada.moved(tf.constant(0.98), tf.constant(1.0), 0.6, 0.05)) == 1.0
     assert float(ada.moved(tf.constant(0.02), tf.constant(0.0), 0.6, 0.05)) == 0.0
@@ -47,7 +47,8 @@ def test_the_probability_stays_between_0_and_1(tf):
 
 def test_it_goes_from_0_to_1_in_so_many_images(tf):
     """20 images of 100, all held to be real: 0.2; then the signs' mean is 0.5, under the target."""
-    from gantf import ada, noise
+    from gantf import noise
+    from gantf.objectives import ada
 
     source = noise.of_step(0, tf.constant(0, tf.int64), 10)
     layer = ada.Ada(0.6, 100, ("blit",))
@@ -60,7 +61,8 @@ def test_it_goes_from_0_to_1_in_so_many_images(tf):
 
 @pytest.mark.parametrize("shape", [(8, 8, 3), (5, 9, 1), (12, 20, 3)])
 def test_no_warp_and_no_chance_leave_images_as_they_are(tf, shape):
-    from gantf import ada, noise
+    from gantf import noise
+    from gantf.objectives import ada
 
     images = tf.random.stateless_uniform((6, *shape), [0, 1]) * 2 - 1
     np.testing.assert_array_equal(ada.warp(images, matrices(tf, np.eye(3))), images)
@@ -72,7 +74,7 @@ def test_no_warp_and_no_chance_leave_images_as_they_are(tf, shape):
 
 def test_whole_shifts_are_exact_and_mirror_the_edge(tf, images):
     """Output (x, y) is input (x + 2, y - 1); outside, the row or column as far inside."""
-    from gantf import ada
+    from gantf.objectives import ada
 
     shift = [[1, 0, 2], [0, 1, -1], [0, 0, 1]]
     padded = np.pad(images, ((0, 0), (1, 0), (0, 2), (0, 0)), mode="reflect")
@@ -82,7 +84,7 @@ def test_whole_shifts_are_exact_and_mirror_the_edge(tf, images):
 
 @pytest.mark.parametrize("shape", [(8, 8, 3), (7, 7, 1)])
 def test_flips_and_quarter_turns_are_exact(tf, shape):
-    from gantf import ada
+    from gantf.objectives import ada
 
     images = tf.random.stateless_uniform((6, *shape), [0, 1])
     flip = [[-1, 0, 0], [0, 1, 0], [0, 0, 1]]
@@ -94,7 +96,7 @@ def test_flips_and_quarter_turns_are_exact(tf, shape):
 
 
 def test_a_half_shift_is_the_mean_of_neighbours(tf, images):
-    from gantf import ada
+    from gantf.objectives import ada
 
     got = ada.warp(images, matrices(tf, [[1, 0, 0.5], [0, 1, 0], [0, 0, 1]]))
     expected = (images[:, :, :-1] + images[:, :, 1:]) / 2
@@ -103,7 +105,7 @@ def test_a_half_shift_is_the_mean_of_neighbours(tf, images):
 
 def test_a_turn_and_the_turn_back_meet_again_in_the_middle(tf):
     """Of an image that is linear in its place, which bilinear resampling does not blur."""
-    from gantf import ada
+    from gantf.objectives import ada
 
     x, y = np.meshgrid(np.arange(31.0), np.arange(31.0))
     image = tf.constant((x + 2 * y)[None, :, :, None] / 90, tf.float32)
@@ -128,7 +130,7 @@ class Fixed:
 
 
 def test_a_third_of_a_hue_turn_moves_each_channel_on(tf, images):
-    from gantf import ada
+    from gantf.objectives import ada
 
     got = ada._color(Fixed(tf, 6, hue=2 / 3), images)
     np.testing.assert_allclose(got, np.roll(images, 1, axis=3), atol=1e-5)
@@ -136,7 +138,7 @@ def test_a_third_of_a_hue_turn_moves_each_channel_on(tf, images):
 
 @pytest.mark.parametrize("hue", [-0.9, 0.1, 0.5, 1.0])
 def test_a_hue_turn_keeps_the_luma_and_the_length_of_the_colour(tf, images, hue):
-    from gantf import ada
+    from gantf.objectives import ada
 
     def parts(x):
         luma = np.mean(x, axis=3, keepdims=True)
@@ -149,7 +151,7 @@ def test_a_hue_turn_keeps_the_luma_and_the_length_of_the_colour(tf, images, hue)
 
 def test_each_colour_change_by_hand(tf, images):
     """Brightness adds 0.2, contrast doubles per two deviations, saturation doubles per one."""
-    from gantf import ada
+    from gantf.objectives import ada
 
     x = np.asarray(images)
     luma = x.mean(axis=3, keepdims=True)
@@ -165,7 +167,7 @@ def test_each_colour_change_by_hand(tf, images):
 
 
 def test_gray_stays_gray(tf, source):
-    from gantf import ada
+    from gantf.objectives import ada
 
     images = tf.repeat(tf.random.stateless_uniform((COUNT, 2, 2, 1), [0, 0]), 3, axis=3)
     got = ada.augment(images, tf.constant(1.0), ("color",), source, "x").numpy()
@@ -177,7 +179,7 @@ def test_gray_stays_gray(tf, source):
 @pytest.mark.parametrize("probability", [0.1, 0.5, 1.0])
 def test_a_change_comes_as_often_as_its_probability(tf, source, probability):
     """Within a binomial interval of 1 - 1e-6; one of two flips is none."""
-    from gantf import ada
+    from gantf.objectives import ada
 
     draw = ada._Draws(source, "x", tf.constant(probability))
     expected = {
@@ -194,7 +196,7 @@ def test_a_change_comes_as_often_as_its_probability(tf, source, probability):
 
 @pytest.mark.parametrize("probability", [0.2, 0.7, 1.0])
 def test_at_least_one_of_two_turns_comes_with_the_whole_probability(tf, source, probability):
-    from gantf import ada
+    from gantf.objectives import ada
 
     draw = ada._Draws(source, "x", tf.constant(probability))
     half = draw.half_probability()
@@ -205,7 +207,7 @@ def test_at_least_one_of_two_turns_comes_with_the_whole_probability(tf, source, 
 
 def test_ranges_are_the_papers(tf, source):
     """log2 of scales N(0, 0.2), whole shifts up to an eighth of the side, turns over the circle."""
-    from gantf import ada
+    from gantf.objectives import ada
 
     draw = ada._Draws(source, "x", tf.constant(1.0))
     shifts = np.asarray(ada._blit(draw, 32, 64))
@@ -219,7 +221,7 @@ def test_ranges_are_the_papers(tf, source):
 
 def test_two_replicas_train_as_one_and_share_one_probability(tf):
     """From 1/2 it goes up or down by batch / ada_images a step: to a multiple of 1/32."""
-    from gantf import strategies
+    from gantf.distribute import strategies
 
     data, finals = games.make_data("gan", (8, 8, 3), count=40), []
     for kind in ("one-device", "mirrored"):
@@ -242,7 +244,8 @@ def test_two_replicas_train_as_one_and_share_one_probability(tf):
 
 def test_xla_compiles_it_and_its_gradient(tf):
     """The same warp; XLA's own random numbers differ, so of the rest only that it runs."""
-    from gantf import ada, noise
+    from gantf import noise
+    from gantf.objectives import ada
 
     images = tf.random.stateless_uniform((4, 8, 12, 3), [0, 1])
     matrix = [[0.9, 0.3, 1.2], [-0.2, 1.1, -2.3], [0, 0, 1]]
@@ -269,7 +272,8 @@ def test_xla_compiles_it_and_its_gradient(tf):
 
 
 def test_real_and_fake_images_are_changed_by_different_draws(tf, images):
-    from gantf import ada, noise
+    from gantf import noise
+    from gantf.objectives import ada
 
     source = noise.of_step(0, tf.constant(0, tf.int64), 6)
     one, other = (

@@ -16,7 +16,7 @@ def softplus(x):
 def told(tf, rows=5, real=R, fake=F, **settings):
     """The discriminator's loss per example where images are their own logits, and the noise."""
     from gantf import noise
-    from gantf.adversary import Adversary
+    from gantf.objectives.adversarial import Adversary
     from gantf.settings import Adversarial
 
     def judge(images):
@@ -97,7 +97,7 @@ def test_penalties_are_weighed_and_logged(tf):
 
 def test_the_generator_is_judged_with_the_fakes_own_condition(tf):
     from gantf import noise
-    from gantf.adversary import Adversary
+    from gantf.objectives.adversarial import Adversary
     from gantf.settings import Adversarial
 
     images = tf.zeros((2, 1, 1, 1))
@@ -112,7 +112,7 @@ def test_the_generator_is_judged_with_the_fakes_own_condition(tf):
 
 def test_two_discriminators_are_told_apart_in_the_log_and_in_their_noise(tf):
     from gantf import noise
-    from gantf.adversary import Adversary
+    from gantf.objectives.adversarial import Adversary
     from gantf.settings import Adversarial
 
     source = noise.of_step(0, tf.constant(0, tf.int64), 50)
@@ -130,7 +130,7 @@ def test_two_discriminators_are_told_apart_in_the_log_and_in_their_noise(tf):
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
 def test_diversity_is_the_share_of_the_real_images_squared_spread(tf, share):
-    from gantf.adversary import diversity
+    from gantf.objectives.adversarial import diversity
 
     real = tf.random.stateless_normal((64, 4, 4, 1), [0, 0])
     got = diversity(real, share * real + 3.0)["diversity"]
@@ -140,7 +140,7 @@ def test_diversity_is_the_share_of_the_real_images_squared_spread(tf, share):
 
 def test_diversity_of_real_images_that_are_all_alike_is_a_number(tf):
     """They then count as one step of eight bits apart."""
-    from gantf.adversary import diversity
+    from gantf.objectives.adversarial import diversity
 
     alike = tf.zeros((4, 2, 2, 1))
     apart = tf.reshape(tf.constant([0.0, 1.0, 0.0, 1.0]), (4, 1, 1, 1)) * tf.ones((4, 2, 2, 1))

@@ -5,9 +5,9 @@ import pytest
 
 
 def rows(tf, seed, batch, batch_size, count):
-    from gantf import batches
+    from gantf.data import pipeline
 
-    return batches.rows_of_batch(seed, tf.constant(batch, tf.int64), batch_size, count).numpy()
+    return pipeline.rows_of_batch(seed, tf.constant(batch, tf.int64), batch_size, count).numpy()
 
 
 @pytest.mark.parametrize(("count", "batch_size"), [(12, 4), (10, 4), (3, 8), (1, 4)])
@@ -29,11 +29,11 @@ def test_epochs_and_seeds_have_different_orders(tf):
 
 
 def test_the_dataset_starts_at_any_batch_and_scales_to_minus_one_and_one(tf):
-    from gantf import batches
+    from gantf.data import pipeline
 
     images = np.arange(10, dtype=np.uint8).reshape(10, 1, 1, 1) * 25
     labels = np.arange(10)
-    make = batches.make_dataset(
+    make = pipeline.make_dataset(
         ({"image": images, "label": labels},), seed=3, batch_size=4, first_batch=5
     )
     got = next(iter(make(tf.distribute.InputContext())))
@@ -43,10 +43,10 @@ def test_the_dataset_starts_at_any_batch_and_scales_to_minus_one_and_one(tf):
 
 
 def test_replicas_get_the_contiguous_parts_of_the_global_batch(tf):
-    from gantf import batches
+    from gantf.data import pipeline
 
     images = np.zeros((10, 2, 2, 1), np.uint8)
-    make = batches.make_dataset(
+    make = pipeline.make_dataset(
         ({"image": images, "label": np.arange(10)},), seed=0, batch_size=4, first_batch=1
     )
     context = tf.distribute.InputContext(num_replicas_in_sync=2)
@@ -56,38 +56,38 @@ def test_replicas_get_the_contiguous_parts_of_the_global_batch(tf):
 
 
 def test_two_input_pipelines_share_a_batch_without_overlap(tf):
-    from gantf import batches
+    from gantf.data import pipeline
 
     images = np.zeros((10, 2, 2, 1), np.uint8)
-    make = batches.make_dataset(({"image": images, "label": np.arange(10)},), seed=0, batch_size=8)
+    make = pipeline.make_dataset(({"image": images, "label": np.arange(10)},), seed=0, batch_size=8)
     parts = []
-    for pipeline in range(2):
-        context = tf.distribute.InputContext(2, pipeline, num_replicas_in_sync=4)
-        parts += [part["label"].numpy() for part in make(context).take(2)]
+    for part in range(2):
+        context = tf.distribute.InputContext(2, part, num_replicas_in_sync=4)
+        parts += [batch["label"].numpy() for batch in make(context).take(2)]
     np.testing.assert_array_equal(np.concatenate(parts), rows(tf, 0, 0, 8, 10))
 
 
 def test_an_array_too_large_for_the_graph_gives_the_same_batches(tf, monkeypatch):
-    from gantf import batches
+    from gantf.data import pipeline
 
     images = np.random.default_rng(0).integers(0, 256, (20, 3, 3, 1), dtype=np.uint8)
     small = next(
-        iter(batches.make_dataset(({"image": images},), 0, 6)(tf.distribute.InputContext()))
+        iter(pipeline.make_dataset(({"image": images},), 0, 6)(tf.distribute.InputContext()))
     )
-    monkeypatch.setattr(batches, "IN_GRAPH_BYTES", 0)
+    monkeypatch.setattr(pipeline, "IN_GRAPH_BYTES", 0)
     large = next(
-        iter(batches.make_dataset(({"image": images},), 0, 6)(tf.distribute.InputContext()))
+        iter(pipeline.make_dataset(({"image": images},), 0, 6)(tf.distribute.InputContext()))
     )
     np.testing.assert_array_equal(small["image"], large["image"])
 
 
 def test_two_sets_have_lengths_and_orders_of_their_own(tf):
     """Within one epoch of each set every row comes once; rows of one set stay together."""
-    from gantf import batches
+    from gantf.data import pipeline
 
     first, second = np.arange(12), np.arange(8) + 100
     sets = ({"a": first, "a_twice": 2 * first}, {"b": second})
-    make = batches.make_dataset(sets, seed=0, batch_size=4)
+    make = pipeline.make_dataset(sets, seed=0, batch_size=4)
     got = list(make(tf.distribute.InputContext()).take(6))
     a, b = (np.concatenate([part[name] for part in got]) for name in "ab")
     np.testing.assert_array_equal(np.concatenate([p["a_twice"] for p in got]), 2 * a)
@@ -95,6 +95,6 @@ def test_two_sets_have_lengths_and_orders_of_their_own(tf):
         np.testing.assert_array_equal(np.sort(epoch), first)
     for epoch in (b[:8], b[8:16], b[16:]):
         np.testing.assert_array_equal(np.sort(epoch), second)
-    same = batches.make_dataset(({"a": first}, {"b": first}), seed=0, batch_size=12)
+    same = pipeline.make_dataset(({"a": first}, {"b": first}), seed=0, batch_size=12)
     both = next(iter(same(tf.distribute.InputContext())))
     assert not np.array_equal(both["a"], both["b"])

@@ -3,7 +3,7 @@
 import pytest
 
 from evaluation import InputError
-from gantf import captions
+from gantf.data import captions
 
 DIGITS = tuple("0123456789")
 

@@ -16,10 +16,10 @@ CONDITIONS = ("concatenation", "projection")
 
 def make_discriminator(condition):
     from gantf.models import cgan
-    from gantf.networks import pairs
+    from gantf.networks import conditional
 
     settings = cgan.Config(discriminator_channels=4, max_channels=8)
-    return pairs.discriminator(settings, SHAPE, 0, classes=CLASSES, condition=condition)
+    return conditional.discriminator(settings, SHAPE, 0, classes=CLASSES, condition=condition)
 
 
 def images_and_labels(tf, rows=6):
@@ -41,8 +41,9 @@ def enlarge(game, factor=8.0):
 
 def make_step(tf, name, **settings):
     """A small game of three classes, with a batch, and the noise of its first step."""
-    from gantf import noise, strategies
-    from gantf.batches import to_floats
+    from gantf import noise
+    from gantf.data.pipeline import to_floats
+    from gantf.distribute import strategies
 
     data = make_data(name, SHAPE, classes=CLASSES)
     game = make_game(strategies.make("one-device"), name, data, **settings)
@@ -158,7 +159,7 @@ def test_batch_norm_in_the_discriminator_excludes_the_penalty(tf, name):
 def export_with_shares(tf, game, data, shares, folder):
     import dataclasses
 
-    from gantf import export
+    from gantf.generation import export
 
     game = dataclasses.replace(game, label_shares=shares)
     (path,) = export.save(game, config.RunConfig(model="cgan"), data.spec, 0, folder)
@@ -167,7 +168,7 @@ def export_with_shares(tf, game, data, shares, folder):
 
 def test_an_export_is_drawn_from_with_the_classes_shares(tf, tmp_path):
     """Each image is the one of its latents and of one class, which comes as often as it should."""
-    from gantf import strategies
+    from gantf.distribute import strategies
 
     data = make_data("cgan", SHAPE)
     game = make_game(strategies.make("one-device"), "cgan", data)

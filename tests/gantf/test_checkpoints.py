@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evaluation import InputError
-from gantf import archives, checkpoints, storage
-from gantf.checkpoints import Checkpoint
+from gantf.runs import archive, checkpoints, files
+from gantf.runs.checkpoints import Checkpoint
 
 
 def save(run_dir, step, **metrics):
@@ -102,7 +102,7 @@ def test_a_lost_block_is_never_read_as_something_else(larger, start, length, fil
 
 def test_the_same_checkpoint_is_the_same_bytes(larger):
     checkpoint, whole, _ = larger
-    assert archives.pack(checkpoint) == whole
+    assert archive.pack(checkpoint) == whole
 
 
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "empty", "text"])
@@ -176,7 +176,7 @@ def test_the_best_is_the_best_of_the_whole_ones(tmp_path):
 def test_what_this_process_saved_is_not_opened_to_prune(tmp_path, monkeypatch):
     """What another one saved is read once."""
     opened = []
-    for module, name in ((archives, "read_meta"), (checkpoints, "read")):
+    for module, name in ((archive, "read_meta"), (checkpoints, "read")):
         usual = getattr(module, name)
         noted = lambda path, usual=usual: (opened.append(path.name), usual(path))[1]  # noqa: E731
         monkeypatch.setattr(module, name, noted)
@@ -259,14 +259,14 @@ class TestElsewhere:
             1,
             [(path, "Bad CRC-32 for file 'network/000/kernel.npy'")],
         )
-        storage.rename(path, f"{path.name}.damaged")
+        files.rename(path, f"{path.name}.damaged")
         assert list(checkpoints.paths(run_dir)) == [1]
 
     def test_the_same_bytes_as_in_the_run_directory(self, run_dir, tmp_path):
         assert save(run_dir, 1).read_bytes() == save(tmp_path, 1).read_bytes()
 
     def test_a_server_that_does_not_answer_is_no_damage(self, tf, run_dir, monkeypatch):
-        if not isinstance(checkpoints.folder(run_dir), storage.Url):
+        if not isinstance(checkpoints.folder(run_dir), files.Url):
             return
         save(run_dir, 1)
         checkpoints._seen.clear()

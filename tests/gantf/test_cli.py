@@ -219,7 +219,7 @@ class TestConfigFile:
 
     def test_a_runs_own_gives_the_same_run(self, tf, tmp_path, file):
         """In another directory the same weights; in its own, the run goes on."""
-        from gantf import checkpoints
+        from gantf.runs import checkpoints
 
         assert run("train", "--config", file, "--run-dir", tmp_path / "a").exit_code == 0
         again = ["train", "--config", tmp_path / "a" / "config.yaml", "--run-dir"]

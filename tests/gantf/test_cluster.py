@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from evaluation import InputError
-from gantf import cluster
+from gantf.distribute import cluster
 
 ADDRESSES = ["a:2222", "b:2222", "c:2223"]
 

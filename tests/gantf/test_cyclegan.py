@@ -10,9 +10,9 @@ from tests.games import BATCH, SIDE, make_data, make_game, make_run, run_steps, 
 
 
 def first_batch(tf, data):
-    from gantf import batches
+    from gantf.data import pipeline
 
-    return next(iter(batches.make_dataset(data.sets, 0, BATCH)(tf.distribute.InputContext())))
+    return next(iter(pipeline.make_dataset(data.sets, 0, BATCH)(tf.distribute.InputContext())))
 
 
 def losses_of(tf, game, batch):
@@ -60,7 +60,7 @@ def by_hand(game, batch):
 @pytest.mark.parametrize(("cycle_weight", "identity_weight"), [(7.0, 3.0), (0.0, 3.0), (7.0, 0.0)])
 def test_the_losses_are_the_published_sums(tf, cycle_weight, identity_weight):
     """At the first step, when the pools still hand back the newest fakes."""
-    from gantf import strategies
+    from gantf.distribute import strategies
 
     data = make_data("cyclegan")
     game = make_game(
@@ -87,7 +87,7 @@ def test_the_losses_are_the_published_sums(tf, cycle_weight, identity_weight):
 
 def test_a_pool_shows_discriminators_earlier_fakes(tf):
     """Both pools fill, with the newest fakes of before each move, and count."""
-    from gantf import strategies
+    from gantf.distribute import strategies
 
     strategy, data = strategies.make("one-device"), make_data("cyclegan")
     game = make_game(strategy, "cyclegan", data, pool_images=6)
@@ -125,7 +125,7 @@ def test_a_pool_shows_discriminators_earlier_fakes(tf):
     ],
 )
 def test_every_setting_of_networks_and_losses_changes_a_loss(tf, setting, value, usual_losses):
-    from gantf import strategies
+    from gantf.distribute import strategies
 
     data = make_data("cyclegan")
     game = make_game(strategies.make("one-device"), "cyclegan", data, **{setting: value})
@@ -136,7 +136,7 @@ def test_every_setting_of_networks_and_losses_changes_a_loss(tf, setting, value,
 @pytest.fixture(scope="module")
 def usual_losses(tf):
     """Each player's first loss by default."""
-    from gantf import strategies
+    from gantf.distribute import strategies
 
     data = make_data("cyclegan")
     game = make_game(strategies.make("one-device"), "cyclegan", data)
@@ -146,7 +146,7 @@ def usual_losses(tf):
 
 
 def test_every_setting_of_the_moves_reaches_the_players(tf):
-    from gantf import strategies
+    from gantf.distribute import strategies
 
     settings = {"clip_norm": 0.5, "accumulation": 2, "optimizer": "sgd"}
     rates = {"generator_learning_rate": 0.25, "discriminator_learning_rate": 0.125}
@@ -167,7 +167,7 @@ def test_every_setting_of_the_moves_reaches_the_players(tf):
 
 
 def test_an_average_is_sampled_where_one_is_asked_for(tf):
-    from gantf import strategies
+    from gantf.distribute import strategies
 
     strategy, data = strategies.make("one-device"), make_data("cyclegan")
     game = make_game(strategy, "cyclegan", data, ema_half_life_images=1000)
@@ -184,7 +184,7 @@ def test_the_rate_falls_to_nothing_at_the_last_step_by_default(tf):
     module = models.load("cyclegan")
     settings = module.Config()
     assert settings.schedule_until_step == models.defaults(module).steps
-    from gantf import strategies
+    from gantf.distribute import strategies
 
     game = make_game(strategies.make("one-device"), "cyclegan")
     for player in game.players:
@@ -203,8 +203,8 @@ def test_the_rate_falls_to_nothing_at_the_last_step_by_default(tf):
     ],
 )
 def test_domains_that_do_not_fit_are_refused(tf, shapes, message):
-    from gantf import strategies
-    from gantf.data import TrainingData
+    from gantf.data.loading import TrainingData
+    from gantf.distribute import strategies
     from gantf.game import DataSpec
 
     a, b = (np.zeros((6, *shape), np.uint8) for shape in shapes)
@@ -215,8 +215,8 @@ def test_domains_that_do_not_fit_are_refused(tf, shapes, message):
 
 
 def test_domains_of_different_channels_train_without_identity(tf):
-    from gantf import strategies
-    from gantf.data import TrainingData
+    from gantf.data.loading import TrainingData
+    from gantf.distribute import strategies
     from gantf.game import DataSpec
 
     shapes = (SIDE, SIDE, 1), (SIDE, SIDE, 3)
@@ -242,14 +242,15 @@ class TestDomains:
 
     def test_two_folders_of_unequal_sizes(self, tf, tmp_path):
         """Every image of the smaller one comes again before the larger one is through."""
-        from gantf import data, strategies
+        from gantf.data import loading
+        from gantf.distribute import strategies
 
         for name, count in (("A", 7), ("B", 3)):
             (tmp_path / name).mkdir()
             for number in range(count):
                 pixels = np.full((SIDE, SIDE, 3), 10 * number, np.uint8)
                 Image.fromarray(pixels).save(tmp_path / name / f"{number}.png")
-        read = data.load(f"folder:{tmp_path / 'A'},folder:{tmp_path / 'B'}", "domains")
+        read = loading.load(f"folder:{tmp_path / 'A'},folder:{tmp_path / 'B'}", "domains")
         assert [len(next(iter(rows.values()))) for rows in read.sets] == [7, 3]
         assert read.held_out is None
         strategy = strategies.make("one-device")
@@ -259,7 +260,7 @@ class TestDomains:
 
     def test_tfdss_sets_of_two_domains_are_read_by_their_splits(self, tf, monkeypatch):
         import evaluation
-        from gantf import data
+        from gantf.data import loading
 
         asked = []
 
@@ -269,7 +270,7 @@ class TestDomains:
             return Images(pixels, None, (), f"{name}:{split}")
 
         monkeypatch.setattr(evaluation, "load_images", load_images)
-        read = data.load("cycle_gan/horse2zebra", "domains", 8)
+        read = loading.load("cycle_gan/horse2zebra", "domains", 8)
         splits = ["trainA", "trainB", "testA", "testB"]
         assert asked == [("cycle_gan/horse2zebra", split, 8) for split in splits]
         assert (read.sets[0]["a"][0, 0, 0, 0], read.sets[1]["b"][0, 0, 0, 0]) == (1, 2)
@@ -277,9 +278,9 @@ class TestDomains:
         assert (held_out[0]["a"][0, 0, 0, 0], held_out[1]["b"][0, 0, 0, 0]) == (3, 4)
 
     def test_the_two_classes_of_one_set(self, tf):
-        from gantf import data
+        from gantf.data import loading
 
-        read = data.load("photo_patches", "domains")
+        read = loading.load("photo_patches", "domains")
         assert read.spec.class_names == ("china", "flower")
         assert [len(next(iter(rows.values()))) for rows in read.sets] == [2850, 2850]
         assert [len(next(iter(rows.values()))) for rows in read.held_out.sets] == [850, 850]

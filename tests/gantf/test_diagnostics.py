@@ -2,7 +2,7 @@
 
 import pytest
 
-from gantf import diagnostics
+from gantf.training import diagnostics
 
 HEALTHY = {
     "step": 1000,

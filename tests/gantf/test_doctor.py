@@ -15,10 +15,14 @@ import pytest
 from click.testing import CliRunner
 
 import evaluation
-from gantf import cluster, config, doctor, probing, prospects
+from gantf import config
 from gantf.cli import main
-from gantf.probing import Found
-from gantf.prospects import Machine
+from gantf.distribute import cluster
+from gantf.doctor import probe as probing
+from gantf.doctor import report as doctor
+from gantf.doctor import strategies as prospects
+from gantf.doctor.probe import Found
+from gantf.doctor.strategies import Machine
 
 CPU = Machine(Found(version="2.21.0", cpus=1), {"tensorflow": "2.21.0"}, cores=8, environ={})
 LIMITED = "python -m pip install --no-deps --requirement requirements/"
@@ -69,7 +73,7 @@ class TestStrategies:
     @pytest.mark.parametrize("name", ["auto", "one-device", "mirrored"])
     def test_are_told_as_they_are_built(self, tf, monkeypatch, gpus, name):
         """The kind and the number of replicas are those of `strategies.make`."""
-        from gantf import strategies
+        from gantf.distribute import strategies
 
         def listed(kind):
             count = {"GPU": gpus, "CPU": 1}[kind]

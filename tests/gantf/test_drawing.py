@@ -45,9 +45,9 @@ def runs(tf, images, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def restored(runs):
-    from gantf import restoring
+    from gantf.runs import restore
 
-    return restoring.load(runs["vaegan"], "last")
+    return restore.load(runs["vaegan"], "last")
 
 
 def read(folder, *numbers):
@@ -66,9 +66,9 @@ def decoded_means(restored, given):
 
 
 def test_each_image_stands_beside_its_reconstruction(restored, images):
-    from gantf import drawing
+    from gantf.generation import draw
 
-    drawn, columns = drawing.draw(restored, 64, reconstruct=images)
+    drawn, columns = draw.draw(restored, 64, reconstruct=images)
     given = read(images, *range(5))
     assert columns == 8
     np.testing.assert_allclose(drawn[::2], given, atol=1e-6)
@@ -76,19 +76,19 @@ def test_each_image_stands_beside_its_reconstruction(restored, images):
 
 
 def test_no_more_images_are_reconstructed_than_wanted(restored, images):
-    from gantf import drawing
+    from gantf.generation import draw
 
-    drawn, columns = drawing.draw(restored, 2, reconstruct=images)
+    drawn, columns = draw.draw(restored, 2, reconstruct=images)
     assert (len(drawn), columns) == (4, 4)
     np.testing.assert_allclose(drawn[::2], read(images, 0, 1), atol=1e-6)
 
 
 @pytest.mark.parametrize("count", [2, 5])
 def test_the_ends_of_a_way_are_the_reconstructions_of_its_images(restored, images, count):
-    from gantf import drawing
+    from gantf.generation import draw
 
     files = images / "1.png", images / "3.png"
-    drawn, _ = drawing.draw(restored, count, interpolate=files)
+    drawn, _ = draw.draw(restored, count, interpolate=files)
     ends = decoded_means(restored, read(images, 1, 3))
     assert len(drawn) == count
     np.testing.assert_allclose(drawn[[0, -1]], ends, atol=1e-5)
@@ -96,9 +96,9 @@ def test_the_ends_of_a_way_are_the_reconstructions_of_its_images(restored, image
 
 
 def test_the_middle_of_a_way_is_the_mean_of_the_latents(restored, images):
-    from gantf import drawing
+    from gantf.generation import draw
 
-    drawn, _ = drawing.draw(restored, 3, interpolate=(images / "1.png", images / "3.png"))
+    drawn, _ = draw.draw(restored, 3, interpolate=(images / "1.png", images / "3.png"))
     game = restored.game
     middle = np.asarray(game.encoder({"image": read(images, 1, 3)})).mean(axis=0, keepdims=True)
     network = game.generators["generator"]
@@ -145,11 +145,11 @@ def test_mistakes_are_one_line(runs, images, tmp_path):
 def test_gray_images_are_reconstructed_by_a_model_of_colour(tf):
     from types import SimpleNamespace
 
-    from gantf import drawing
+    from gantf.generation import draw
 
     gray = np.arange(4, dtype=np.uint8).reshape(1, 2, 2, 1) * 85
     wanted = SimpleNamespace(data=SimpleNamespace(image_shape=(2, 2, 3)))
-    made = drawing._fitting(gray, wanted, "--reconstruct x")
+    made = draw._fitting(gray, wanted, "--reconstruct x")
     assert made.shape == (1, 2, 2, 3)
     np.testing.assert_allclose(made[0, 1, 1], [1.0, 1.0, 1.0])
     np.testing.assert_allclose(made[0, 0, 0], [-1.0, -1.0, -1.0])

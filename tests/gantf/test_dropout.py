@@ -29,7 +29,7 @@ def masks(tf, strategy, step=0, calls=1, seed=0):
 
 def test_replicas_see_the_masks_of_the_whole_batch(tf):
     """Each row has a mask of its own, so that of one replica is not that of the other."""
-    from gantf import strategies
+    from gantf.distribute import strategies
 
     one, two = (masks(tf, strategies.make(kind)) for kind in ("one-device", "mirrored"))
     assert one.shape == two.shape == (ROWS, 1, 50)
@@ -38,7 +38,7 @@ def test_replicas_see_the_masks_of_the_whole_batch(tf):
 
 
 def test_each_call_step_and_seed_has_a_mask_of_its_own(tf):
-    from gantf import strategies
+    from gantf.distribute import strategies
 
     strategy = strategies.make("one-device")
     both = masks(tf, strategy, calls=2)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from evaluation import InputError
-from gantf import checkpoints, grids, storage
+from gantf.generation import image_grid
+from gantf.runs import checkpoints, files
 
 OLD, NEW = b"what was saved before" * 100, os.urandom(2**22 + 5)
 
@@ -29,16 +30,16 @@ def small_disk(tmp_path):
 
 def test_what_was_there_stays(small_disk):
     path = small_disk / "folder" / "file"
-    storage.write(path, OLD)
+    files.write(path, OLD)
     with pytest.raises(InputError) as caught:
-        storage.write(path, NEW)
+        files.write(path, NEW)
     assert str(caught.value) == (
         f"{path} cannot be written: No space left on device; what was saved before it is whole; "
         "free some space there, and the same command goes on."
     )
     assert path.read_bytes() == OLD
     assert [entry.name for entry in path.parent.iterdir()] == ["file"]
-    storage.write(path, NEW[: 2**21])
+    files.write(path, NEW[: 2**21])
     assert path.read_bytes() == NEW[: 2**21]
 
 
@@ -47,7 +48,7 @@ def test_a_grid_that_does_not_fit_is_named(small_disk):
     (small_disk / "rest").write_bytes(NEW[: 2**22 - 2**15])
     path, images = small_disk / "grid.png", np.random.default_rng(0).normal(size=(16, 99, 99, 3))
     with pytest.raises(InputError, match=f"{path} cannot be written: No space left on device"):
-        grids.save(images, path)
+        image_grid.save(images, path)
     assert [entry.name for entry in small_disk.iterdir()] == ["rest"]
 
 

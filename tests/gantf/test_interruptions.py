@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from gantf import checkpoints, logs
-from gantf.interruptions import BrokenOff, watched
+from gantf.runs import checkpoints, metrics_log
+from gantf.training.preemption import BrokenOff, watched
 from tests.gantf.test_trainer import assert_same_end, command, train
 
 SAVED_SECONDS = 30
@@ -61,7 +61,7 @@ def test_scores_that_were_broken_off_are_made_later(tf, whole, tmp_path):
     run_dir = tmp_path / "run"
     terminated(run_dir, "samples/step-00000020.png")
     kept = checkpoints.newest(run_dir)[0]
-    scored = [line["step"] for line in logs.read(run_dir) if logs.SCORE_MARK in line]
+    scored = [line["step"] for line in metrics_log.read(run_dir) if metrics_log.SCORE_MARK in line]
     assert (kept.step, kept.meta["owed"]) in [(20, True)] or 20 in scored
     assert train(run_dir).returncode == 0
     assert checkpoints.newest(run_dir)[0].meta["metrics"].keys() == {"fid", "kid", "coverage"} or (

@@ -17,7 +17,7 @@ import time
 import pytest
 
 from evaluation import InputError
-from gantf import locks
+from gantf.runs import locks
 from tests.gantf.test_trainer import command
 
 HOLD = """

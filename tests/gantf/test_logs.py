@@ -16,16 +16,16 @@ COLORED = {"TERM": "xterm", "FORCE_COLOR": "1"}
 
 def told(monkeypatch, reading, writing, environment):
     """What a run of ten steps writes to that end of a pipe or terminal."""
-    from gantf import logs
+    from gantf.runs import metrics_log
 
     for name in ("JPY_PARENT_PID", "FORCE_COLOR", "NO_COLOR"):
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(logs, "LINE_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(metrics_log, "LINE_EVERY_SECONDS", 0.0)
     with open(writing, "w") as stream:
         monkeypatch.setattr("sys.stderr", stream)
-        terminal = logs.Terminal()
+        terminal = metrics_log.Terminal()
         terminal.say("training")
         with terminal.progress(0, 10):
             for step in range(1, 11):
@@ -47,32 +47,32 @@ def everything(reading):
 
 
 def test_who_stops_reading_does_not_stop_the_run(tf, monkeypatch):
-    from gantf import logs
+    from gantf.runs import metrics_log
 
     reading, writing = os.pipe()
     os.close(reading)
     with contextlib.suppress(BrokenPipeError), open(writing, "w") as stream:
         monkeypatch.setattr("sys.stderr", stream)
-        terminal = logs.Terminal()
+        terminal = metrics_log.Terminal()
         terminal.say("nobody reads this")
         terminal.say("nor this")
     monkeypatch.setattr("sys.stderr", None)
-    logs.Terminal().say("nor this")
+    metrics_log.Terminal().say("nor this")
 
 
 def test_names_of_files_cannot_draw_on_the_screen(tf, capsys):
-    from gantf import logs
+    from gantf.runs import metrics_log
 
-    logs.Terminal().say("left out: x\x1b[31mred\nnew\udcfe.png, ä is an ä")
+    metrics_log.Terminal().say("left out: x\x1b[31mred\nnew\udcfe.png, ä is an ä")
     assert capsys.readouterr().err == "left out: x\\x1b[31mred\\nnew\\udcfe.png, ä is an ä\n"
 
 
 def test_a_place_for_tensorboard_that_is_none_is_named(tf, tmp_path):
-    from gantf import logs
+    from gantf.runs import metrics_log
 
     (tmp_path / "tensorboard").write_text("")
     with pytest.raises(InputError, match=f"{tmp_path}/tensorboard cannot be written: .*directory"):
-        logs.RunLog(tmp_path, 0)
+        metrics_log.RunLog(tmp_path, 0)
 
 
 @pytest.mark.parametrize("open_ends", [os.openpty, os.pipe], ids=["terminal", "pipe"])

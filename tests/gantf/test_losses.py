@@ -32,7 +32,7 @@ def closed_forms():
 
 @pytest.mark.parametrize("name", sorted(closed_forms()))
 def test_each_loss_is_its_closed_form_per_example(tf, name):
-    from gantf import losses
+    from gantf.objectives import losses
 
     for_d, for_g = closed_forms()[name]
     real, fake = tf.constant(REAL), tf.constant(FAKE)
@@ -41,14 +41,14 @@ def test_each_loss_is_its_closed_form_per_example(tf, name):
 
 
 def test_every_name_has_a_closed_form(tf):
-    from gantf import losses
+    from gantf.objectives import losses
 
     assert sorted(losses.NAMES) == sorted(closed_forms())
 
 
 def test_the_mean_of_the_relativistic_loss_is_tfgans(tf):
     """TF-GAN gives relativistic losses as a mean alone; ours per example must agree with it."""
-    from gantf import losses
+    from gantf.objectives import losses
 
     real, fake = tf.constant(REAL), tf.constant(FAKE)
     theirs = losses._tfgan.relativistic_discriminator_loss(real, fake)
@@ -62,7 +62,7 @@ def test_the_mean_of_the_relativistic_loss_is_tfgans(tf):
 @pytest.mark.parametrize("name", ["minimax", "non_saturating"])
 def test_label_smoothing_moves_the_real_label_halfway_to_a_coin_toss(tf, name):
     """With smoothing s the real label is 1 - s / 2, as TensorFlow's cross-entropy has it."""
-    from gantf import losses
+    from gantf.objectives import losses
 
     smoothing, r, f = 0.3, REAL[:, 0].astype(float), FAKE[:, 0].astype(float)
     label = 1 - smoothing / 2
@@ -72,7 +72,7 @@ def test_label_smoothing_moves_the_real_label_halfway_to_a_coin_toss(tf, name):
 
 
 def test_label_smoothing_of_least_squares_is_taken_off_the_real_label(tf):
-    from gantf import losses
+    from gantf.objectives import losses
 
     expected = (REAL[:, 0] - 0.9) ** 2 / 2 + FAKE[:, 0] ** 2 / 2
     got = losses.discriminator_loss("least_squares", tf.constant(REAL), tf.constant(FAKE), 0.1)
@@ -81,7 +81,7 @@ def test_label_smoothing_of_least_squares_is_taken_off_the_real_label(tf):
 
 @pytest.mark.parametrize("name", ["minimax", "non_saturating", "least_squares"])
 def test_smoothing_may_differ_from_example_to_example(tf, name):
-    from gantf import losses
+    from gantf.objectives import losses
 
     real, fake = tf.constant(REAL), tf.constant(FAKE)
     amounts = [0.0, 0.1, 0.5, 0.9]
@@ -92,7 +92,7 @@ def test_smoothing_may_differ_from_example_to_example(tf, name):
 
 
 def test_patches_are_averaged_and_examples_are_not(tf):
-    from gantf import losses
+    from gantf.objectives import losses
 
     real = tf.reshape(tf.range(24, dtype=tf.float32), (2, 3, 4, 1)) / 10
     got = losses.discriminator_loss("wasserstein", real, tf.zeros_like(real))
@@ -100,7 +100,7 @@ def test_patches_are_averaged_and_examples_are_not(tf):
 
 
 def test_differing_shapes_and_meaningless_smoothing_are_refused(tf):
-    from gantf import losses
+    from gantf.objectives import losses
 
     with pytest.raises(ValueError, match=r"\(4, 1\).*\(3, 1\)"):
         losses.discriminator_loss("hinge", tf.constant(REAL), tf.constant(FAKE[:3]))

@@ -8,7 +8,8 @@ import time
 import numpy as np
 import pytest
 
-from gantf import batches, checkpoints
+from gantf.data import pipeline
+from gantf.runs import checkpoints
 from tests.gantf.test_trainer import command, train
 
 PLAIN = ["--set", "optimizer=sgd", "--set", "ema_half_life_images=100", "--batch-size", "12"]
@@ -128,7 +129,7 @@ def test_within_an_epoch_every_image_comes_once(tf, pipelines):
     seen = []
     for index in range(pipelines):
         context = tf.distribute.InputContext(pipelines, index, 6)
-        for part in batches.make_dataset([{"image": images}], 0, 12)(context).take(
+        for part in pipeline.make_dataset([{"image": images}], 0, 12)(context).take(
             2 * 6 // pipelines
         ):
             seen += np.round((part["image"].numpy() + 1) * 127.5).astype(int).ravel().tolist()

@@ -19,11 +19,11 @@ SHAPES = [(8, 8, 1), (9, 13, 3), (28, 28, 1), (37, 64, 3), (256, 256, 3)]
     [(n, s) for n in ("dcgan", "resnet") for s in SHAPES] + [("mlp", s) for s in SHAPES[:4]],
 )
 def test_networks_fit_the_images(tf, network, shape):
-    from gantf.networks import pairs
+    from gantf.networks import conditional
 
     config = architecture(network=network)
-    generator = pairs.generator(config, shape, 5, seed=0)
-    discriminator = pairs.discriminator(config, shape, seed=0)
+    generator = conditional.generator(config, shape, 5, seed=0)
+    discriminator = conditional.discriminator(config, shape, seed=0)
     images = generator({"latents": tf.random.stateless_normal((2, 5), [0, 0])})
     assert images.shape == (2, *shape)
     assert float(tf.reduce_max(tf.abs(images))) <= 1
@@ -34,10 +34,10 @@ def test_networks_fit_the_images(tf, network, shape):
 
 
 def test_dense_networks_are_for_small_images(tf):
-    from gantf.networks import pairs
+    from gantf.networks import conditional
 
     with pytest.raises(ValueError, match="network=mlp takes images of at most 12288 numbers"):
-        pairs.generator(architecture(network="mlp"), (256, 256, 3), 5, seed=0)
+        conditional.generator(architecture(network="mlp"), (256, 256, 3), 5, seed=0)
 
 
 def test_resolutions_are_halved_rounding_up_to_four_and_at_least_twice():
@@ -59,10 +59,12 @@ def test_sizes_out_of_range_are_refused(shape):
 
 @pytest.mark.parametrize("network", ["dcgan", "resnet", "mlp"])
 def test_a_seed_fixes_the_weights_and_layers_differ(tf, network):
-    from gantf.networks import pairs
+    from gantf.networks import conditional
 
     config = architecture(network=network)
-    first, again, other = (pairs.discriminator(config, (16, 16, 1), seed=s) for s in (0, 0, 1))
+    first, again, other = (
+        conditional.discriminator(config, (16, 16, 1), seed=s) for s in (0, 0, 1)
+    )
     for a, b in zip(first.weights, again.weights, strict=True):
         np.testing.assert_array_equal(a, b)
     assert not np.array_equal(first.weights[0], other.weights[0])

@@ -16,7 +16,8 @@ def test_a_draw_depends_on_seed_step_and_name_alone(tf):
 
 
 def test_replicas_draw_the_rows_of_the_global_batch(tf):
-    from gantf import noise, strategies
+    from gantf import noise
+    from gantf.distribute import strategies
 
     strategy = strategies.make("mirrored")
     assert strategy.num_replicas_in_sync == 2

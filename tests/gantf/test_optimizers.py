@@ -24,7 +24,7 @@ def value_at(shape, first, last, step, start, end):
 
 @pytest.mark.parametrize("shape", ["linear", "cosine"])
 def test_a_ramp_leaves_and_arrives_where_it_says(tf, shape):
-    from gantf import optimizers
+    from gantf.objectives import optimizers
 
     steps = [0, 9, 10, 11, 15, 19, 20, 1000]
     got = [float(optimizers.ramp(shape, 3.0, 1.0, tf.constant(float(s)), 10, 20)) for s in steps]
@@ -39,7 +39,7 @@ def test_a_ramp_leaves_and_arrives_where_it_says(tf, shape):
 def test_adam_with_moving_rate_and_betas_is_algorithm_1_with_them(tf, shape, compiled):
     import keras
 
-    from gantf import optimizers
+    from gantf.objectives import optimizers
 
     settings = optimization(
         beta_1=0.5,
@@ -78,7 +78,7 @@ def test_adam_with_moving_rate_and_betas_is_algorithm_1_with_them(tf, shape, com
 def test_without_a_schedule_it_is_keras_adam_bit_for_bit(tf):
     import keras
 
-    from gantf import optimizers
+    from gantf.objectives import optimizers
 
     finals = []
     for make in (
@@ -101,7 +101,7 @@ def test_without_a_schedule_it_is_keras_adam_bit_for_bit(tf):
 
 def test_replicas_move_by_moving_betas_as_one(tf, strategy):  # noqa: F811
     """The first move is the rate; six of the same gradient are what Algorithm 1 makes of them."""
-    from gantf import optimizers
+    from gantf.objectives import optimizers
 
     settings = optimization(
         beta_1=0.5, schedule="linear", schedule_until_step=4, final_beta_1=0.0, final_beta_2=0.5
@@ -134,7 +134,7 @@ def test_rmsprop_decays_by_beta_2(tf, decay):
     """The first move is rate / sqrt(1 - decay), whatever the gradient."""
     import keras
 
-    from gantf import optimizers
+    from gantf.objectives import optimizers
 
     dense = keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros")
     dense.build((None, 2))

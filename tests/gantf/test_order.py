@@ -13,7 +13,7 @@ def optimized(tf, name):
     """The body of a small game's loop as it was traced, and the graph that ran."""
     from tensorflow.python.eager import context
 
-    from gantf import strategies
+    from gantf.distribute import strategies
 
     strategy, data = strategies.make("one-device"), games.make_data(name, games.GRAY)
     game = games.make_game(strategy, name, data)
@@ -86,7 +86,7 @@ def test_every_read_stays_before_the_next_write(tf, name):
 
 def test_the_pass_that_is_turned_off_would_lose_some(tf, monkeypatch):
     """Or the test above, and what it guards, are no longer needed."""
-    from gantf import step
+    from gantf.training import step
 
     def turned_on():
         tf.config.optimizer.set_experimental_options({"dependency_optimization": True})

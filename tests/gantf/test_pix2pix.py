@@ -11,9 +11,10 @@ from tests.games import BATCH, SIDE, make_data, make_game, run_steps
 
 def first_step(tf, data):
     """A batch, and the noise of the step that sees it."""
-    from gantf import batches, noise
+    from gantf import noise
+    from gantf.data import pipeline
 
-    dataset = batches.make_dataset(data.sets, 0, BATCH)(tf.distribute.InputContext())
+    dataset = pipeline.make_dataset(data.sets, 0, BATCH)(tf.distribute.InputContext())
     return next(iter(dataset)), noise.of_step(0, tf.constant(0, tf.int64), BATCH)
 
 
@@ -34,7 +35,7 @@ def losses_of(tf, game, data):
 @pytest.mark.parametrize("l1_weight", [100.0, 3.0, 0.0])
 def test_the_losses_are_the_published_sums(tf, l1_weight):
     """-log D(x, G(x)) + weight * L1; the discriminator sees input and image side by side."""
-    from gantf import strategies
+    from gantf.distribute import strategies
 
     data = make_data("pix2pix")
     game = make_game(strategies.make("one-device"), "pix2pix", data, l1_weight=l1_weight)
@@ -58,7 +59,7 @@ def test_the_losses_are_the_published_sums(tf, l1_weight):
 
 def test_the_discriminator_judges_an_image_by_its_input(tf):
     """With another input beside the same image, its logits are others."""
-    from gantf import strategies
+    from gantf.distribute import strategies
 
     game = make_game(strategies.make("one-device"), "pix2pix")
     pair = np.random.default_rng(0).uniform(-1, 1, (2, SIDE, SIDE, 4)).astype(np.float32)
@@ -86,7 +87,7 @@ def test_the_discriminator_judges_an_image_by_its_input(tf):
     ],
 )
 def test_every_setting_of_networks_and_losses_changes_a_loss(tf, setting, value, usual_losses):
-    from gantf import strategies
+    from gantf.distribute import strategies
 
     data = make_data("pix2pix")
     game = make_game(strategies.make("one-device"), "pix2pix", data, **{setting: value})
@@ -97,7 +98,7 @@ def test_every_setting_of_networks_and_losses_changes_a_loss(tf, setting, value,
 @pytest.fixture(scope="module")
 def usual_losses(tf):
     """Each player's first loss by default."""
-    from gantf import strategies
+    from gantf.distribute import strategies
 
     data = make_data("pix2pix")
     game = make_game(strategies.make("one-device"), "pix2pix", data)
@@ -111,7 +112,8 @@ class TestNoise:
     """
 
     def test_seeds_change_what_is_made_and_repeat_it(self, tf):
-        from gantf import sampling, strategies
+        from gantf.distribute import strategies
+        from gantf.generation import sampling
 
         game = make_game(strategies.make("one-device"), "pix2pix", generator_norm="instance")
         assert game.has_test_noise
@@ -122,7 +124,8 @@ class TestNoise:
         assert np.abs(first - other).max() > 1e-3
 
     def test_an_export_takes_a_seed(self, tf, tmp_path):
-        from gantf import export, sampling, strategies
+        from gantf.distribute import strategies
+        from gantf.generation import export, sampling
 
         data = make_data("pix2pix")
         strategy = strategies.make("one-device")
@@ -141,7 +144,8 @@ class TestNoise:
         np.testing.assert_allclose(made[0], expected, atol=1e-5)
 
     def test_without_dropout_there_is_none(self, tf):
-        from gantf import sampling, strategies
+        from gantf.distribute import strategies
+        from gantf.generation import sampling
 
         game = make_game(strategies.make("one-device"), "pix2pix", dropout=0.0)
         assert not game.has_test_noise
@@ -152,8 +156,8 @@ class TestNoise:
 
 
 def test_inputs_and_images_of_two_sizes_are_refused(tf):
-    from gantf import strategies
-    from gantf.data import TrainingData
+    from gantf.data.loading import TrainingData
+    from gantf.distribute import strategies
     from gantf.game import DataSpec
 
     data = TrainingData((), DataSpec((32, 32, 3), input_shape=(16, 16, 3)), "two", "")
@@ -186,13 +190,13 @@ class TestPairs:
             Image.fromarray(np.full((SIDE, SIDE, 3), value + number, np.uint8)).save(path)
 
     def load(self, tmp_path):
-        from gantf import data
+        from gantf.data import loading
 
-        return data.load(f"folder:{tmp_path / 'A'},folder:{tmp_path / 'B'}", "pairs")
+        return loading.load(f"folder:{tmp_path / 'A'},folder:{tmp_path / 'B'}", "pairs")
 
     def test_equal_names_are_pairs_whatever_their_suffixes(self, tf, tmp_path):
         """Also where the suffix changes the order: a.bmp comes before a.k.bmp, a.png behind it."""
-        from gantf import strategies
+        from gantf.distribute import strategies
 
         self.write(tmp_path / "A", ["a.k.png", "a.png", "x2.png", "x10.png"])
         self.write(tmp_path / "B", ["a.k.bmp", "a.bmp", "x2.bmp", "x10.bmp"], 100)
@@ -221,9 +225,9 @@ class TestPairs:
             self.load(tmp_path)
 
     def test_a_set_of_pairs(self, tf):
-        from gantf import data
+        from gantf.data import loading
 
-        read = data.load("photo_edges", "pairs")
+        read = loading.load("photo_edges", "pairs")
         assert read.spec.input_shape == (32, 32, 1)
         assert read.spec.image_shape == (32, 32, 3)
         assert len(read.held_out.sets[0]["input"]) == 1700
@@ -254,7 +258,8 @@ def test_the_reach_is_how_far_an_input_pixel_is_felt(tf, stages):
 @pytest.mark.parametrize("tile_px", [32, 45])
 def test_tiles_of_a_batch_normed_unet_are_the_whole_image(tf, tile_px):
     """Tiles start where the network's strides do."""
-    from gantf import strategies, translation
+    from gantf.distribute import strategies
+    from gantf.generation import translate
 
     settings = {"generator_norm": "batch", "dropout": 0.0, "stages": 3}
     game = make_game(strategies.make("one-device"), "pix2pix", **settings)
@@ -262,7 +267,7 @@ def test_tiles_of_a_batch_normed_unet_are_the_whole_image(tf, tile_px):
     image = np.random.default_rng(0).uniform(-1, 1, (100, 83, 1)).astype(np.float32)
     whole = network({"image": image[None]}, training=False)[0]
     reach = {"reach_px": game.reach_px, "stride_px": game.stride_px}
-    tiled = translation.in_tiles(network, image, 1, tile_px, **reach)
+    tiled = translate.in_tiles(network, image, 1, tile_px, **reach)
     np.testing.assert_allclose(tiled, whole, atol=1e-5)
 
 

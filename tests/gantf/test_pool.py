@@ -26,7 +26,7 @@ def in_turn(pool, fakes, coins, places, capacity):
 @pytest.mark.parametrize("batch", [1, 4, 7])
 def test_a_batch_is_exchanged_as_its_images_one_by_one(tf, capacity, batch):
     """Also where the pool fills up inside a batch, and where several go to the same place."""
-    from gantf.pool import exchanged
+    from gantf.objectives.image_pool import exchanged
 
     rng = np.random.default_rng(0)
     held, pool, kept = np.zeros(capacity), [], 0
@@ -48,7 +48,7 @@ def test_a_batch_is_exchanged_as_its_images_one_by_one(tf, capacity, batch):
 
 def test_half_of_the_images_of_a_full_pool_are_exchanged_each_place_alike(tf):
     """A share within five standard errors of 1/2, and each of three places of 1/3."""
-    from gantf.pool import exchanged
+    from gantf.objectives.image_pool import exchanged
 
     trials = 1000
     draws = np.random.default_rng(1).random((trials, 2, 1)).astype(np.float32)
@@ -64,8 +64,9 @@ def test_half_of_the_images_of_a_full_pool_are_exchanged_each_place_alike(tf):
 
 def run_pool(tf, kind, steps, pool=None, first_step=0):
     """What a pool gives for eight numbered images a step, and the pool, on one or two replicas."""
-    from gantf import noise, strategies
-    from gantf.pool import ImagePool
+    from gantf import noise
+    from gantf.distribute import strategies
+    from gantf.objectives.image_pool import ImagePool
 
     strategy = strategies.make(kind)
     if pool is None:
@@ -103,8 +104,8 @@ def test_two_replicas_share_one_pool(tf):
 
 
 def test_a_pool_survives_a_checkpoint(tf, tmp_path):
-    from gantf import checkpoints
-    from gantf.pool import ImagePool
+    from gantf.objectives.image_pool import ImagePool
+    from gantf.runs import checkpoints
 
     expected, _ = run_pool(tf, "one-device", 12)
     first, pool = run_pool(tf, "one-device", 6)
@@ -122,7 +123,7 @@ def test_a_pool_survives_a_checkpoint(tf, tmp_path):
 def test_parts_of_a_batch_draw_different_numbers(tf):
     """With accumulation each part is a batch of its own; half of each is exchanged."""
     from gantf import noise
-    from gantf.pool import ImagePool
+    from gantf.objectives.image_pool import ImagePool
 
     pool = ImagePool(1, (1, 1, 1), name="pool")
     whole = noise.of_step(0, tf.constant(0, tf.int64), 64)
@@ -136,7 +137,7 @@ def test_parts_of_a_batch_draw_different_numbers(tf):
 
 def test_no_gradient_passes_a_pool(tf):
     from gantf import noise
-    from gantf.pool import ImagePool
+    from gantf.objectives.image_pool import ImagePool
 
     pool = ImagePool(CAPACITY, (1, 1, 1), name="pool")
     fakes = tf.ones((2, 1, 1, 1))

@@ -9,7 +9,7 @@ from tests.games import make_data, make_game, run_steps
 
 @pytest.fixture
 def strategy(tf):
-    from gantf import strategies
+    from gantf.distribute import strategies
 
     return strategies.make("one-device")
 
@@ -63,9 +63,10 @@ def test_the_logged_losses_are_the_pairing_loss_and_both_penalties(tf, strategy)
     )
     data = make_data("r3gan")
     logged, _ = run_steps(tf, strategy, game, data, 1)
-    from gantf import batches, noise
+    from gantf import noise
+    from gantf.data import pipeline
 
-    batch = next(iter(batches.make_dataset(data.sets, 0, 4)(tf.distribute.InputContext())))
+    batch = next(iter(pipeline.make_dataset(data.sets, 0, 4)(tf.distribute.InputContext())))
     source = noise.of_step(0, tf.constant(0, tf.int64), 4)
     fake = game.forward(batch, source)["fake"]
     judge = game.networks["discriminator"]

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from evaluation import InputError
-from gantf import rendezvous
+from gantf.distribute import barrier
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def meeting(addresses, index, seconds=20.0, said=None):
 
     def work():
         try:
-            rendezvous.meet(addresses, index, seconds, (said if said is not None else []).append)
+            barrier.meet(addresses, index, seconds, (said if said is not None else []).append)
             ends.append("met")
         except InputError as error:
             ends.append(str(error))
@@ -64,7 +64,7 @@ def test_one_that_leaves_while_it_waits_is_waited_for_again(addresses):
     gone = meeting(addresses, 2, seconds=0.0)
     gone[0].join()
     with connected(addresses[0]) as caller:
-        caller.sendall(rendezvous.json.dumps({"index": 2, "workers": addresses}).encode() + b"\n")
+        caller.sendall(barrier.json.dumps({"index": 2, "workers": addresses}).encode() + b"\n")
         chief[0].join(0.1)
     assert chief[1] in ([], ["met"])
     if not chief[1]:
@@ -77,7 +77,7 @@ def test_one_that_leaves_while_it_waits_is_waited_for_again(addresses):
 
 
 def test_nobody_waits_for_ever(addresses, monkeypatch):
-    monkeypatch.setattr(rendezvous, "SAY_EVERY_SECONDS", 0.2)
+    monkeypatch.setattr(barrier, "SAY_EVERY_SECONDS", 0.2)
     said = []
     chief, one = meeting(addresses, 0, 2.0, said), meeting(addresses, 1, 1.0)
     for thread, _ in (chief, one):
@@ -121,4 +121,4 @@ def test_an_address_in_use_is_named(addresses):
     line = r"worker 0 cannot listen at 127\.0\.0\.1:\d+ \("
     port = int(addresses[0].rpartition(":")[2])
     with socket.create_server(("", port)), pytest.raises(InputError, match=line):
-        rendezvous.meet(addresses, 0, 1.0, print)
+        barrier.meet(addresses, 0, 1.0, print)

@@ -7,8 +7,11 @@ import pytest
 from click.testing import CliRunner
 
 from evaluation import GeneratorOptions, open_source
-from gantf import checkpoints, config, data, logs, models, rescoring, restoring, scoring
+from gantf import config, models
 from gantf.cli import main
+from gantf.data import loading
+from gantf.runs import checkpoints, metrics_log, restore
+from gantf.training import evaluator, final_evaluation
 
 SMALL = ["generator_channels=4", "discriminator_channels=4", "latent_dim=6"]
 
@@ -33,23 +36,23 @@ def finished(tf, tmp_path_factory):
 def parts(finished):
     """The game of the best checkpoint, and the run's data."""
     run_dir, _ = finished
-    restored = restoring.load(run_dir, "best")
-    read = data.load("digits", models.needs(models.load("gan")), None, False)
+    restored = restore.load(run_dir, "best")
+    read = loading.load("digits", models.needs(models.load("gan")), None, False)
     return restored, read
 
 
 def test_the_fresh_scores_are_those_of_the_best_checkpoint_on_other_latents(finished, parts):
     run_dir, _ = finished
     restored, read = parts
-    told = json.loads((run_dir / rescoring.FILE).read_text())
+    told = json.loads((run_dir / final_evaluation.FILE).read_text())
     assert told["step"] == checkpoints.best(run_dir, "auto") == restored.step
     assert told["best_by"] == "fid"
     (logged,) = (
-        line for line in logs.read(run_dir) if line["step"] == told["step"] and "fid" in line
+        line for line in metrics_log.read(run_dir) if line["step"] == told["step"] and "fid" in line
     )
     seed = restored.run.seed
     chosen, fresh = (
-        scoring.make_scorer(restored.game, read, seed, fresh=fresh)()["fid"]
+        evaluator.make_scorer(restored.game, read, seed, fresh=fresh)()["fid"]
         for fresh in (False, True)
     )
     assert told["when_chosen"]["fid"] == pytest.approx(chosen.value, rel=1e-6)
@@ -87,19 +90,19 @@ def test_the_game_is_left_as_it_was(finished, parts):
     game = restored.game
     checkpoints.restore(checkpoints.choose(run_dir, "10", "auto"), game.variables())
     before = checkpoints.values_of(game.variables())
-    rescoring.best(restored.run, run_dir, game, read, logs.Terminal())
+    final_evaluation.best(restored.run, run_dir, game, read, metrics_log.Terminal())
     for name, value in checkpoints.values_of(game.variables()).items():
         np.testing.assert_array_equal(value, before[name], err_msg=name)
 
 
 def test_it_is_made_good_where_it_is_missing_or_of_another_step(finished):
     run_dir, _ = finished
-    path = run_dir / rescoring.FILE
+    path = run_dir / final_evaluation.FILE
     whole = json.loads(path.read_text())
     path.write_text(json.dumps(whole | {"step": 3}))
-    assert not rescoring.is_current(run_dir, "auto")
+    assert not final_evaluation.is_current(run_dir, "auto")
     path.write_text("{")
-    assert not rescoring.is_current(run_dir, "auto")
+    assert not final_evaluation.is_current(run_dir, "auto")
     words = ["--steps", "20", "--eval-every", "10", "--checkpoint-every", "10"]
     assert "best checkpoint" in train(run_dir, *words, "--keep", "9")
     assert json.loads(path.read_text()) == whole
@@ -109,5 +112,5 @@ def test_it_is_made_good_where_it_is_missing_or_of_another_step(finished):
 def test_a_run_without_scores_has_no_best(tf, tmp_path):
     said = train(tmp_path / "run", "--steps", "2", "--eval-every", "0")
     assert "best checkpoint" not in said
-    assert not (tmp_path / "run" / rescoring.FILE).exists()
+    assert not (tmp_path / "run" / final_evaluation.FILE).exists()
     assert config.load(tmp_path / "run").evaluate_every_steps == 0

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from gantf import batches, checkpoints, data, logs, rollbacks
+from gantf.data import loading, pipeline
+from gantf.runs import checkpoints, metrics_log
+from gantf.training import recovery
 from tests import poisoned
 from tests.gantf.test_trainer import assert_same_end, command
 
@@ -27,9 +29,9 @@ def train(run_dir, *more):
 @pytest.fixture(scope="module")
 def one_batch(tf):
     """Settings that make one batch of the first order poison: that of step 24."""
-    images = data.load("digits", "images", None, False).sets[0]["image"]
-    rows = batches.rows_of_batch(0, tf.constant(BAD_STEP - 1), 8, len(images)).numpy()
-    found = float(poisoned.signature(batches.to_floats(images[rows])))
+    images = loading.load("digits", "images", None, False).sets[0]["image"]
+    rows = pipeline.rows_of_batch(0, tf.constant(BAD_STEP - 1), 8, len(images)).numpy()
+    found = float(poisoned.signature(pipeline.to_floats(images[rows])))
     settings = {"poison_low": found - 1e-6, "poison_high": found + 1e-6}
     return [word for key, value in settings.items() for word in ("--set", f"{key}={value:.7f}")]
 
@@ -47,10 +49,10 @@ def test_it_goes_back_to_the_last_checkpoint_and_on_in_a_new_order(rolled_back):
     run_dir, said = rolled_back
     assert "of the generator was not finite at step 24: back to step 20" in said
     assert "rollback 1 of 3" in said
-    lines = logs.read(run_dir)
-    told = [line for line in lines if logs.ROLLBACK_MARK in line]
+    lines = metrics_log.read(run_dir)
+    told = [line for line in lines if metrics_log.ROLLBACK_MARK in line]
     assert told == [{"step": 20, "rollback": 1, "fault_step": BAD_STEP, "player": "generator"}]
-    assert [line["step"] for line in lines if logs.WINDOW_MARK in line] == [10, 20, 30, 40]
+    assert [line["step"] for line in lines if metrics_log.WINDOW_MARK in line] == [10, 20, 30, 40]
     newest = checkpoints.newest(run_dir)[0]
     assert newest.step == 40
     assert newest.meta["rollbacks"] == 1
@@ -76,7 +78,7 @@ def test_without_rollbacks_it_stops_and_says_where_it_began(one_batch, tmp_path)
     assert re.search(r"first in generator/\S+ and \d+ others", done.stderr)
     kept = checkpoints.newest(tmp_path / "run")[0]
     assert kept.step == 20
-    assert not any(rollbacks.not_finite({"x": _Variable(v)}) for v in kept.values.values())
+    assert not any(recovery.not_finite({"x": _Variable(v)}) for v in kept.values.values())
 
 
 def test_poison_in_every_batch_ends_it_after_so_many_rollbacks(tmp_path):
@@ -89,10 +91,10 @@ def test_poison_in_every_batch_ends_it_after_so_many_rollbacks(tmp_path):
 
 
 def test_no_two_orders_have_one_seed():
-    seeds = {rollbacks.seed_of(seed, count) for seed in range(50) for count in range(20)}
+    seeds = {recovery.seed_of(seed, count) for seed in range(50) for count in range(20)}
     assert len(seeds) == 1000
     assert all(0 <= seed < 2**31 for seed in seeds)
-    assert rollbacks.seed_of(7, 0) == 7
+    assert recovery.seed_of(7, 0) == 7
 
 
 class _Variable:

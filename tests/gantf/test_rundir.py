@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from evaluation import InputError
-from gantf import checkpoints, config, locks, rundir
-from gantf.checkpoints import Checkpoint
+from gantf import config
 from gantf.game import DataSpec
-from gantf.rundir import Progress
+from gantf.runs import checkpoints, locks
+from gantf.runs import run_dir as rundir
+from gantf.runs.checkpoints import Checkpoint
+from gantf.runs.run_dir import Progress
 
 RUN = config.RunConfig()
 

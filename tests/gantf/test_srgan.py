@@ -13,7 +13,7 @@ SIDE = 16
 
 @pytest.fixture
 def one(tf):
-    from gantf import strategies
+    from gantf.distribute import strategies
 
     return strategies.make("one-device")
 
@@ -106,13 +106,13 @@ def test_psnr_in_closed_form(tf):
 
 
 def test_psnr_is_the_one_of_the_scores(tf):
-    from gantf import scoring
     from gantf.models import srgan
+    from gantf.training import evaluator
 
     real = np.rint(pixels() * 127.5 + 127.5) / 127.5 - 1
     fake = np.rint(np.clip(real + 0.1 * pixels()[::-1], -1, 1) * 127.5 + 127.5) / 127.5 - 1
     mean = srgan.psnr(tf.constant(real), tf.constant(fake)).numpy().mean()
-    assert scoring.compare(real, fake)["psnr"].value == pytest.approx(mean, abs=1e-3)
+    assert evaluator.compare(real, fake)["psnr"].value == pytest.approx(mean, abs=1e-3)
 
 
 @pytest.mark.parametrize("upscaling", [2, 4])
@@ -182,7 +182,7 @@ def stirred(network):
 @pytest.mark.parametrize("skip", [True, False])
 @pytest.mark.parametrize("norm", ["none", "batch"])
 def test_tiles_are_the_whole_image_where_they_overlap_by_the_reach(tf, one, norm, skip):
-    from gantf import translation
+    from gantf.generation import translate
     from gantf.networks import srresnet
 
     game = make_game(one, "srgan", generator_norm=norm, residual_blocks=2, bicubic_skip=skip)
@@ -190,7 +190,7 @@ def test_tiles_are_the_whole_image_where_they_overlap_by_the_reach(tf, one, norm
     assert game.reach_px == srresnet.reach_px(2, 4, skip)
     image = pixels(1, 64)[0]
     whole = network({"image": image[None]}, training=False)[0]
-    tiles = translation.in_tiles(network, image, 4, 32, reach_px=game.reach_px)
+    tiles = translate.in_tiles(network, image, 4, 32, reach_px=game.reach_px)
     assert tiles.shape == (256, 256, 3)
     np.testing.assert_allclose(tiles, whole, atol=1e-5)
 
@@ -268,7 +268,7 @@ def test_batch_norm_and_a_penalty_are_refused(tf):
 
 def test_content_training_beats_bicubic_on_what_it_has_seen(tf, one):
     """A check of the whole: some steps on a few images of stripes."""
-    from gantf.data import TrainingData
+    from gantf.data.loading import TrainingData
     from gantf.game import DataSpec
 
     phase = np.arange(12)[:, None, None, None] + np.arange(SIDE)[:, None]

@@ -49,7 +49,7 @@ def test_two_replicas_train_as_one(tf, settings):
     A loss that is scaled wrongly is off by more than 1e-4. Many steps later a ReLU's kink, met on
     one side or the other, turns a rounding error into 1e-3: with layer norm after 20 of them.
     """
-    from gantf import strategies
+    from gantf.distribute import strategies
 
     finals = []
     for name in ("one-device", "mirrored"):
@@ -71,8 +71,8 @@ def move_linear_critic(tf, strategy, steps=1, optimizer=None, **options):
     """The weights of D(x) = w x under the loss -D, from 0, with SGD at rate 1: mean x is added."""
     import keras
 
-    from gantf import step
     from gantf.game import Game, Player
+    from gantf.training import step
 
     with strategy.scope():
         inputs = keras.Input((2,))
@@ -103,7 +103,7 @@ def move_linear_critic(tf, strategy, steps=1, optimizer=None, **options):
 
 @pytest.fixture(params=["one-device", "mirrored"])
 def strategy(tf, request):
-    from gantf import strategies
+    from gantf.distribute import strategies
 
     return strategies.make(request.param)
 
@@ -135,7 +135,7 @@ def test_weights_are_cut_to_their_limit_after_each_move(tf, strategy):
 
 def test_a_ramp_counts_steps_not_moves(tf, strategy):
     """Two moves a step at the rates 1, 3/4, 1/2, 1/4 and then 0: 5 times the mean of x."""
-    from gantf import optimizers
+    from gantf.objectives import optimizers
     from gantf.settings import Optimization
 
     settings = Optimization(
@@ -179,7 +179,7 @@ def test_parts_of_a_batch_move_as_the_whole(tf, strategy, network):
 
 
 def test_parts_that_do_not_divide_a_replicas_batch_are_refused(tf):
-    from gantf import strategies
+    from gantf.distribute import strategies
 
     strategy = strategies.make("one-device")
     with pytest.raises(ValueError, match="accumulation=3 does not divide the 8 images"):
@@ -189,7 +189,7 @@ def test_parts_that_do_not_divide_a_replicas_batch_are_refused(tf):
 @pytest.mark.parametrize("still", ["generator", "discriminator"])
 def test_a_players_move_changes_only_its_own_network(tf, still):
     """A player whose learning rate is next to nothing stays where it is while the other moves."""
-    from gantf import strategies
+    from gantf.distribute import strategies
 
     strategy = strategies.make("one-device")
     rates = {"generator_learning_rate": 10.0, "discriminator_learning_rate": 10.0}
@@ -206,7 +206,10 @@ def test_a_players_move_changes_only_its_own_network(tf, still):
 
 def test_the_discriminator_moves_first_and_the_generator_meets_the_moved_one(tf):
     """By hand: both moves of one Wasserstein step with SGD, from the same fakes."""
-    from gantf import batches, losses, noise, strategies
+    from gantf import noise
+    from gantf.data import pipeline
+    from gantf.distribute import strategies
+    from gantf.objectives import losses
 
     strategy = strategies.make("one-device")
     settings = {
@@ -222,7 +225,7 @@ def test_the_discriminator_moves_first_and_the_generator_meets_the_moved_one(tf)
     run_steps(tf, strategy, game, 1)
 
     generator, discriminator = twin.networks["generator"], twin.networks["discriminator"]
-    dataset = batches.make_dataset(data().sets, 0, BATCH)(tf.distribute.InputContext())
+    dataset = pipeline.make_dataset(data().sets, 0, BATCH)(tf.distribute.InputContext())
     real = next(iter(dataset))["image"]
     latents = noise.of_step(0, tf.constant(0, tf.int64), BATCH).latents(6, "normal")
     for network in (discriminator, generator):
@@ -245,7 +248,7 @@ def test_the_discriminator_moves_first_and_the_generator_meets_the_moved_one(tf)
 
 def test_a_critic_moves_n_times_on_fresh_batches(tf):
     """With updates_per_step = 3 a step consumes three batches and moves the critic three times."""
-    from gantf import strategies
+    from gantf.distribute import strategies
 
     strategy = strategies.make("one-device")
     game = small_game(strategy)
@@ -259,7 +262,7 @@ def test_a_critic_moves_n_times_on_fresh_batches(tf):
 
 def test_the_average_follows_its_half_life(tf):
     """One move: average = start + (1 - 0.5^(batch / half-life)) (moved - start)."""
-    from gantf import strategies
+    from gantf.distribute import strategies
 
     strategy = strategies.make("one-device")
     game = small_game(strategy, optimizer="sgd", generator_learning_rate=0.5)
@@ -275,7 +278,7 @@ def test_the_average_follows_its_half_life(tf):
 
 
 def test_without_an_average_the_generator_itself_is_sampled(tf):
-    from gantf import strategies
+    from gantf.distribute import strategies
 
     game = small_game(strategies.make("one-device"), ema_half_life_images=0)
     assert game.generators["generator"] is game.networks["generator"]
@@ -284,7 +287,8 @@ def test_without_an_average_the_generator_itself_is_sampled(tf):
 
 @pytest.mark.parametrize("player", ["discriminator", "generator"])
 def test_what_is_not_finite_is_named_by_step_and_player(tf, player):
-    from gantf import step, strategies
+    from gantf.distribute import strategies
+    from gantf.training import step
 
     strategy = strategies.make("one-device")
     rate = {f"{player}_learning_rate": 1e30}
@@ -298,7 +302,8 @@ def test_what_is_not_finite_is_named_by_step_and_player(tf, player):
 
 
 def test_a_healthy_run_has_no_fault_and_logs_what_it_says(tf):
-    from gantf import step, strategies
+    from gantf.distribute import strategies
+    from gantf.training import step
 
     strategy = strategies.make("one-device")
     logged, fault = run_steps(tf, strategy, small_game(strategy), 5)

@@ -5,8 +5,9 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from gantf import checkpoints, stopping
 from gantf.cli import main
+from gantf.runs import checkpoints
+from gantf.training import early_stopping
 
 
 def scores(name, *values, half=None):
@@ -32,29 +33,29 @@ def scores(name, *values, half=None):
     ],
 )
 def test_two_scores_without_improvement_end_a_run(values, half, over):
-    assert stopping.is_over(scores("fid", *values, half=half), "fid", 2) == over
+    assert early_stopping.is_over(scores("fid", *values, half=half), "fid", 2) == over
 
 
 def test_some_scores_are_better_the_higher_they_are():
-    assert stopping.is_over(scores("psnr", 20, 20.4, 20.3, half=0.5), "psnr", 2)
-    assert not stopping.is_over(scores("psnr", 20, 20.4, 21, half=0.5), "psnr", 2)
-    assert not stopping.is_over(scores("fid", 21, 20.4, 20, half=0.5), "fid", 2)
+    assert early_stopping.is_over(scores("psnr", 20, 20.4, 20.3, half=0.5), "psnr", 2)
+    assert not early_stopping.is_over(scores("psnr", 20, 20.4, 21, half=0.5), "psnr", 2)
+    assert not early_stopping.is_over(scores("fid", 21, 20.4, 20, half=0.5), "fid", 2)
 
 
 def test_patience_is_counted_in_scores_of_that_name():
     others = [{"step": 5}, {"kid": 1.0}]
     flat = scores("fid", 5, 5, 5)
-    assert not stopping.is_over([*flat, *others], "fid", 3)
-    assert stopping.is_over([*flat, *others, *scores("fid", 5)], "fid", 3)
+    assert not early_stopping.is_over([*flat, *others], "fid", 3)
+    assert early_stopping.is_over([*flat, *others, *scores("fid", 5)], "fid", 3)
 
 
 def test_what_is_not_a_number_is_no_improvement():
-    assert stopping.is_over(scores("fid", 5, float("nan"), float("nan")), "fid", 2)
+    assert early_stopping.is_over(scores("fid", 5, float("nan"), float("nan")), "fid", 2)
 
 
 def test_auto_is_the_first_score():
-    assert stopping.chosen({"psnr": 1, "ssim": 2}, "auto") == "psnr"
-    assert stopping.chosen({"psnr": 1, "ssim": 2}, "ssim") == "ssim"
+    assert early_stopping.chosen({"psnr": 1, "ssim": 2}, "auto") == "psnr"
+    assert early_stopping.chosen({"psnr": 1, "ssim": 2}, "ssim") == "ssim"
 
 
 def test_a_run_that_no_longer_improves_ends_by_itself_and_stays_so(tf, tmp_path):

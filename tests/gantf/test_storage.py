@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 
 from evaluation import InputError
-from gantf import storage
+from gantf.runs import files
 
-OLD, NEW = b"what was saved before" * 100, os.urandom(3 * storage.CHUNK + 5)
+OLD, NEW = b"what was saved before" * 100, os.urandom(3 * files.CHUNK + 5)
 
 
 @pytest.fixture
 def path(tmp_path):
     """A file that is there, in a folder of its own."""
     path = tmp_path / "folder" / "file"
-    storage.write(path, OLD)
+    files.write(path, OLD)
     return path
 
 
@@ -27,7 +27,7 @@ def assert_untouched(path, content=OLD):
 
 @pytest.mark.parametrize("content", [b"", b"x", NEW])
 def test_what_is_written_takes_the_place_of_what_was_there(path, content):
-    storage.write(path, content)
+    files.write(path, content)
     assert_untouched(path, content)
 
 
@@ -47,12 +47,12 @@ def test_whatever_fails_keeps_what_was_there(path, monkeypatch, where, number, r
         raise OSError(number, os.strerror(number))
 
     if where == "write":
-        put = storage._put
-        monkeypatch.setattr(storage, "_put", lambda p, content: (put(p, content[:99]), fail()))
+        put = files._put
+        monkeypatch.setattr(files, "_put", lambda p, content: (put(p, content[:99]), fail()))
     else:
         monkeypatch.setattr(*{"fsync": (os, "fsync")}.get(where, (Path, where)), fail)
     with pytest.raises(InputError, match=f"{os.strerror(number)}; .*; {remedy}, and the same"):
-        storage.write(path, NEW)
+        files.write(path, NEW)
     monkeypatch.undo()
     assert_untouched(path)
 
@@ -60,13 +60,13 @@ def test_whatever_fails_keeps_what_was_there(path, monkeypatch, where, number, r
 def test_a_folder_that_cannot_be_written():
     """Linux lets nobody make files in /sys."""
     with pytest.raises(InputError, match=r"/sys/file cannot be written: .* make that place writab"):
-        storage.write(Path("/sys/file"), NEW)
+        files.write(Path("/sys/file"), NEW)
 
 
 def test_a_file_where_the_folder_should_be(tmp_path):
     (tmp_path / "folder").write_bytes(OLD)
     with pytest.raises(InputError, match=r"folder/file cannot be written: File exists"):
-        storage.write(tmp_path / "folder" / "file", NEW)
+        files.write(tmp_path / "folder" / "file", NEW)
     assert (tmp_path / "folder").read_bytes() == OLD
 
 
@@ -81,10 +81,10 @@ def test_a_file_where_the_folder_should_be(tmp_path):
     ],
 )
 def test_a_disk_that_keeps_something_else_is_found_out(path, monkeypatch, spoil):
-    put = storage._put
-    monkeypatch.setattr(storage, "_put", lambda path, content: put(path, spoil(content)))
+    put = files._put
+    monkeypatch.setattr(files, "_put", lambda path, content: put(path, spoil(content)))
     with pytest.raises(InputError, match="what is read back differs from what was written"):
-        storage.write(path, NEW)
+        files.write(path, NEW)
     assert_untouched(path)
 
 
@@ -94,7 +94,7 @@ def test_ctrl_c_leaves_nothing_half_written(path, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        storage.write(path, NEW)
+        files.write(path, NEW)
     assert_untouched(path)
 
 
@@ -106,9 +106,9 @@ def test_the_content_lasts_before_its_name_and_the_name_before_the_end(path, mon
         return lambda *words, **named: (done.append(what), function(*words, **named))[1]
 
     monkeypatch.setattr(os, "fsync", noted("fsync", os.fsync))
-    monkeypatch.setattr(storage, "_holds", noted("read back", storage._holds))
-    monkeypatch.setattr(storage, "rename", noted("name", storage.rename))
-    storage.write(path, NEW)
+    monkeypatch.setattr(files, "_holds", noted("read back", files._holds))
+    monkeypatch.setattr(files, "rename", noted("name", files.rename))
+    files.write(path, NEW)
     assert done == ["fsync", "read back", "name", "fsync"]
 
 
@@ -117,11 +117,11 @@ class TestUrl:
 
     @pytest.fixture
     def url(self, tf, tmp_path):
-        return storage.place(f"ram://{tmp_path}/") / "file"
+        return files.place(f"ram://{tmp_path}/") / "file"
 
     def test_what_is_written_is_read(self, url):
-        storage.write(url, OLD)
-        storage.write(url, NEW)
+        files.write(url, OLD)
+        files.write(url, NEW)
         assert url.read_bytes() == NEW
         assert url.open().read() == NEW
         assert [str(entry) for entry in url.parent.iterdir()] == [str(url)]
@@ -131,7 +131,7 @@ class TestUrl:
         assert url.with_name("other") == url.parent / "other"
 
     def test_a_file_that_is_not_there(self, url):
-        for look in (url.read_bytes, url.unlink, lambda: storage.stamp(url)):
+        for look in (url.read_bytes, url.unlink, lambda: files.stamp(url)):
             with pytest.raises(FileNotFoundError, match="No such file") as caught:
                 look()
             assert caught.value.filename == str(url)
@@ -140,23 +140,23 @@ class TestUrl:
         url.unlink(missing_ok=True)
 
     def test_a_new_content_has_a_new_stamp(self, url):
-        storage.write(url, OLD)
-        before = storage.stamp(url)
-        assert storage.stamp(url) == before
-        storage.write(url, NEW)
-        assert storage.stamp(url) != before
+        files.write(url, OLD)
+        before = files.stamp(url)
+        assert files.stamp(url) == before
+        files.write(url, NEW)
+        assert files.stamp(url) != before
 
     def test_another_name(self, url):
-        storage.write(url, OLD)
-        storage.rename(url, "other")
+        files.write(url, OLD)
+        files.rename(url, "other")
         assert [entry.name for entry in url.parent.iterdir()] == ["other"]
 
     def test_what_is_read_back_differs(self, url, monkeypatch):
-        storage.write(url, OLD)
-        put = storage._put
-        monkeypatch.setattr(storage, "_put", lambda path, content: put(path, content[:-1] + b"?"))
+        files.write(url, OLD)
+        put = files._put
+        monkeypatch.setattr(files, "_put", lambda path, content: put(path, content[:-1] + b"?"))
         with pytest.raises(InputError, match=r"ram://.*/file cannot be written: what is read back"):
-            storage.write(url, NEW)
+            files.write(url, NEW)
         assert_untouched(url)
 
     @pytest.mark.parametrize(
@@ -171,18 +171,18 @@ class TestUrl:
         def fail(*_, **__):
             raise getattr(tf.errors, error)(None, None, "no room\nmore")
 
-        storage.write(url, OLD)
+        files.write(url, OLD)
         monkeypatch.setattr(tf.io.gfile, "rename", fail)
         with pytest.raises(InputError, match=message):
-            storage.write(url, NEW)
+            files.write(url, NEW)
         assert_untouched(url)
 
 
 def test_a_url_that_tensorflow_does_not_reach(tf):
     with pytest.raises(InputError, match=r"does not reach ftp:// here; .* gs://, ram://"):
-        storage.place("ftp://host/x")
+        files.place("ftp://host/x")
 
 
 @pytest.mark.parametrize("text", ["checkpoints", "/a/b", "a:b", "./x//y"])
 def test_what_is_no_url_is_a_path(text):
-    assert storage.place(text) == Path(text)
+    assert files.place(text) == Path(text)

@@ -7,20 +7,20 @@ from evaluation import InputError
 
 @pytest.mark.parametrize(("name", "replicas"), [("one-device", 1), ("mirrored", 2), ("auto", 2)])
 def test_names_give_strategies_on_two_logical_cpus(tf, name, replicas):
-    from gantf import strategies
+    from gantf.distribute import strategies
 
     assert strategies.make(name).num_replicas_in_sync == replicas
 
 
 def test_a_missing_tpu_is_said_in_one_line(tf):
-    from gantf import strategies
+    from gantf.distribute import strategies
 
     with pytest.raises(InputError, match="no TPU is attached"):
         strategies.make("tpu")
 
 
 def test_an_attached_tpu_that_does_not_start_says_why(tf, monkeypatch):
-    from gantf import strategies
+    from gantf.distribute import strategies
 
     def resolver(tpu):
         raise RuntimeError("libtpu is in use\nby process 7")
@@ -33,7 +33,7 @@ def test_an_attached_tpu_that_does_not_start_says_why(tf, monkeypatch):
 
 
 def test_a_named_tpu_that_is_not_there_is_said_by_its_name(tf, monkeypatch):
-    from gantf import strategies
+    from gantf.distribute import strategies
 
     monkeypatch.setenv("TPU_NAME", "none")
 
@@ -47,7 +47,7 @@ def test_a_named_tpu_that_is_not_there_is_said_by_its_name(tf, monkeypatch):
 
 
 def test_several_machines_must_be_named(tf, monkeypatch):
-    from gantf import strategies
+    from gantf.distribute import strategies
 
     monkeypatch.delenv("TF_CONFIG", raising=False)
     with pytest.raises(InputError, match="nothing says who the workers are"):
@@ -55,7 +55,7 @@ def test_several_machines_must_be_named(tf, monkeypatch):
 
 
 def test_devices_cannot_be_split_again(tf):
-    from gantf import strategies
+    from gantf.distribute import strategies
 
     with pytest.raises(InputError, match="already runs with 2"):
         strategies.make("mirrored", logical_cpus=3)

@@ -17,7 +17,7 @@ def normal(*shape, seed=0):
 
 
 def small_game(shape=SHAPE, **settings):
-    from gantf import strategies
+    from gantf.distribute import strategies
 
     data = make_data("stylegan2", shape)
     return make_game(strategies.make("one-device"), "stylegan2", data, **settings)
@@ -142,7 +142,7 @@ def test_blur_is_the_binomial_filter_and_enlarging_its_transpose(tf):
 
 @pytest.mark.parametrize(("rows", "most", "size"), [(8, 4, 4), (6, 4, 3), (7, 4, 1), (2, 4, 2)])
 def test_minibatch_deviation_is_that_of_neighbouring_rows(tf, rows, most, size):
-    from gantf.layers.deviation import MinibatchDeviation
+    from gantf.layers.minibatch_stddev import MinibatchDeviation
 
     x = normal(rows, 4, 4, 5) * np.arange(1, rows + 1)[:, None, None, None].astype(np.float32)
     outputs = MinibatchDeviation(most)(x).numpy()
@@ -173,7 +173,7 @@ def test_styles_cross_over_at_a_random_layer_but_never_before_the_second(tf):
 
 def test_path_lengths_of_a_linear_synthesis_are_known(tf):
     """Of g(w) = sum_l A_l w_l: the gradient of <g, y> by w_l is A_l^T y."""
-    from gantf.pathlength import path_lengths
+    from gantf.objectives.path_length import path_lengths
 
     layers, width, height, columns, channels = 3, 4, 2, 5, 3
     matrices = normal(layers, width, height * columns * channels)
@@ -191,7 +191,7 @@ def test_path_lengths_of_a_linear_synthesis_are_known(tf):
 
 def test_the_mean_squared_path_length_is_the_jacobians_frobenius_norm(tf):
     """E |J^T y|^2 = |J|_F^2, here over H W and the number of layers; within 4 standard errors."""
-    from gantf.pathlength import path_lengths
+    from gantf.objectives.path_length import path_lengths
 
     matrices = normal(2, 3, 4 * 4 * 1)
 
@@ -206,7 +206,7 @@ def test_the_mean_squared_path_length_is_the_jacobians_frobenius_norm(tf):
 
 def test_the_path_penalty_has_the_gradient_of_finite_differences(tf):
     """By a weight of a curved synthesis, through the inner gradient."""
-    from gantf.pathlength import path_lengths
+    from gantf.objectives.path_length import path_lengths
 
     styles = tf.constant(normal(3, 2, 4), tf.float64)
     matrix, directions = normal(2, 4, 12).astype(np.float64), normal(3, 2, 2, 3).astype(np.float64)
@@ -227,7 +227,7 @@ def test_the_path_penalty_has_the_gradient_of_finite_differences(tf):
 
 
 def test_path_penalties_come_every_few_steps_and_only_then_move_the_mean(tf):
-    from gantf.pathlength import PathLength
+    from gantf.objectives.path_length import PathLength
 
     state = PathLength()
     state.mean.assign(2.0)
@@ -252,7 +252,7 @@ def test_path_penalties_come_every_few_steps_and_only_then_move_the_mean(tf):
 
 def test_the_running_mean_of_path_lengths_is_no_way_for_the_gradient(tf):
     """Two lengths x and -x + 2: d/dx of the sum of (length - mean)^2, the mean held."""
-    from gantf.pathlength import PathLength
+    from gantf.objectives.path_length import PathLength
 
     state = PathLength()
     x = tf.Variable(3.0)
@@ -266,7 +266,7 @@ def test_the_running_mean_of_path_lengths_is_no_way_for_the_gradient(tf):
 
 def test_noise_of_fewer_rows_is_the_same_on_any_number_of_parts(tf):
     from gantf import noise
-    from gantf.pathlength import of_fewer
+    from gantf.objectives.path_length import of_fewer
 
     whole = noise.of_step(3, tf.constant(7, tf.int64), 8)
     together = of_fewer(whole, 2).normal("x", (2,))
@@ -360,7 +360,8 @@ def test_truncation_has_no_part_in_training(tf):
 
 
 def test_an_export_keeps_the_truncation(tf, game, tmp_path):
-    from gantf import config, export
+    from gantf import config
+    from gantf.generation import export
 
     (network,), latents = game.generators.values(), normal(3, 6)
     data = make_data("stylegan2", SHAPE).spec
@@ -392,7 +393,7 @@ def test_the_running_mean_is_plain_at_first_and_then_forgets(tf):
 
 def test_the_mean_style_is_that_of_the_sampled_mapping(tf):
     """Though its weights are a moving average: after training within a part of w's spread."""
-    from gantf import strategies
+    from gantf.distribute import strategies
     from gantf.networks import stylegan2
     from tests.games import run_steps
 

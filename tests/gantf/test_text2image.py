@@ -9,8 +9,8 @@ from click.testing import CliRunner
 from scipy import integrate, stats
 
 import evaluation
-from gantf import captions
 from gantf.cli import main
+from gantf.data import captions
 from tests.games import make_data, make_game
 from tests.gantf.test_cgan import CLASSES, SHAPE, make_step
 
@@ -223,7 +223,7 @@ class TestTheTexts:
         assert len(seen) > CLASSES * (CLASSES - 1) + 10  # all pairs, and many captions
 
     def test_scores_and_grids_are_of_captions_of_the_labels_that_are_asked_for(self, tf):
-        from gantf import sampling
+        from gantf.generation import sampling
 
         game, _, _ = make_step(tf, "text2image")
         known = captions.vocabulary(game.captions)
@@ -392,7 +392,9 @@ class TestTheNetworks:
 
 def test_an_export_is_drawn_from_with_the_captions_shares(tf, tmp_path):
     """Each image is the one of its latents and one caption; each comes as often as it should."""
-    from gantf import config, export, strategies
+    from gantf import config
+    from gantf.distribute import strategies
+    from gantf.generation import export
 
     data, rows = make_data("text2image", SHAPE), 600
     game = make_game(strategies.make("one-device"), "text2image", data)

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from gantf import checkpoints, logs
 from gantf.cli import main
+from gantf.runs import checkpoints, metrics_log
 
 SMALL = ["generator_channels=4", "discriminator_channels=4", "latent_dim=6"]
 QUICK = ["--log-every", "5", "--checkpoint-every", "10", "--sample-every", "20", "--keep", "99"]
@@ -53,7 +53,7 @@ def assert_same_end(run_dir, whole):
 
 
 def _untimed(run_dir):
-    lines = logs.read(run_dir)
+    lines = metrics_log.read(run_dir)
     return [{k: v for k, v in line.items() if k != "images_per_second"} for line in lines]
 
 
@@ -70,7 +70,7 @@ def test_a_run_leaves_what_it_says(uninterrupted):
         "step-00000040.png",
     ]
     assert list((uninterrupted / "tensorboard").iterdir())
-    lines = logs.read(uninterrupted)
+    lines = metrics_log.read(uninterrupted)
     windows = [line for line in lines if "generator/loss" in line]
     assert [line["step"] for line in windows] == list(range(5, 41, 5))
     assert all(0 < line["D(x)"] < 1 for line in windows)

@@ -110,9 +110,10 @@ class TestCommand:
 
     def test_each_direction_makes_what_its_generator_does(self, tf, run_dir, folder, tmp_path):
         """Pixel for pixel, the gray, transparent and palette images as the RGB they stand for."""
-        from gantf import grids, restoring
+        from gantf.generation import image_grid
+        from gantf.runs import restore
 
-        game = restoring.load(run_dir, "last").game
+        game = restore.load(run_dir, "last").game
         as_seen = {}
         for path in sorted(folder.glob("*.*")):
             picture = opened(path)
@@ -125,7 +126,7 @@ class TestCommand:
             for stem, image in as_seen.items():
                 made = game.generators[direction]({"image": image[None]}, training=False)[0]
                 written = np.asarray(opened(out / f"{stem}.png"))
-                np.testing.assert_allclose(written, grids.to_uint8(made), atol=1)
+                np.testing.assert_allclose(written, image_grid.to_uint8(made), atol=1)
 
     @pytest.mark.parametrize(
         ("words", "message"),
@@ -170,11 +171,11 @@ class TestCommand:
         assert not list(folder.rglob("odd_*"))
 
     def test_the_commands_tile_is_the_functions(self, tf):
-        from gantf import translation
+        from gantf.generation import translate
 
-        default = inspect.signature(translation.translate).parameters["tile_px"].default
+        default = inspect.signature(translate.translate).parameters["tile_px"].default
         (option,) = [one for one in main.commands["translate"].params if one.name == "tile_px"]
-        assert option.default == default == translation.TILE_PX == 1024
+        assert option.default == default == translate.TILE_PX == 1024
 
 
 class TestTiles:
@@ -182,18 +183,19 @@ class TestTiles:
 
     @pytest.mark.parametrize("sides", [(37, 53), (64, 64), (1, 64)])
     def test_an_image_no_larger_than_a_tile_is_translated_whole(self, tf, sides):
-        from gantf import strategies, translation
+        from gantf.distribute import strategies
+        from gantf.generation import translate
 
         network = make_game(strategies.make("one-device"), "cyclegan").generators["a2b"]
         image = np.random.default_rng(0).uniform(-1, 1, (*sides, 3)).astype(np.float32)
         whole = network({"image": image[None]}, training=False)[0]
-        np.testing.assert_array_equal(translation.in_tiles(network, image, 1, 64), whole)
+        np.testing.assert_array_equal(translate.in_tiles(network, image, 1, 64), whole)
 
     @pytest.mark.parametrize("upscaling", [1, 3])
     @pytest.mark.parametrize("sides", [(100, 70), (32, 33), (65, 200)])
     def test_tiles_of_a_local_network_are_the_whole(self, tf, sides, upscaling):
         """A network that looks no further than the overlap."""
-        from gantf import translation
+        from gantf.generation import translate
 
         image = np.random.default_rng(0).uniform(-1, 1, (*sides, 2)).astype(np.float32)
         inputs = keras.Input((None, None, 2), name="image")
@@ -203,18 +205,19 @@ class TestTiles:
         whole = network({"image": image[None]})[0]
         assert whole.shape == (sides[0] * upscaling, sides[1] * upscaling, 2)
         for tile_px in (32, 50):
-            tiled = translation.in_tiles(network, image, upscaling, tile_px)
+            tiled = translate.in_tiles(network, image, upscaling, tile_px)
             np.testing.assert_allclose(tiled, whole, atol=1e-5)
 
     def test_tiles_of_an_instance_normed_network_are_not_quite_the_whole(self, tf):
         """What the default tile is so large for."""
-        from gantf import strategies, translation
+        from gantf.distribute import strategies
+        from gantf.generation import translate
 
         network = make_game(strategies.make("one-device"), "cyclegan").generators["a2b"]
         ramp = np.linspace(-1, 1, 128, dtype=np.float32)
         image = np.broadcast_to(ramp[:, None, None], (128, 128, 3)).copy()
         whole = network({"image": image[None]}, training=False)[0].numpy()
-        tiled = translation.in_tiles(network, image, 1, 64)
+        tiled = translate.in_tiles(network, image, 1, 64)
         assert tiled.shape == whole.shape
         assert np.abs(tiled - whole).max() > 1e-3
 
@@ -224,7 +227,8 @@ class TestFunction:
 
     def test_seeds_change_what_pix2pix_makes_but_not_the_company(self, tf, folder, tmp_path):
         """Of one seed, an image comes out the same, alone or among others."""
-        from gantf import strategies, translation
+        from gantf.distribute import strategies
+        from gantf.generation import translate
 
         game = make_game(strategies.make("one-device"), "pix2pix", generator_norm="instance")
         made = {}
@@ -233,18 +237,18 @@ class TestFunction:
         opened(folder / "odd.png").save(alone / "odd.png")
         for name, source, seed in (("0", folder, 0), ("1", folder, 1), ("alone", alone, 0)):
             out = tmp_path / f"out-{name}"
-            translation.translate(game, source, out, Quiet(), seed=seed)
+            translate.translate(game, source, out, Quiet(), seed=seed)
             made[name] = np.asarray(opened(out / "odd.png")).astype(int)
         assert np.abs(made["0"] - made["1"]).max() > 0
         np.testing.assert_array_equal(made["0"], made["alone"])
 
     def test_colour_becomes_gray_for_a_gray_generator(self, tf, folder, tmp_path):
         """By the weights of Rec. 601, and a gray image is taken as it is."""
-        from gantf import translation
+        from gantf.generation import translate
 
         inputs = keras.Input((None, None, 1), name="image")
         game = self.game({"image": inputs}, keras.layers.Identity()(inputs))
-        translation.translate(game, folder, tmp_path / "out", Quiet())
+        translate.translate(game, folder, tmp_path / "out", Quiet())
         color = np.asarray(opened(folder / "odd.png")).astype(float)
         gray = np.asarray(opened(tmp_path / "out" / "odd.png"))
         np.testing.assert_allclose(gray, color @ [0.299, 0.587, 0.114], atol=0.51)
@@ -254,23 +258,24 @@ class TestFunction:
         )
 
     def test_a_model_of_one_size_refuses_others(self, tf, folder, tmp_path):
-        from gantf import translation
+        from gantf.generation import translate
 
         inputs = keras.Input((16, 16, 3), name="image")
         game = self.game({"image": inputs}, keras.layers.Identity()(inputs))
         with pytest.raises(InputError, match=r"24 x 16, and the model takes images of 16 x 16"):
-            translation.translate(game, folder, tmp_path / "out", Quiet())
+            translate.translate(game, folder, tmp_path / "out", Quiet())
 
     def test_a_direction_of_a_model_of_one_way_and_a_model_of_none(self, tf, folder, tmp_path):
-        from gantf import strategies, translation
+        from gantf.distribute import strategies
+        from gantf.generation import translate
 
         inputs = keras.Input((None, None, 3), name="image")
         game = self.game({"image": inputs}, keras.layers.Identity()(inputs))
         with pytest.raises(InputError, match="none: the model goes one way"):
-            translation.translate(game, folder, tmp_path / "out", Quiet(), direction="a2b")
+            translate.translate(game, folder, tmp_path / "out", Quiet(), direction="a2b")
         gan = make_game(strategies.make("one-device"), "gan", make_data("gan"))
         with pytest.raises(InputError, match="use `gantf sample`"):
-            translation.translate(gan, folder, tmp_path / "out", Quiet())
+            translate.translate(gan, folder, tmp_path / "out", Quiet())
 
     @staticmethod
     def game(inputs, outputs):

@@ -14,7 +14,7 @@ PLAYERS = ("encoder", "generator", "discriminator")
 
 @pytest.fixture
 def one(tf):
-    from gantf import strategies
+    from gantf.distribute import strategies
 
     return strategies.make("one-device")
 

@@ -11,7 +11,7 @@ from tests.games import make_data, make_game, make_run, run_steps
 
 @pytest.fixture
 def strategy(tf):
-    from gantf import strategies
+    from gantf.distribute import strategies
 
     return strategies.make("one-device")
 
@@ -51,10 +51,11 @@ def test_the_critics_loss_is_the_negative_estimate_and_the_penalty(tf, strategy)
 
 def test_the_estimate_falls_as_samples_improve(tf, strategy):
     """On real digits, once the critic has caught up: by half from its highest to later steps."""
-    from gantf import building, data
+    from gantf import building
+    from gantf.data import loading
 
     module = models.load("wgan")
-    read = data.load("digits", "images")
+    read = loading.load("digits", "images")
     settings = module.Config(generator_channels=16, discriminator_channels=16)
     with strategy.scope():
         game = building.build(module, settings, read.spec, 0)

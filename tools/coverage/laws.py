@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy import special
 
-from evaluation.laws import frechet
+from evaluation.distances import frechet
 
 COMPONENTS = 10  # of a mixture
 

@@ -10,7 +10,7 @@ from laws import cubic, gaussian, pair, true_fid, true_mmd, true_sliced
 from scipy import special
 
 from evaluation import InputError, compare, measure, metrics, same_distribution
-from evaluation.rows import Pair
+from evaluation.core.pair import Pair
 
 LEVEL = 0.95
 ALPHA = 0.05

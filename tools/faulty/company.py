@@ -9,7 +9,7 @@ import numpy as np
 from faulty.runs import CHECKPOINT_STEPS, DONE, STEPS, Row, Training, end, loss
 from faulty.signals import ended
 
-from gantf import checkpoints
+from gantf.runs import checkpoints
 
 SGD = ("--set", "optimizer=sgd")  # Adam turns a rounding error of a small gradient into a step
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from faulty.runs import BATCH_SIZE, DONE, STEPS, Row, Training, loss
 
-from gantf import logs
+from gantf.runs import metrics_log
 
 MODEL = "tests/poisoned.py"
 BAD_STEP = 137
@@ -15,9 +15,9 @@ def rolled_back(model: str, whole: Path, kills: int, seed: int) -> Row:
     """A loss is not finite: back to the last checkpoint, and on with a new order of the data."""
     training = Training(MODEL, "once", *_poison())
     code, said = training.finish()
-    lines = logs.read(training.run_dir)
-    told = [line for line in lines if logs.ROLLBACK_MARK in line]
-    windows = [line["step"] for line in lines if logs.WINDOW_MARK in line]
+    lines = metrics_log.read(training.run_dir)
+    told = [line for line in lines if metrics_log.ROLLBACK_MARK in line]
+    windows = [line["step"] for line in lines if metrics_log.WINDOW_MARK in line]
     wanted = list(range(10, STEPS + 1, 10))
     good = code == DONE and len(told) == 1 and told[0]["fault_step"] == BAD_STEP
     good &= f"not finite at step {BAD_STEP}: back to step 125" in said
@@ -54,11 +54,12 @@ def _poison() -> list[str]:
     """Settings that make the batch of one step poison in the first order of the data."""
     import tensorflow as tf
 
-    from gantf import batches, data, models
+    from gantf import models
+    from gantf.data import loading, pipeline
 
-    images = data.load("digits", "images").images
-    rows = batches.rows_of_batch(0, tf.constant(BAD_STEP - 1), BATCH_SIZE, len(images)).numpy()
+    images = loading.load("digits", "images").images
+    rows = pipeline.rows_of_batch(0, tf.constant(BAD_STEP - 1), BATCH_SIZE, len(images)).numpy()
     poisoned = models.load(MODEL)
-    found = float(poisoned.signature(batches.to_floats(images[rows])))
+    found = float(poisoned.signature(pipeline.to_floats(images[rows])))
     settings = {"poison_low": found - 1e-6, "poison_high": found + 1e-6}
     return [word for key, value in settings.items() for word in ("--set", f"{key}={value:.7f}")]

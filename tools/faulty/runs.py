@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from gantf import checkpoints, logs, models
+from gantf import models
+from gantf.runs import checkpoints, metrics_log
 from tests.games import SMALL
 
 FOLDER = Path("runs/faults")
@@ -125,7 +126,7 @@ def loss(run_dir: Path, whole: Path) -> Loss:
     """A finished run against the undisturbed one."""
     (one, _), (other, _) = (checkpoints.newest(place) for place in (run_dir, whole))
     if one is None or other is None:
-        return Loss(False, STEPS, len(logs.read(whole)))
+        return Loss(False, STEPS, len(metrics_log.read(whole)))
     same = one.values.keys() == other.values.keys() and all(
         np.array_equal(one.values[name], value) for name, value in other.values.items()
     )
@@ -142,5 +143,7 @@ def loss(run_dir: Path, whole: Path) -> Loss:
 def _lines(run_dir: Path) -> list[dict]:
     """The log without what the clock decides."""
     timed = ("images_per_second", "data_retried")
-    lines = [{k: v for k, v in line.items() if k not in timed} for line in logs.read(run_dir)]
+    lines = [
+        {k: v for k, v in line.items() if k not in timed} for line in metrics_log.read(run_dir)
+    ]
     return [line for line in lines if line.keys() != {"step"}]

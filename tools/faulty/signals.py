@@ -20,7 +20,7 @@ from faulty.runs import (
     undisturbed,
 )
 
-from gantf import checkpoints
+from gantf.runs import checkpoints
 
 SOONEST_SECONDS = 2.0  # after its start, that a process is stopped
 STARTING = 0.4  # of what the whole run takes, about: import and tracing, at each start

@@ -10,7 +10,7 @@ from pathlib import Path
 from faulty.runs import DONE, FOLDER, STEPS, Row, Training, loss
 from faulty.signals import ended
 
-from gantf import checkpoints
+from gantf.runs import checkpoints
 
 SHARDS = 4
 READ_SECONDS = 10

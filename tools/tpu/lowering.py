@@ -49,8 +49,9 @@ def main(name: str, precision: str, batch_size: int, shapes: Path, out: Path) ->
 
 def lower(name: str, precision: str, batch_size: int, shapes: dict) -> str:
     """The step as StableHLO for a TPU, each variable's memory taken for its next value."""
-    from gantf import building, config, models, step
+    from gantf import building, config, models
     from gantf.game import DataSpec
+    from gantf.training import step
 
     model = models.load(name)
     settings = config.make_model_config(model.Config, {"precision": precision}, name)
@@ -88,7 +89,7 @@ def without_variables(game, keys: Sequence[str], batch_size: int, names: list[st
       (number of the step, the values of each batch, those of each variable) -> the logged values,
       then those of each variable after the step.
     """
-    from gantf import step
+    from gantf.training import step
 
     variables = list(game.variables().values())
 

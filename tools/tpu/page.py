@@ -27,9 +27,9 @@ Made on {date} by
 ## How
 
 Each model has its default settings and the shapes of its default data, and {batch} rows per core;
-bfloat16 is `--set precision=bfloat16`. One step is `gantf.step.train_step` whole: forward, losses
-and penalties, gradients, the optimizers' updates, the moving averages. Nothing that has to divide
-{batch} fails to, in any model.
+bfloat16 is `--set precision=bfloat16`. One step is `gantf.training.step.train_step` whole: forward,
+losses and penalties, gradients, the optimizers' updates, the moving averages. Nothing that has to
+divide {batch} fails to, in any model.
 
 1. **Operations.** `tensorflow-tpu` {tensorflow} (libtpu {first_libtpu}, Keras {keras}) lowers the
    step to StableHLO for the platform "TPU"; it refuses an operation, or a dtype of one, that TPUs

@@ -3,7 +3,7 @@
     python tools/tpu/parity.py MODEL OUT.json
 
 What is lowered has tensors that stand in for the variables (lowering.py). Here it makes some steps
-on the model's default data, beside `gantf.step.train_step` with the variables themselves.
+on the model's default data, beside `gantf.training.step.train_step` with the variables themselves.
 """
 
 import json
@@ -22,13 +22,15 @@ BATCH, STEPS, SEED = 8, 3, 0
 
 def main(name: str, out: Path) -> None:
     """Writes the largest difference, and of what."""
-    from gantf import batches, building, data, models, step
+    from gantf import building, models
+    from gantf.data import loading, pipeline
+    from gantf.training import step
 
     model = models.load(name)
-    read = data.load(models.defaults(model).data, models.needs(model))
+    read = loading.load(models.defaults(model).data, models.needs(model))
     game = building.build(model, model.Config(), read.spec, SEED)
     step.make_steps(game, tf.distribute.get_strategy(), BATCH, SEED)
-    dataset = batches.make_dataset(read.sets, SEED, BATCH)(tf.distribute.InputContext())
+    dataset = pipeline.make_dataset(read.sets, SEED, BATCH)(tf.distribute.InputContext())
     rows = iter(dataset)
     fed = [tuple(next(rows) for _ in range(game.batches_per_step)) for _ in range(STEPS)]
 

@@ -14,11 +14,12 @@ from evaluation import import_tensorflow
 def main(name: str, batch_size: int, out: Path) -> None:
     """Writes the model's DataSpec and the shapes and dtypes of a batch."""
     tf = import_tensorflow()
-    from gantf import batches, data, models
+    from gantf import models
+    from gantf.data import loading, pipeline
 
     model = models.load(name)
-    read = data.load(models.defaults(model).data, models.needs(model))
-    dataset = batches.make_dataset(read.sets, 0, batch_size)(tf.distribute.InputContext())
+    read = loading.load(models.defaults(model).data, models.needs(model))
+    dataset = pipeline.make_dataset(read.sets, 0, batch_size)(tf.distribute.InputContext())
     told = {
         "data": read.described(),
         "spec": dataclasses.asdict(read.spec),

@@ -13,9 +13,13 @@ import tensorflow as tf
 from scipy import stats
 
 import evaluation
-from gantf import building, config, data, export, grids, models, restoring, sampling, scoring
-from gantf.data import TrainingData
+from gantf import building, config, models
+from gantf.data import loading
+from gantf.data.loading import TrainingData
 from gantf.game import Game
+from gantf.generation import export, image_grid, sampling
+from gantf.runs import restore
+from gantf.training import evaluator
 
 Row = dict[str, Any]
 """A question, the answer with its interval, and what it is to be compared with."""
@@ -35,9 +39,9 @@ def untrained(run: config.RunConfig, read: TrainingData) -> Game:
 
 def rows(run_dir: Path) -> list[Row]:
     """All that is asked of a run."""
-    restored = restoring.load(run_dir, "last")
+    restored = restore.load(run_dir, "last")
     game, run = restored.game, restored.run
-    read = data.load(run.data, models.needs(models.load(run.model)), run.size_px)
+    read = loading.load(run.data, models.needs(models.load(run.model)), run.size_px)
     start = untrained(run, read)
     if not game.translates:
         return _generated(run_dir, game, start, run, read)
@@ -46,7 +50,7 @@ def rows(run_dir: Path) -> list[Row]:
     return _unpaired(game, start, read)
 
 
-def _row(question: str, score: scoring.Score, headline: bool = True, **beside: float) -> Row:
+def _row(question: str, score: evaluator.Score, headline: bool = True, **beside: float) -> Row:
     return {
         "question": question,
         "headline": headline,
@@ -67,7 +71,7 @@ def _generated(run_dir: Path, game: Game, start: Game, run, read: TrainingData) 
     floor = result.floor
     for name in ("fid", "precision", "recall", "modes"):
         if name in result:
-            score = scoring.Score(result[name].value, result[name].low, result[name].high)
+            score = evaluator.Score(result[name].value, result[name].low, result[name].high)
             beside = {"untrained": first[name].value}
             if floor is not None and name in floor:
                 beside["floor"] = floor[name].value
@@ -78,7 +82,7 @@ def _generated(run_dir: Path, game: Game, start: Game, run, read: TrainingData) 
         ideal = result.context.get("fid_plain_ideal")
         if ideal is not None and floor is not None:
             beside["ideal"] = ideal / floor["fid"].details["plain"]
-        found.append(_row("plain FID over the floor's", scoring.Score(ratio), **beside))
+        found.append(_row("plain FID over the floor's", evaluator.Score(ratio), **beside))
     if game.label_shares:
         now, before = (_label_accuracy(g, run, read) for g in (game, start))
         if now and before:
@@ -89,13 +93,13 @@ def _generated(run_dir: Path, game: Game, start: Game, run, read: TrainingData) 
     return found
 
 
-def _label_accuracy(game: Game, run, read: TrainingData) -> scoring.Score | None:
+def _label_accuracy(game: Game, run, read: TrainingData) -> evaluator.Score | None:
     """How often the shipped classifier sees the class that was asked for."""
     kind = evaluation.default_features(run.data, read.spec.image_shape)
     (network,) = game.generators.values()
     asked = np.arange(SAMPLES) % len(game.label_shares)
     inputs = sampling.draw_inputs(game, SAMPLES, np.random.default_rng(1), asked)
-    images = sampling.sample(network, inputs, grids.to_uint8)
+    images = sampling.sample(network, inputs, image_grid.to_uint8)
     logits = evaluation.extract(images, kind).logits
     return None if logits is None else share(logits.argmax(axis=1) == asked)
 
@@ -117,12 +121,12 @@ def _in_the_floors_shares(game: Game, run, read: TrainingData) -> list[Row]:
     ratios = []
     for draw in range(DRAWS):
         inputs = sampling.draw_inputs(game, len(labels), np.random.default_rng(draw), labels)
-        images = sampling.sample(network, inputs, grids.to_uint8)
+        images = sampling.sample(network, inputs, image_grid.to_uint8)
         ratios.append(_plain(real, evaluation.extract(images, kind).features) / floor)
     half = stats.t.ppf(0.975, DRAWS - 1) * np.std(ratios, ddof=1) / DRAWS**0.5
     mean = float(np.mean(ratios))
     question = "plain FID over the floor's, labels as in the floor"
-    return [_row(question, scoring.Score(mean, mean - half, mean + half), floor=1.0)]
+    return [_row(question, evaluator.Score(mean, mean - half, mean + half), floor=1.0)]
 
 
 def _plain(real: np.ndarray, fake: np.ndarray) -> float:
@@ -130,10 +134,10 @@ def _plain(real: np.ndarray, fake: np.ndarray) -> float:
     return float(evaluation.measure(real, fake, "fid", protocol="ttur")["fid"].value)
 
 
-def share(right: np.ndarray) -> scoring.Score:
+def share(right: np.ndarray) -> evaluator.Score:
     """A share with its exact binomial interval."""
     interval = stats.binomtest(int(right.sum()), len(right)).proportion_ci(0.95, "exact")
-    return scoring.Score(float(right.mean()), float(interval.low), float(interval.high))
+    return evaluator.Score(float(right.mean()), float(interval.low), float(interval.high))
 
 
 def _reconstruction(game: Game, start: Game, read: TrainingData) -> Row:
@@ -158,12 +162,12 @@ def _reconstruction(game: Game, start: Game, read: TrainingData) -> Row:
     )
 
 
-def ratio_of_means(numerator: np.ndarray, denominator: np.ndarray) -> scoring.Score:
+def ratio_of_means(numerator: np.ndarray, denominator: np.ndarray) -> evaluator.Score:
     """The ratio of two means over the same images, with the delta method's interval."""
     ratio = numerator.mean() / denominator.mean()
     spread = (numerator - ratio * denominator).std(ddof=1) / denominator.mean()
     half = stats.t.ppf(0.975, len(numerator) - 1) * spread / len(numerator) ** 0.5
-    return scoring.Score(float(ratio), float(ratio - half), float(ratio + half))
+    return evaluator.Score(float(ratio), float(ratio - half), float(ratio + half))
 
 
 def _paired(game: Game, start: Game, read: TrainingData) -> list[Row]:
@@ -173,14 +177,14 @@ def _paired(game: Game, start: Game, read: TrainingData) -> list[Row]:
     for where, source in (("held-out", read.held_out), ("training", read)):
         if source is None:
             continue
-        batch = scoring.first_rows(source, SAMPLES, np.random.default_rng(0))
+        batch = evaluator.first_rows(source, SAMPLES, np.random.default_rng(0))
         given, wanted = (np.asarray(x) for x in game.exercises(batch)["generator"])
         made, first = (
             sampling.sample(of.generators["generator"], {"image": given}, batch_size=50)
             for of in (game, start)
         )
         simplest = _simplest(game, given, read)
-        now, before, baseline = (scoring.compare(wanted, x) for x in (made, first, simplest))
+        now, before, baseline = (evaluator.compare(wanted, x) for x in (made, first, simplest))
         for name in now:
             beside = {"untrained": before[name].value, "baseline": baseline[name].value}
             headline = where == "held-out" and name != "ssim"
@@ -190,16 +194,16 @@ def _paired(game: Game, start: Game, read: TrainingData) -> list[Row]:
     return found
 
 
-def _gain(wanted: np.ndarray, made: np.ndarray, simplest: np.ndarray) -> scoring.Score:
+def _gain(wanted: np.ndarray, made: np.ndarray, simplest: np.ndarray) -> evaluator.Score:
     """PSNR in dB more than the simplest alternative's, image by image."""
     gains = [
-        scoring.compare(wanted[i : i + 1], made[i : i + 1])["psnr"].value
-        - scoring.compare(wanted[i : i + 1], simplest[i : i + 1])["psnr"].value
+        evaluator.compare(wanted[i : i + 1], made[i : i + 1])["psnr"].value
+        - evaluator.compare(wanted[i : i + 1], simplest[i : i + 1])["psnr"].value
         for i in range(len(wanted))
     ]
     half = stats.t.ppf(0.975, len(gains) - 1) * np.std(gains, ddof=1) / len(gains) ** 0.5
     mean = float(np.mean(gains))
-    return scoring.Score(mean, mean - half, mean + half)
+    return evaluator.Score(mean, mean - half, mean + half)
 
 
 def _pretrained(run_dir: Path, run: config.RunConfig, read: TrainingData) -> list[Row]:
@@ -207,9 +211,9 @@ def _pretrained(run_dir: Path, run: config.RunConfig, read: TrainingData) -> lis
     steps = run.settings.get("pretraining_steps", 0)
     if not steps or read.held_out is None:
         return []
-    game = restoring.load(run_dir, str(steps)).game
+    game = restore.load(run_dir, str(steps)).game
     assert game.exercises is not None
-    batch = scoring.first_rows(read.held_out, SAMPLES, np.random.default_rng(0))
+    batch = evaluator.first_rows(read.held_out, SAMPLES, np.random.default_rng(0))
     given, wanted = (np.asarray(x) for x in game.exercises(batch)["generator"])
     made = sampling.sample(game.generators["generator"], {"image": given}, batch_size=50)
     gained = _gain(wanted, made, _simplest(game, given, read))
@@ -231,7 +235,7 @@ def _unpaired(game: Game, start: Game, read: TrainingData) -> list[Row]:
     """The way there and back on held-out images, and whether a classifier takes them for real."""
     assert game.exercises is not None
     classifier, accuracy = domain_classifier(read)
-    batch = scoring.first_rows(read.held_out or read, SAMPLES, np.random.default_rng(0))
+    batch = evaluator.first_rows(read.held_out or read, SAMPLES, np.random.default_rng(0))
     exercises = game.exercises(batch)
     found = [_row("held-out real images the domain classifier gets right", accuracy)]
     names = list(game.generators)

@@ -1,0 +1,249 @@
+"""Features of more images than one machine can take, as an Apache Beam pipeline.
+
+    import apache_beam
+    with apache_beam.Pipeline(options=...) as pipeline:
+        batches = pipeline | apache_beam.Create(range(0, n, 32)) | apache_beam.Map(read)
+        beam.extract(batches, "inception", (299, 299, 3), "gs://bucket/run", 32)
+
+Each worker opens the network once, turns (first row, images) into features, and adds them to its
+own moments; these are merged and written as statistics (`evaluation.read_statistics`), and the
+features of each batch as a shard (`read_shards`). Needs the package apache-beam, which asks for
+versions of others that TensorFlow's newest do not have: use an environment of its own.
+"""
+
+import contextlib
+import dataclasses
+import functools
+import io
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from evaluation.core import validation
+from evaluation.distances.moments import Moments
+from evaluation.errors import InputError
+from evaluation.features import Features, check, open_extractor
+from evaluation.features import stream as streams
+from evaluation.features.extractor import Extractor
+from evaluation.features.files.statistics import Statistics, save_statistics
+
+Batch = tuple[int, np.ndarray]  # the number of its first image, and images uint8 (b, H, W, C)
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """What every worker is told.
+
+    Attributes:
+      features: as for `evaluation.extract`, and all that follow.
+      shape: (H, W, C) of the images.
+      batch_size: images in a batch; the last may have fewer.
+      layer, weights, resize, precision: as for `evaluation.extract`; a path must be one that every
+        worker can read.
+    """
+
+    features: str
+    shape: tuple[int, int, int]
+    batch_size: int
+    layer: str | None = None
+    weights: str | None = None
+    resize: str | None = None
+    precision: str = "float32"
+
+
+def compute(job: Job, batch: Batch) -> tuple[int, np.ndarray, np.ndarray | None]:
+    """The features of one batch, as the local extraction computes them.
+
+    Returns:
+      The number of the first image, features (b, d), logits (b, classes) or None.
+
+    Raises:
+      InputError: images of another shape or number than the job says.
+    """
+    first, images = batch
+    if images.dtype != np.uint8 or images.shape[1:] != job.shape:
+        raise InputError(
+            f"batch {first} is {images.dtype} of shape {images.shape}; the job takes uint8 images "
+            f"of {job.shape}."
+        )
+    if not 1 <= len(images) <= job.batch_size:
+        raise InputError(
+            f"batch {first} has {len(images)} images; the job takes 1 to {job.batch_size}."
+        )
+    stream = streams.Stream(lambda size: iter([images]), len(images), job.shape, str(first), None)
+    ((features, logits),) = streams.run(stream, _opened(job), job.batch_size)
+    return first, features, logits
+
+
+@functools.lru_cache(maxsize=2)
+def _opened(job: Job) -> Extractor:
+    """The network, once for each worker."""
+    empty = streams.Stream(lambda size: iter(()), job.batch_size, job.shape, "batches", None)
+    return open_extractor(
+        job.features, empty, job.layer, job.weights, job.resize, job.precision, job.batch_size
+    )[0]
+
+
+def merged(parts: Iterable[Moments | None]) -> Moments | None:
+    """The moments of all rows of all parts; None where there are none."""
+    whole: Moments | None = None
+    for part in parts:
+        if part is not None:
+            whole = part if whole is None else whole.merge(part)
+    return whole
+
+
+def extract(
+    batches: Any,
+    features: str | os.PathLike,
+    shape: tuple[int, int, int],
+    out: str | os.PathLike,
+    batch_size: int,
+    *,
+    layer: str | None = None,
+    weights: str | os.PathLike | None = None,
+    resize: str | None = None,
+    precision: str = "float32",
+) -> tuple[Any, Any]:
+    """Adds the extraction to a pipeline.
+
+    Args:
+      batches: a PCollection of (number of the first image, uint8 images (b, H, W, C)).
+      features: as for `evaluation.extract`, and so layer, weights, resize and precision.
+      shape: (H, W, C) of the images.
+      out: a directory, or a place in any file system that Beam knows, for shards/NUMBER.npz and
+        statistics.npz.
+      batch_size: images in a batch; the last may have fewer. With the same number, `extract` on
+        one machine gives the same features.
+      layer: see above, as the next three.
+      weights: likewise.
+      resize: likewise.
+      precision: likewise.
+
+    Returns:
+      PCollections of the paths of the shards, and of the path of the statistics.
+
+    Raises:
+      InputError: apache-beam is missing, or an option is wrong.
+    """
+    try:
+        import apache_beam as beam
+    except ImportError:
+        raise InputError(
+            "a pipeline needs the package apache-beam; install it with pip install 'gantf[beam]' "
+            "in an environment of its own."
+        ) from None
+    check(features, layer, weights, resize, precision)
+    validation.check_whole("batch_size", batch_size, 1)
+    path = None if weights is None else os.fspath(weights)
+    name, place = os.fspath(features), os.fspath(out)
+    height, width, channels = shape
+    job = Job(name, (height, width, channels), batch_size, layer, path, resize, precision)
+    computed = batches | "compute features" >> beam.Map(functools.partial(compute, job))
+    shards = computed | "write shards" >> beam.Map(functools.partial(_write_shard, place))
+    statistics = (
+        computed
+        | "take features" >> beam.Map(lambda found: found[1])
+        | "merge moments" >> beam.CombineGlobally(_combine(beam))
+        | "write statistics" >> beam.Map(functools.partial(_write_statistics, job, place))
+    )
+    return shards, statistics
+
+
+def _combine(beam: Any) -> Any:
+    """How Beam adds up moments on its workers, and then theirs."""
+
+    class Combine(beam.CombineFn):
+        def create_accumulator(self) -> Moments | None:
+            return None
+
+        def add_input(self, whole: Moments | None, rows: np.ndarray) -> Moments | None:
+            return merged([whole, Moments.of(rows)])
+
+        def merge_accumulators(self, parts: Iterable[Moments | None]) -> Moments | None:
+            return merged(parts)
+
+        def extract_output(self, whole: Moments | None) -> Moments | None:
+            return whole
+
+    return Combine()
+
+
+def _write_shard(out: str, found: tuple[int, np.ndarray, np.ndarray | None]) -> str:
+    first, features, logits = found
+    arrays = {"features": features} | ({} if logits is None else {"logits": logits})
+    content = io.BytesIO()
+    np.savez(content, first=np.int64(first), allow_pickle=False, **arrays)
+    return _write(out, f"shards/{first:012d}.npz", content.getvalue())
+
+
+def _write_statistics(job: Job, out: str, moments: Moments | None) -> str:
+    if moments is None or moments.n < 2:
+        raise InputError("the pipeline had fewer than 2 images; a covariance needs 2.")
+    of = _opened(job)
+    told = {"name": of.name, "sha256": of.sha256, "settings": dict(of.settings)}
+    found = Statistics.of_moments(moments, **told)
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "statistics.npz")
+        save_statistics(found, path)
+        with open(path, "rb") as file:
+            _write(out, "features.json", json.dumps(told).encode())
+            return _write(out, "statistics.npz", file.read())
+
+
+def _write(out: str, name: str, content: bytes) -> str:
+    """Writes a file whole or not at all, also where a worker is started twice."""
+    from apache_beam.io.filesystems import FileSystems
+
+    path = FileSystems.join(out, *name.split("/"))
+    folder = FileSystems.split(path)[0]
+    if not FileSystems.exists(folder):
+        with contextlib.suppress(OSError):  # another worker was first
+            FileSystems.mkdirs(folder)
+    temporary = f"{path}.{os.getpid()}.part"
+    with FileSystems.create(temporary) as file:
+        file.write(content)
+    if FileSystems.exists(path):
+        FileSystems.delete([path])
+    FileSystems.rename([temporary], [path])
+    return path
+
+
+def read_shards(out: str | os.PathLike) -> Features:
+    """The features that a pipeline wrote to a local directory, in the order of the images.
+
+    Raises:
+      InputError: there are none, or a shard is missing or there twice.
+    """
+    paths = sorted((Path(out) / "shards").glob("*.npz"))
+    if not paths or not (Path(out) / "features.json").is_file():
+        raise InputError(f"{os.fspath(out)} holds no finished run; let the pipeline end.")
+    parts = list(_parts(paths))
+    told = json.loads((Path(out) / "features.json").read_text())
+    logits = [of for _, of in parts if of is not None]
+    return Features(
+        np.concatenate([features for features, _ in parts]),
+        np.concatenate(logits) if logits else None,
+        **told,
+    )
+
+
+def _parts(paths: list) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+    """Each shard's features and logits, once it is sure that none is missing between them."""
+    due = 0
+    for path in paths:
+        with np.load(path, allow_pickle=False) as shard:
+            first = int(shard["first"])
+            if first != due:
+                raise InputError(
+                    f"{path} begins with image {first}, and {due} is due; run the pipeline again."
+                )
+            features = shard["features"]
+            logits = shard["logits"] if "logits" in shard.files else None
+        due += len(features)
+        yield features, logits

@@ -1,1 +1,0 @@
-"""What samples tell of the laws behind them: moments, kernels, projections, and their distances."""

@@ -1,0 +1,147 @@
+"""What a comparison of several sources found: tables, sentences, a frame and a figure."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from evaluation.core.estimate import plain
+from evaluation.errors import InputError
+from evaluation.inference.differences import POWER
+from evaluation.inference.ranking import Difference, ModelComparison
+from evaluation.results import formatting
+from evaluation.results.result import number
+
+if TYPE_CHECKING:
+    import pandas
+
+    from evaluation.results.plot_style import Drawing
+
+SCORES = ("source", "metric", "value", "interval", "real / fake")
+DIFFERENCES = ("first - second", "metric", "difference", "all intervals at once", "adjusted p")
+
+
+@dataclasses.dataclass(frozen=True, repr=False, eq=False)
+class SourceComparison(Mapping[str, ModelComparison]):
+    """What `compare_sources` found, by metric; prints as two tables and sentences.
+
+    Attributes:
+      comparisons: by metric, as `evaluation.compare` makes them.
+      context: what was compared and by what; plain JSON types.
+    """
+
+    comparisons: Mapping[str, ModelComparison]
+    context: Mapping[str, Any]
+
+    def __getitem__(self, metric: str) -> ModelComparison:
+        """The comparison by one metric."""
+        return self.comparisons[metric]
+
+    def __iter__(self) -> Iterator[str]:
+        """The metrics' names, in the order asked for."""
+        return iter(self.comparisons)
+
+    def __len__(self) -> int:
+        """Number of metrics."""
+        return len(self.comparisons)
+
+    def headline(self) -> str:
+        """What was compared with what, in one line."""
+        context = self.context
+        counts = sorted({source["count"] for source in context["sources"].values()})
+        span = " to ".join(map(str, counts if len(counts) < 2 else (counts[0], counts[-1])))
+        return (
+            f"{len(context['sources'])} sources of {span} images against {context['n_real']} of"
+            f" {context['reference']}, features {context['features']['name']}, seed"
+            f" {context['seed']}, {context['seconds']:.1f} s"
+        )
+
+    def sentences(self) -> list[str]:
+        """What differs, a sentence for each pair and metric, and each metric's ranking."""
+        told = []
+        for found in self.comparisons.values():
+            told += [_sentence(found, pair) for pair in found.differences]
+            told.append(f"Ranking by {found.metric}: {found.ranking}.")
+        return told
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types: {"metrics": {...}, "sentences": [...], "context": {...}}."""
+        found = {name: dataclasses.asdict(value) for name, value in self.comparisons.items()}
+        return plain({"metrics": found, "sentences": self.sentences(), "context": self.context})
+
+    def to_frame(self) -> "pandas.DataFrame":
+        """One row per pair and metric, as a pandas frame.
+
+        Raises:
+          InputError: pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError as error:
+            raise InputError("to_frame needs pandas: pip install pandas") from error
+        return pandas.DataFrame(
+            {"metric": found.metric} | dataclasses.asdict(pair)
+            for found in self.comparisons.values()
+            for pair in found.differences
+        )
+
+    def plot(self) -> "Drawing":
+        """Values and differences with their intervals, as a figure."""
+        from evaluation.results import plots
+
+        return plots.comparison(self)
+
+    def __str__(self) -> str:
+        """The tables and the sentences as plain text."""
+        parts = [
+            formatting.text(SCORES, self._scores(), SCORES[:2], SCORES[:1]),
+            formatting.text(DIFFERENCES, self._differences(), DIFFERENCES[:2], DIFFERENCES[:1]),
+            "\n".join(self.sentences()),
+        ]
+        return "\n\n".join(parts)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        """The tables for a notebook."""
+        scores = formatting.page(SCORES, self._scores(), SCORES[:2])
+        return scores + formatting.page(
+            DIFFERENCES, self._differences(), DIFFERENCES[:2], "", self.sentences()
+        )
+
+    def _scores(self) -> list[list[str]]:
+        rows = []
+        for found in self.comparisons.values():
+            arrow = "↓" if found.direction == "lower" else "↑"
+            for name, score in found.models.items():
+                ends = f"[{number(score.low)}, {number(score.high)}]"
+                counts = f"{found.n_real} / {score.n_fake}"
+                rows.append([name, f"{found.metric} {arrow}", number(score.value), ends, counts])
+        return rows
+
+    def _differences(self) -> list[list[str]]:
+        rows = []
+        for found in self.comparisons.values():
+            for pair in found.differences:
+                names, p_value = f"{pair.first} - {pair.second}", pair.adjusted_p_value
+                ends = f"[{number(pair.joint_low)}, {number(pair.joint_high)}]"
+                shown_p = "< 1e-6" if p_value < 1e-6 else f"{p_value:.3g}"
+                rows.append([names, found.metric, number(pair.value), ends, shown_p])
+        return rows
+
+
+def _sentence(found: ModelComparison, pair: Difference) -> str:
+    """What one difference says."""
+    sure = f"{100 * found.level:g} % interval of all pairs at once"
+    if pair.better:
+        ends = sorted((abs(pair.joint_low), abs(pair.joint_high)))
+        crosses = pair.joint_low <= 0.0 <= pair.joint_high
+        by = f"{number(abs(pair.value))}"
+        span = "reaching 0" if crosses else f"{number(ends[0])} to {number(ends[1])}"
+        return (
+            f"{pair.first} is better than {pair.second} by {found.metric}: {found.direction} by"
+            f" {by} ({sure} {span})."
+        )
+    return (
+        f"{pair.first} and {pair.second} are not told apart by {found.metric}; a difference of"
+        f" {number(pair.detectable)} would have been found with power {POWER:g}."
+    )

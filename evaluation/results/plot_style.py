@@ -1,0 +1,95 @@
+"""What all figures share: colours, a figure that a notebook shows, marks with intervals, images."""
+
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from evaluation.errors import InputError
+
+if TYPE_CHECKING:
+    from evaluation.results.curve import Point
+
+REAL, FAKE, INK, GRID = "#56B4E9", "#C44601", "#333333", "#D9D9D9"
+SERIES = ("#0072B2", "#C44601", "#009E73", "#CC79A7", "#7A5C00", "#56B4E9")
+DASHES = ("-", "--", "-.", ":")
+
+
+class Drawing(Figure):
+    """A figure that a notebook shows without any set-up."""
+
+    def _repr_png_(self) -> bytes:
+        """The figure as PNG."""
+        stream = io.BytesIO()
+        self.savefig(stream, format="png", dpi=100)
+        return stream.getvalue()
+
+
+def course(axes: Axes, points: "Sequence[Point]", color: str, marker: str, label: str) -> None:
+    """Values over steps, and a band where there are intervals."""
+    steps = [point.step for point in points]
+    style: dict[str, Any] = {"color": color, "marker": marker, "ms": 4, "lw": 1.4}
+    axes.plot(steps, [point.value for point in points], label=label, **style)
+    ends = [(p.step, p.low, p.high) for p in points if p.low is not None and p.high is not None]
+    if ends:
+        at, low, high = zip(*ends, strict=True)
+        axes.fill_between(at, low, high, color=color, alpha=0.18, lw=0)
+
+
+def whisker(axes: Axes, place: float, found: Any, color: str, marker: str, label: str = "") -> None:
+    """A value and its interval; an end that is not there is not drawn."""
+    bar(axes, place, (found.value, found.low, found.high), color, marker, label)
+
+
+def bar(
+    axes: Axes,
+    place: float,
+    span: tuple[float, float, float],
+    color: str,
+    marker: str,
+    label: str = "",
+) -> None:
+    """A value and its interval (value, low, high) as a horizontal bar at the height `place`."""
+    value, low, high = span
+    ends = [end if np.isfinite(end) else value for end in (low, high)]
+    axes.plot(ends, [place, place], color=color, lw=2.2, solid_capstyle="butt")
+    axes.plot([value], [place], color=color, marker=marker, ms=6.5, ls="", label=label or None)
+
+
+def clean(axes: Axes, grid: Any) -> None:
+    """Takes away what only frames; a light grid along "x", "y" or "both"."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(GRID)
+    axes.tick_params(length=0, colors=INK)
+    axes.grid(axis=grid, color=GRID, lw=0.7)
+    axes.set_axisbelow(True)
+
+
+def picture(axes: Axes, image: np.ndarray, title: str) -> None:
+    """One uint8 image (H, W, C) without axes."""
+    gray = image.shape[-1] == 1
+    axes.imshow(image[..., 0] if gray else image, cmap="gray", vmin=0, vmax=255)
+    axes.set_title(title, fontsize=8, color=INK, pad=2)
+    axes.set_xticks([])
+    axes.set_yticks([])
+
+
+def pictures(name: str, given: Any, beside: Any) -> np.ndarray:
+    """Images as uint8 (n, H, W, C), as many as there are rows beside them."""
+    from evaluation.sources import arrays
+    from evaluation.sources.images import Images
+
+    if isinstance(given, np.ndarray):
+        given = arrays.from_array(given, name)
+    if not isinstance(given, Images):
+        raise InputError(
+            f"{name} is {type(given).__name__}; give Images, or a uint8 array (n, H, W, C)."
+        )
+    if len(given) != len(beside):
+        raise InputError(
+            f"{name} has {len(given)} images and {len(beside)} rows beside them; give one of each."
+        )
+    return given.images

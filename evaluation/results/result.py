@@ -1,0 +1,312 @@
+"""What a measurement answers: a mapping from metric names to estimates, with where it came from."""
+
+import csv
+import dataclasses
+import io
+import json
+import math
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from evaluation.core.estimate import Estimate, plain
+from evaluation.errors import InputError
+from evaluation.results import formatting
+
+if TYPE_CHECKING:
+    import pandas
+
+    from evaluation.results.plot_style import Drawing
+
+COLUMNS = ("metric", "value", "interval", "floor", "method / target", "real / fake")
+WORDS = ("metric", "method / target")  # the other columns are numbers
+COMPARED = (("features", "name"), ("features", "sha256"), ("images", "real", "sha256"))
+NUMBERS = ("value", "low", "high", "level")
+INFINITE = {"inf": math.inf, "-inf": -math.inf}  # JSON has no such numbers
+
+
+@dataclasses.dataclass(frozen=True, repr=False, eq=False)
+class Result(Mapping[str, Estimate]):
+    """Estimates by metric name; prints as a table and saves itself.
+
+    Attributes:
+      estimates: in the order asked for.
+      floor: the same metrics for real against real, what a perfect generator would get; or None.
+      context: sources, versions, settings, seconds: plain JSON types.
+    """
+
+    estimates: Mapping[str, Estimate]
+    floor: Mapping[str, Estimate] | None = None
+    context: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Freezes the mappings."""
+        object.__setattr__(self, "estimates", MappingProxyType(dict(self.estimates)))
+        if self.floor is not None:
+            object.__setattr__(self, "floor", MappingProxyType(dict(self.floor)))
+        object.__setattr__(self, "context", dict(self.context))
+
+    def __getitem__(self, metric: str) -> Estimate:
+        """The estimate of one metric."""
+        return self.estimates[metric]
+
+    def __iter__(self) -> Iterator[str]:
+        """The metrics' names, in order."""
+        return iter(self.estimates)
+
+    def __len__(self) -> int:
+        """Number of metrics."""
+        return len(self.estimates)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles the mappings as plain dicts."""
+        floor = None if self.floor is None else dict(self.floor)
+        return (Result, (dict(self.estimates), floor, dict(self.context)))
+
+    def __str__(self) -> str:
+        """The table as plain text, at most 100 columns wide, without control characters."""
+        return formatting.text(COLUMNS, self._rows(), WORDS, WORDS[1:])
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        """The table for a notebook, with what was compared above it and the notes below."""
+        from evaluation.results import wording
+
+        known = "features" in self.context
+        caption = wording.headline(self) if known else ""
+        sentence = wording.plain_fid(self) if known else None
+        below = [*([sentence] if sentence else []), *self.context.get("notes", [])]
+        return formatting.page(COLUMNS, self._rows(), WORDS, caption, below)
+
+    def _rows(self) -> list[tuple[str, ...]]:
+        """The table's cells."""
+        floors = self.floor or {}
+        rows: list[tuple[str, ...]] = []
+        for name, found in self.estimates.items():
+            arrow = "↓" if found.better == "lower" else "↑"
+            floor = number(floors[name].value) if name in floors else "-"
+            counts = f"{found.n_real} / {found.n_fake}"
+            described = f"{found.method}; {found.target}"
+            rows.append(
+                (f"{name} {arrow}", number(found.value), _interval(found), floor, described, counts)
+            )
+        return rows
+
+    def comparable(self, other: "Result") -> None:
+        """Says nothing where the values of two results mean the same, and refuses them otherwise.
+
+        The features, the network behind them and the real images must be the same where both
+        results say what they are, and of each metric what `Estimate.comparable` asks for.
+
+        Args:
+          other: another result, with the same metrics.
+
+        Raises:
+          InputError: they differ; the line names the first thing that does, and both its values.
+            Or `other` is no result.
+        """
+        if not isinstance(other, Result):
+            raise InputError(
+                f"other is {type(other).__name__}; it must be a Result: measure or load one"
+            )
+        for path in COMPARED:
+            ours, theirs = (_at(result.context, path) for result in (self, other))
+            if ours != theirs and None not in (ours, theirs):
+                raise InputError(
+                    f"the results have {' '.join(path)} {ours!r} and {theirs!r}; they must agree:"
+                    " evaluate both with the same features and reference"
+                )
+        if set(self) != set(other):
+            name = sorted(set(self) ^ set(other))[0]
+            raise InputError(
+                f"only one of the results holds {name}: measure it in both, or compare the"
+                " estimates of one metric"
+            )
+        for name, found in self.items():
+            found.comparable(other[name])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types: {"metrics": {...}, "floor": {...} or None, "context": {...}}.
+
+        A number that is not there (nan) is None; infinities are the strings "inf" and "-inf".
+        """
+        floor = self.floor
+        return {
+            "metrics": {name: found.to_dict() for name, found in self.estimates.items()},
+            "floor": None if floor is None else {n: f.to_dict() for n, f in floor.items()},
+            "context": plain(self.context),
+        }
+
+    def to_frame(self) -> "pandas.DataFrame":
+        """One row per metric, indexed by its name; needs pandas.
+
+        Raises:
+          InputError: pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError as error:
+            raise InputError("to_frame needs pandas: pip install pandas") from error
+        return pandas.DataFrame(self._records()).set_index("metric")
+
+    def to_csv(self) -> str:
+        """The flat records as text: a line of names, then one line per metric."""
+        stream = io.StringIO(newline="")
+        records = self._records()
+        writer = csv.DictWriter(
+            stream, fieldnames=list(records[0]) if records else [], lineterminator="\n"
+        )
+        writer.writeheader()
+        writer.writerows(records)
+        return stream.getvalue()
+
+    def plot(self) -> "Drawing":
+        """Each metric with its interval beside the floor's, as a matplotlib figure.
+
+        It draws itself in a notebook; `savefig` writes it to a file.
+        """
+        from evaluation.results import plots
+
+        return plots.result(self)
+
+    def _records(self) -> list[dict[str, Any]]:
+        """One flat record per metric, without settings and details."""
+        records = []
+        for name, found in self.estimates.items():
+            record = {
+                field.name: getattr(found, field.name)
+                for field in dataclasses.fields(found)
+                if field.name not in ("settings", "details")
+            }
+            floor = (self.floor or {}).get(name)
+            record["floor"] = math.nan if floor is None else floor.value
+            records.append(record)
+        return records
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Writes the result, whole or not at all.
+
+        Args:
+          path: ends in .json (everything; `Result.load` reads it) or .csv (one line per metric).
+
+        Returns:
+          The path.
+
+        Raises:
+          InputError: another suffix, no metrics to write as .csv, or no place to write to.
+        """
+        path = _path(path)
+        suffix = path.suffix.lower()
+        if suffix not in (".json", ".csv"):
+            raise InputError(f"path {str(path)!r} must end in .json or .csv: rename it")
+        if not path.parent.is_dir():
+            raise InputError(
+                f"path {str(path)!r}: there is no folder {str(path.parent)!r}: make it"
+            )
+        if suffix == ".json":
+            text = json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n"
+        else:
+            if not self:
+                raise InputError(f"path {str(path)!r}: there are no metrics to save as .csv")
+            text = self.to_csv()
+        try:
+            write_whole(path, text)
+        except OSError as error:
+            raise InputError(
+                f"path {str(path)!r} cannot be written ({error.strerror}): give another path"
+            ) from None
+        return path
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> "Result":
+        """Reads what `save` wrote as .json.
+
+        Raises:
+          InputError: no such file, or not a saved result.
+        """
+        path = _path(path)
+        try:
+            saved = json.loads(path.read_text(encoding="utf-8"))
+            floor = saved["floor"]
+            if not saved["metrics"]:
+                raise ValueError("it holds no metrics")
+            return cls(
+                {name: _estimate(fields) for name, fields in saved["metrics"].items()},
+                None if floor is None else {n: _estimate(fields) for n, fields in floor.items()},
+                saved["context"],
+            )
+        except OSError as error:
+            raise InputError(f"path {str(path)!r} cannot be read: {error.strerror}") from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise InputError(
+                f"path {str(path)!r} is not a saved result: give a .json that Result.save wrote"
+            ) from error
+
+
+def number(value: float) -> str:
+    """Four significant digits, without an exponent where one can do without."""
+    if not math.isfinite(value):
+        return "-" if math.isnan(value) else ("inf" if value > 0 else "-inf")
+    if value == 0.0 or 1e-4 <= abs(value) < 1e6:
+        digits = 4 if value == 0.0 else max(0, 3 - math.floor(math.log10(abs(value))))
+        return f"{value:.{min(digits, 6)}f}"
+    return f"{value:.2e}"
+
+
+def _at(context: Any, path: tuple[str, ...]) -> Any:
+    """What a nested mapping holds at the end of a path of keys; None where there is none."""
+    for key in path:
+        context = context.get(key) if isinstance(context, Mapping) else None
+    return context
+
+
+def _interval(found: Estimate) -> str:
+    """The interval as text with its level."""
+    if not found.has_interval:
+        return "none"
+    return f"[{number(found.low)}, {number(found.high)}]"
+
+
+def _path(path: Any) -> Path:
+    """The argument called `path`, which must be one."""
+    if not isinstance(path, str | os.PathLike):
+        raise InputError(f"path={path!r}; it must be the path of a file, such as 'scores.json'")
+    return Path(path)
+
+
+def _estimate(fields: Mapping[str, Any]) -> Estimate:
+    """An estimate from its saved fields."""
+    fields = {
+        key: value if isinstance(value, str) and key not in NUMBERS else _restored(value)
+        for key, value in fields.items()
+    }
+    numbers = {key: math.nan if fields[key] is None else float(fields[key]) for key in NUMBERS}
+    return Estimate(**(fields | numbers))
+
+
+def _restored(value: Any) -> Any:
+    """What `plain` wrote, with its infinities as numbers."""
+    if isinstance(value, dict):
+        return {key: _restored(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_restored(item) for item in value]
+    return INFINITE.get(value, value) if isinstance(value, str) else value
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Writes beside the target first, then renames, so that no half file is ever seen."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
+            stream.write(text)
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(name, 0o666 & ~mask)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise

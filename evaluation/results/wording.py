@@ -1,0 +1,107 @@
+"""What a result says in sentences, for the terminal and the report."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from evaluation.results.result import Result, number
+
+HASH_DIGITS = 16
+SHORT_DIGITS = 8
+
+
+def title(result: Result) -> str:
+    """What was judged."""
+    return str(result.context.get("generator", "Generated against real"))
+
+
+def headline(result: Result) -> str:
+    """What was compared with what, in one line."""
+    images = result.context["images"]
+    return (
+        f"{images['fake']['count']} images of {result.context['generator']} against "
+        f"{images['real']['count'] or 'an unknown number'} of {result.context['reference']}, "
+        f"features {result.context['features']['name']}"
+    )
+
+
+def facts(result: Result) -> list[str]:
+    """What the scores depend on, in two lines: settings and features, images and time."""
+    context, kind = result.context, result.context["features"]
+    real, fake = (context["images"][side]["sha256"][:SHORT_DIGITS] for side in ("real", "fake"))
+    known = f", sha256 {kind['sha256'][:SHORT_DIGITS]}" if kind["sha256"] else ""
+    return [
+        f"Protocol {context['protocol']}, level {context['level']:g}, seed {context['seed']}; "
+        f"features {kind['name']} of {kind['dim']} numbers{known}",
+        f"Images sha256 {fake} (generated), {real} (real); "
+        f"{sum(context['seconds'].values()):.1f} s",
+    ]
+
+
+def summary(result: Result) -> str:
+    """The headline as a sentence; of a result on bare arrays, what those were."""
+    if "images" in result.context:
+        return headline(result) + "."
+    counts = next(iter(result.values()))
+    return f"{counts.n_fake} generated rows against {counts.n_real} real ones."
+
+
+def floor(result: Result) -> str:
+    """What the floor is, or that there is none."""
+    pair = result.context.get("floor")
+    if result.floor is None:
+        return "There is no floor: real data were not compared with real data."
+    of_what = f" ({pair[0]} against {pair[1]})" if pair and pair[0] != pair[1] else ""
+    halves = " (one random half against the other)" if pair and pair[0] == pair[1] else ""
+    return f"The floor is what real images score against real images{of_what}{halves}."
+
+
+def plain_fid(result: Result) -> str | None:
+    """The uncorrected FID against the floor's, at equal numbers of images; None where not known."""
+    ratio = result.context.get("fid_plain_over_floor")
+    if ratio is None or result.floor is None:
+        return None
+    base = result.floor["fid"].details["plain"]
+    pair, draws = result.context["floor"], result.context["fid_plain_draws"]
+    times = f"{ratio:.1f}" if ratio < 10 else f"{ratio:.0f}"
+    mean = f", the mean of {draws} draws," if draws > 1 else ""
+    plain = number(result.context["fid_plain"])
+    text = (
+        f"Plain FID {plain}{mean} is {times} times the floor {number(base)} "
+        f"({pair[0]} against {pair[1]}, as many images)"
+    )
+    ideal = result.context.get("fid_plain_ideal")
+    if ideal is not None and ideal > base:
+        text += f"; by sampling alone an ideal generator gets about {number(ideal)}"
+    return text + "."
+
+
+def settings(result: Result) -> list[tuple[str, str]]:
+    """What the scores depend on, as (name, value), nested names joined by dots."""
+    context = result.context
+    lines = _flat(
+        {key: context.get(key) for key in ("date", "protocol", "level", "seed", "n", "size_px")}
+    )
+    for kind, form in context.get("images", {}).items():
+        shape = f"{form['count'] or 'unknown'}"
+        if form["height"]:
+            shape += f" of {form['height']} x {form['width']} x {form['channels']}"
+        lines.append((f"images.{kind}", f"{shape}, sha256 {form['sha256'][:HASH_DIGITS]}"))
+    if "features" in context:
+        kind = context["features"]
+        described = f"{kind['name']}, {kind['dim']} numbers, sha256 {kind['sha256'][:HASH_DIGITS]}"
+        lines.append(("features", described))
+    rest = ("inferred", "shapes", "versions", "seconds")
+    lines += _flat({key: context.get(key) for key in rest if key != "shapes" or "n" not in context})
+    return lines + _flat(context.get("contract") or {}, "generator.")
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    lines = []
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            lines += _flat(value, f"{prefix}{key}.")
+        elif isinstance(value, list | tuple):
+            lines += [(prefix + key, ", ".join(str(item) for item in value))] if value else []
+        elif value is not None:
+            lines.append((prefix + key, str(value)))
+    return lines

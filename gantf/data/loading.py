@@ -1,0 +1,249 @@
+"""What a model reads of --data: images, labelled images, pairs of images, or two domains."""
+
+import dataclasses
+import hashlib
+import re
+from collections.abc import Sequence
+from pathlib import PurePath
+
+import numpy as np
+
+import evaluation
+from evaluation import Images, InputError, NoSplitError, Patience
+from gantf import config
+from gantf.data.pipeline import Rows
+from gantf.game import DataSpec, Needs
+
+HELD_OUT = ("test", "validation")
+CYCLE_GAN = "cycle_gan"  # TFDS's sets of two domains: their splits are trainA, trainB, testA, testB
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingData:
+    """The data of a run.
+
+    Attributes:
+      sets: for `batches.make_dataset`: one set of arrays, or one for each domain.
+      spec: what the model must know.
+      name: what the user called it.
+      sha256: of all images.
+      skipped: files that could not be read and were skipped on request.
+      retried: what had to be read again, once for each time.
+      held_out: the same of images that are not trained on; None if there are none.
+    """
+
+    sets: Sequence[Rows]
+    spec: DataSpec
+    name: str
+    sha256: str
+    skipped: tuple[str, ...] = ()
+    retried: tuple[str, ...] = ()
+    held_out: "TrainingData | None" = None
+
+    @property
+    def images(self) -> np.ndarray:
+        """The images that a generator is to imitate: uint8, shape (n, H, W, C)."""
+        return self.sets[-1]["b" if len(self.sets) == 2 else "image"]
+
+    @property
+    def all_skipped(self) -> tuple[str, ...]:
+        """Files that were skipped, also of the held-out images."""
+        return self.skipped + (self.held_out.skipped if self.held_out else ())
+
+    def described(self) -> str:
+        """E.g. "digits:train (1437 images of 8 x 8 x 1)"."""
+        counts = " and ".join(str(len(next(iter(rows.values())))) for rows in self.sets)
+        return f"{self.name} ({counts} images of {' x '.join(map(str, self.spec.image_shape))})"
+
+
+def load(
+    data: str,
+    needs: Needs,
+    size_px: int | None = None,
+    skip_corrupt: bool = False,
+    patience: Patience | None = None,
+) -> TrainingData:
+    """Reads what a model needs, and the same of a held-out split where there is one.
+
+    Args:
+      data: what `--data` takes: a data set's name, "folder:PATH", or, for pairs and domains, two
+        of them with a comma between.
+      needs: what the model reads.
+      size_px: side of the square that each image is cropped and resized to.
+      skip_corrupt: leave out files that cannot be read.
+      patience: with storage that stalls.
+
+    Raises:
+      InputError: the data do not hold what the model needs, or cannot be read.
+    """
+    patience = patience or Patience()
+    reader = _Reader(size_px, skip_corrupt, patience)
+    first, second = [*config.data_names(data), ""][:2]
+    if second and needs not in ("pairs", "domains"):
+        raise InputError(
+            f"--data {data!r} names two data sets, and the model reads one; leave one out, or use "
+            "a model of two domains (cyclegan) or of pairs (pix2pix)."
+        )
+    build = {"domains": _domains, "pairs": _pairs}.get(needs, _images)
+    training = build(reader, data, first, second, None, needs)
+    held_out = None
+    whole, other = _without_split(first), _without_split(second)
+    for split in HELD_OUT:
+        if whole is None or other is None:
+            break
+        try:
+            held_out = build(reader, data, whole, other, split, needs)
+            break
+        except NoSplitError:
+            continue
+    return dataclasses.replace(training, held_out=held_out, retried=tuple(patience.retried))
+
+
+def _without_split(name: str) -> str | None:
+    """A data set's name whose other splits are held out; None for folders and other splits."""
+    base, colon, split = name.partition(":")
+    return base if not colon or re.fullmatch(r"train(\[[^\]]*\])?", split) else None
+
+
+@dataclasses.dataclass(frozen=True)
+class _Reader:
+    size_px: int | None
+    skip_corrupt: bool
+    patience: Patience
+
+    def read(self, name: str, split: str | None) -> Images:
+        return evaluation.load_images(name, split, self.size_px, self.skip_corrupt, self.patience)
+
+
+def _images(reader: _Reader, data, first, second, split, needs: Needs) -> TrainingData:
+    images = reader.read(first, split)
+    rows: dict[str, np.ndarray] = {"image": images.images}
+    if images.labels is not None:
+        rows["label"] = images.labels
+    if needs == "labels":
+        if images.labels is None:
+            raise InputError(
+                f"--data {data}: its images have no labels, and the model needs some; sort them "
+                "into one sub-folder for each class, or use an unconditional model, such as gan."
+            )
+        if len(images.class_names) < 2:
+            raise InputError(
+                f"--data {data} has one class, {images.class_names[0]!r}, and the model tells "
+                "classes apart; give at least two, or use an unconditional model, such as gan."
+            )
+    spec = DataSpec(images.images.shape[1:], images.class_names, _shares(images))
+    return TrainingData((rows,), spec, images.name, images.sha256, images.skipped)
+
+
+def _shares(images: Images) -> tuple[float, ...]:
+    if images.labels is None:
+        return ()
+    counts = np.bincount(images.labels, minlength=len(images.class_names))
+    return tuple(float(count) for count in counts / counts.sum())
+
+
+def _domains(reader: _Reader, data, first, second, split, needs: Needs) -> TrainingData:
+    """Two sets: two names, the two classes of one, or TFDS's splits of its cycle_gan sets."""
+    if second:
+        a, b = reader.read(first, split), reader.read(second, split)
+    elif first.partition("/")[0] == CYCLE_GAN:
+        a, b = (reader.read(first, (split or "train") + domain) for domain in "AB")
+    else:
+        both = reader.read(first, split)
+        classes = len(both.class_names)
+        if both.labels is None or classes != 2:
+            raise InputError(
+                f"--data {data} has {classes or 'no'} classes, and the model goes between two "
+                "domains; give data of two classes, a folder of two sub-folders, or two data sets "
+                "with a comma between: folder:A,folder:B."
+            )
+        a, b = (
+            dataclasses.replace(
+                both, images=both.images[both.labels == label], labels=None, name=f"{name}"
+            )
+            for label, name in enumerate(both.class_names)
+        )
+    a, b = _one_form(a, b, data)
+    if not len(a) or not len(b):
+        raise InputError(f"--data {data}: a domain has no images; give at least one in each.")
+    spec = DataSpec(
+        b.images.shape[1:], input_shape=a.images.shape[1:], class_names=(a.name, b.name)
+    )
+    sha256 = hashlib.sha256((a.sha256 + b.sha256).encode()).hexdigest()
+    sets = ({"a": a.images}, {"b": b.images})
+    return TrainingData(sets, spec, data, sha256, (*a.skipped, *b.skipped))
+
+
+def _pairs(reader: _Reader, data, first, second, split, needs: Needs) -> TrainingData:
+    """Inputs and images, row by row: two folders of equal names, or a set with an "input"."""
+    if second:
+        inputs, images = reader.read(first, split), reader.read(second, split)
+        skipped = (*inputs.skipped, *images.skipped)
+        if skipped:
+            raise InputError(
+                f"--data {data}: {skipped[0]} cannot be read, and its pair would be torn; mend or "
+                "remove both."
+            )
+        images = _in_order_of(inputs, images, data)
+        inputs, images = _one_form(inputs, images, data, channels=False)
+        pixels = inputs.images
+    else:
+        images = inputs = reader.read(first, split)
+        if images.inputs is None:
+            raise InputError(
+                f"--data {data} has no pairs of images, which the model needs; give two folders "
+                "with a comma between, folder:INPUTS,folder:IMAGES, or photo_edges."
+            )
+        pixels = images.inputs
+    rows = {"input": pixels, "image": images.images}
+    spec = DataSpec(images.images.shape[1:], input_shape=pixels.shape[1:])
+    sha256 = hashlib.sha256((inputs.sha256 + images.sha256).encode()).hexdigest()
+    return TrainingData((rows,), spec, data, sha256, images.skipped)
+
+
+def _in_order_of(inputs: Images, images: Images, data: str) -> Images:
+    """The images in the order of their inputs: by the files' names without suffix, if files."""
+    if len(inputs) != len(images):
+        raise InputError(
+            f"--data {data}: {len(inputs)} inputs and {len(images)} images make no pairs; give "
+            "one image for each input, of the same name."
+        )
+    if not inputs.files or not images.files:
+        return images
+    rows: list[dict[str, int]] = []
+    for folder in (inputs, images):
+        stems = [str(PurePath(file).with_suffix("")) for file in folder.files]
+        rows.append({stem: row for row, stem in enumerate(stems)})
+        if len(rows[-1]) < len(stems):
+            twice = next(stem for row, stem in enumerate(stems) if rows[-1][stem] != row)
+            raise InputError(
+                f"--data {data}: {folder.name} has two images named {twice}, and a pair needs one; "
+                "rename or remove one."
+            )
+    torn = [stem for stem in rows[0] if stem not in rows[1]]
+    if torn:
+        raise InputError(
+            f"--data {data}: no image is named as the input {torn[0]}; give one image for each "
+            "input, of the same name but for its suffix."
+        )
+    order = np.array([rows[1][stem] for stem in rows[0]])
+    if np.array_equal(order, np.arange(len(order))):
+        return images
+    return dataclasses.replace(images, images=images.images[order], labels=None)
+
+
+def _one_form(a: Images, b: Images, data: str, channels: bool = True) -> tuple[Images, Images]:
+    """Both at one size; both RGB where one is."""
+    if a.images.shape[1:3] != b.images.shape[1:3]:
+        sizes = " and ".join(" x ".join(map(str, x.images.shape[1:3])) for x in (a, b))
+        raise InputError(
+            f"--data {data} has images of {sizes}; give --size to bring them to one size."
+        )
+    if channels and a.images.shape[3] != b.images.shape[3]:
+        a, b = (
+            dataclasses.replace(x, images=np.repeat(x.images, 3, axis=3))
+            if x.images.shape[3] == 1
+            else x
+            for x in (a, b)
+        )
+    return a, b

@@ -1,0 +1,216 @@
+"""A discriminator as the players meet it: what it sees, what it minimises, what G then minimises.
+
+Every model's adversarial settings act here and nowhere else.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from gantf.noise import Noise
+from gantf.objectives import gradient_penalties, losses
+from gantf.objectives.ada import Ada
+from gantf.objectives.diffaugment import diffaugment
+from gantf.settings import Adversarial
+
+Judge = Callable[[tf.Tensor], Any]
+"""Images -> logits (n, ..., 1), or a list of them and of further outputs."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """What one judgement of a batch gave.
+
+    Attributes:
+      loss: to minimise, per example.
+      observed: further values per example, by the names under which they are logged.
+      real: all outputs for the real images, the logits first; empty if they were not judged.
+      fake: all outputs for the fakes.
+    """
+
+    loss: tf.Tensor
+    observed: Mapping[str, tf.Tensor]
+    real: list[tf.Tensor]
+    fake: list[tf.Tensor]
+
+
+class Adversary:
+    """One discriminator's side of the game, by the settings of a model.
+
+    Attributes:
+      state: by name, what a checkpoint must hold of it besides the network.
+    """
+
+    def __init__(
+        self,
+        settings: Adversarial,
+        name: str = "discriminator",
+        penalty_share: Callable[[tf.Tensor], tf.Tensor] | None = None,
+    ):
+        """Takes a model's settings.
+
+        Args:
+          settings: of the game.
+          name: prefixes what is logged, and tells two discriminators' noise apart.
+          penalty_share: step -> what all penalties are multiplied by, where that changes.
+        """
+        self.settings, self.name, self._penalty_share = settings, name, penalty_share
+        self.ada = None
+        self.state: dict[str, keras.Layer] = {}
+        if settings.ada_target:
+            self.ada = Ada(settings.ada_target, settings.ada_images, settings.ada_changes)
+            self.state = {f"{name}_ada": self.ada}
+
+    def discriminator_loss(
+        self,
+        judge: Judge,
+        real: tf.Tensor,
+        fake: tf.Tensor,
+        noise: Noise,
+        judge_fake: Judge | None = None,
+    ) -> Verdict:
+        """What the discriminator minimises, penalties included.
+
+        Args:
+          judge: the discriminator, for real images; conditions are bound already.
+          real: images, shape (batch, H, W, C).
+          fake: images of the same shape.
+          noise: of the step.
+          judge_fake: the same network with the fakes' conditions; `judge` if there are none.
+        """
+        settings, judge_fake = self.settings, judge_fake or judge
+        real = self._seen(real, noise, "d/real")
+        fake = self._seen(fake, noise, "d/fake")
+        observed: dict[str, tf.Tensor] = {}
+        penalty = tf.zeros(real.shape[0])
+        shared = settings.r1_weight and settings.penalty_every_steps == 1
+        if shared:
+            r1_penalty, real_outputs = gradient_penalties.r1_penalty(judge, real)
+            observed[f"{self.name}/r1_penalty"] = r1_penalty
+            penalty += settings.r1_weight * r1_penalty
+        else:
+            real_outputs = _outputs(judge(real))
+        fake_outputs = _outputs(judge_fake(fake))
+        real_logits, fake_logits = real_outputs[0], fake_outputs[0]
+        loss = self.told(real_logits, fake_logits, noise)
+        for name, weight, values in self._penalties(judge, judge_fake, real, fake, noise, shared):
+            observed[f"{self.name}/{name}"] = values
+            penalty += weight * values
+        observed |= self._observe(real_logits, fake_logits)
+        if self.ada is not None:
+            self.ada.observe(real_logits, noise)
+            probability = tf.convert_to_tensor(self.ada.probability)
+            observed[f"{self.name}/ada_probability"] = tf.fill([real.shape[0]], probability)
+        if self._penalty_share is not None:
+            penalty *= self._penalty_share(noise.step)
+        return Verdict(loss + penalty, observed, real_outputs, fake_outputs)
+
+    def generator_loss(
+        self,
+        judge: Judge,
+        real: tf.Tensor,
+        fake: tf.Tensor,
+        noise: Noise,
+        judge_fake: Judge | None = None,
+    ) -> Verdict:
+        """What the generator minimises; arguments as for `discriminator_loss`."""
+        fake_outputs = _outputs((judge_fake or judge)(self._seen(fake, noise, "g/fake")))
+        real_outputs: list[tf.Tensor] = []
+        if self.settings.loss in losses.COMPARING:
+            real_outputs = _outputs(judge(self._seen(real, noise, "g/real")))
+        real_logits = (real_outputs or fake_outputs)[0]
+        loss = losses.generator_loss(self.settings.loss, real_logits, fake_outputs[0])
+        return Verdict(loss, {}, real_outputs, fake_outputs)
+
+    def _seen(self, images: tf.Tensor, noise: Noise, name: str) -> tf.Tensor:
+        """The images as the discriminator sees them."""
+        name = f"{self.name}/{name}"
+        images = diffaugment(images, self.settings.diffaugment, noise, f"{name}/diffaugment")
+        if self.ada is not None:
+            images = self.ada.change(images, noise, f"{name}/ada")
+        if self.settings.instance_noise:
+            drawn = noise.normal(f"{name}/instance", images.shape[1:])
+            images += self.settings.instance_noise * drawn
+        return images
+
+    def told(self, real_logits: tf.Tensor, fake_logits: tf.Tensor, noise: Noise) -> tf.Tensor:
+        """D's loss under the labels that it is told: softened, noisy, some of them flipped.
+
+        Those of one step's `noise` are the same in each call.
+        """
+        settings = self.settings
+        if settings.label_flips:
+            flipped = noise.uniform(f"{self.name}/flips") < settings.label_flips
+            flipped = tf.reshape(flipped, [-1] + [1] * (real_logits.shape.rank - 1))
+            real_logits, fake_logits = (
+                tf.where(flipped, fake_logits, real_logits),
+                tf.where(flipped, real_logits, fake_logits),
+            )
+        smoothing: float | tf.Tensor = settings.label_smoothing
+        if settings.label_noise:
+            smoothing += settings.label_noise * noise.uniform(f"{self.name}/labels")
+        return losses.discriminator_loss(settings.loss, real_logits, fake_logits, smoothing)
+
+    def _penalties(self, judge, judge_fake, real, fake, noise, shared):
+        """(name, weight, values per example) of those that are still to be computed."""
+        settings = self.settings
+        wanted = {
+            "r1_penalty": (0.0 if shared else settings.r1_weight, judge, real),
+            "r2_penalty": (settings.r2_weight, judge_fake, fake),
+        }
+        for name, (weight, judged_by, images) in wanted.items():
+            if weight:
+                penalty = functools.partial(_r1, judged_by, images)
+                yield name, weight, self._lazily(noise, penalty, real)
+        if settings.gradient_penalty_weight:
+            mixing = noise.uniform(f"{self.name}/mixing")
+            values = self._lazily(
+                noise, lambda: gradient_penalties.gradient_penalty(judge, real, fake, mixing), real
+            )
+            yield "gradient_penalty", settings.gradient_penalty_weight, values
+
+    def _lazily(self, noise: Noise, penalty: Callable[[], tf.Tensor], images: tf.Tensor):
+        every = self.settings.penalty_every_steps
+        return gradient_penalties.lazily(penalty, noise.step, every, images.shape[0])
+
+    def _observe(self, real_logits: tf.Tensor, fake_logits: tf.Tensor) -> dict[str, tf.Tensor]:
+        """What the log tells of the discriminator, per example.
+
+        "ranking" is the share of pairs in which the real image scores higher: 1/2 when it cannot
+        tell.
+        """
+        real, fake = losses.per_example(real_logits), losses.per_example(fake_logits)
+        prefix = "" if self.name in ("discriminator", "critic") else f"{self.name}/"
+        observed = {
+            f"{prefix}logit/real": real,
+            f"{prefix}logit/fake": fake,
+            f"{self.name}/ranking": tf.cast(real > fake, tf.float32),
+        }
+        if self.settings.loss in losses.PROBABILISTIC:
+            observed |= {f"{prefix}D(x)": tf.sigmoid(real), f"{prefix}D(G(z))": tf.sigmoid(fake)}
+        return observed
+
+
+def diversity(real: tf.Tensor, fake: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Mean squared distance of neighbours in the batch, fake over real: near 0 when collapsed."""
+    if real.shape[0] < 2:
+        return {}
+
+    def spread(images: tf.Tensor) -> tf.Tensor:
+        return tf.reduce_mean(tf.square(images - tf.roll(images, 1, axis=0)))
+
+    least = (2.0 / 255.0) ** 2  # of real images that are all alike: one step of eight bits
+    share = spread(fake) / tf.maximum(spread(real), least)
+    return {"diversity": tf.fill([real.shape[0]], share)}
+
+
+def _outputs(judged: Any) -> list[tf.Tensor]:
+    return list(judged) if isinstance(judged, list | tuple) else [judged]
+
+
+def _r1(judge: Judge, images: tf.Tensor) -> tf.Tensor:
+    return gradient_penalties.r1_penalty(judge, images)[0]

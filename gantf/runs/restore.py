@@ -1,0 +1,44 @@
+"""A run directory -> its game with the weights of one checkpoint, on one device."""
+
+import dataclasses
+from pathlib import Path
+
+from gantf import building, config, models
+from gantf.game import DataSpec, Game
+from gantf.runs import checkpoints
+
+
+@dataclasses.dataclass(frozen=True)
+class Restored:
+    """A game as it was at `step` of `run`, and the data that it was built for."""
+
+    run: config.RunConfig
+    game: Game
+    data: DataSpec
+    step: int
+
+
+def load(run_dir: Path, checkpoint: str) -> Restored:
+    """Builds the run's model and restores "last", "best" or a step.
+
+    Raises:
+      InputError: no such run or checkpoint.
+    """
+    run = config.load(run_dir)
+    chosen = checkpoints.choose(run_dir, checkpoint, run.best_by)
+    model = models.load(run.model)
+    settings = config.make_model_config(model.Config, run.settings, models.title(run.model))
+    data = _spec(chosen.meta["data"])
+    game = building.build(model, settings, data, run.seed)
+    checkpoints.restore(chosen, game.variables())
+    return Restored(run, game, data, chosen.step)
+
+
+def _spec(fields: dict) -> DataSpec:
+    """A `DataSpec` from JSON, which knows no tuples."""
+    return DataSpec(
+        **{
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in fields.items()
+        }
+    )
