@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from evaluation.core.estimate import Estimate
+    from evaluation.core.nearest import nearest
     from evaluation.errors import InputError, NoSplitError, ReportError
     from evaluation.estimators.prd import prd_curve
     from evaluation.features import Features, default_features, extract
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from evaluation.inference.training_runs import over_runs
     from evaluation.inference.two_sample import same_distribution
     from evaluation.measurement import measure
-    from evaluation.neighbours.one_pass import nearest
     from evaluation.report import write_report
     from evaluation.results.result import Result
     from evaluation.runtime.one_line_errors import OneLineErrors
@@ -71,7 +71,7 @@ _HOMES = {
     "import_tensorflow": "evaluation.runtime.tensorflow",
     "load_images": "evaluation.sources",
     "measure": "evaluation.measurement",
-    "nearest": "evaluation.neighbours.one_pass",
+    "nearest": "evaluation.core.nearest",
     "on_terminal": "evaluation.runtime.progress",
     "open_source": "evaluation.sources",
     "over_runs": "evaluation.inference.training_runs",

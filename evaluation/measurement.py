@@ -1,23 +1,22 @@
 """Metrics on plain arrays: the core that everything else in this package feeds."""
 
-import importlib.metadata
 import inspect
 import math
-import platform
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
-import scipy
 import threadpoolctl
 
 from evaluation import metrics as all_metrics
 from evaluation import protocols
 from evaluation.core import validation
-from evaluation.core.estimate import Estimate, Finding
-from evaluation.core.pair import Pair, as_rows
+from evaluation.core.arrays import as_rows
+from evaluation.core.estimate import Estimate, MetricValue
+from evaluation.core.pair import Pair
+from evaluation.core.versions import versions
 from evaluation.errors import InputError
 from evaluation.results.result import Result
 
@@ -69,7 +68,7 @@ def measure(
     if metrics is None:
         defined = protocols.defined(protocol)
         metrics = [name for name in DEFAULT_METRICS if name in defined]
-    chosen = validation.check_metrics(metrics, protocol)
+    chosen = protocols.check_metrics(metrics, protocol)
     level, seed = validation.check_level(level), validation.check_whole("seed", seed, 0)
     prepared = bound_settings(chosen, protocol, settings)
     given = {
@@ -108,20 +107,6 @@ def _fitting_threads(pairs: Iterable[Pair]) -> AbstractContextManager[Any]:
     ):
         return nullcontext()
     return threadpoolctl.threadpool_limits(1, user_api="blas")
-
-
-def versions() -> dict[str, str]:
-    """The versions of what decides the numbers."""
-    try:
-        package = importlib.metadata.version("gantf")
-    except importlib.metadata.PackageNotFoundError:
-        package = "not installed"
-    return {
-        "gantf": package,
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "scipy": scipy.__version__,
-    }
 
 
 def bound_settings(
@@ -228,7 +213,7 @@ def _pair(kind: str, given: Mapping[str, Any], sides: set[str], plan: tuple[Any,
 
 def _estimate(
     name: str,
-    found: Finding,
+    found: MetricValue,
     pair: Pair,
     level: float,
     protocol: str,

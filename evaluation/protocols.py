@@ -36,7 +36,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from evaluation import metrics
+from evaluation import metrics as all_metrics
+from evaluation.core import validation
 from evaluation.errors import InputError
 
 Settings = dict[str, Any]
@@ -114,9 +115,9 @@ def defined(protocol: str) -> tuple[str, ...]:
       InputError: no such protocol; the line names the nearest.
     """
     if not isinstance(protocol, str) or protocol not in PROTOCOLS:
-        raise InputError(metrics.unknown("protocol", protocol, PROTOCOLS))
+        raise InputError(all_metrics.unknown("protocol", protocol, PROTOCOLS))
     chosen = PROTOCOLS[protocol]
-    return metrics.names() if chosen is None else tuple(chosen)
+    return all_metrics.names() if chosen is None else tuple(chosen)
 
 
 def settings(protocol: str, metric: str) -> dict[str, Any]:
@@ -133,3 +134,22 @@ def settings(protocol: str, metric: str) -> dict[str, Any]:
         )
     chosen = PROTOCOLS[protocol]
     return {} if chosen is None else dict(chosen[metric])
+
+
+def check_metrics(metrics: Any, protocol: Any) -> tuple[str, ...]:
+    """The metrics' names, each once, known, and defined by the protocol.
+
+    Raises:
+      InputError: no names, an unknown one, or one that the protocol does not define.
+    """
+    chosen = tuple(metrics) if validation.is_listing(metrics) else (metrics,)
+    if not all(isinstance(name, str) for name in chosen):
+        raise InputError(
+            f"metrics={validation.shown(metrics)}; it must be names, such as ['fid', 'kid']"
+        )
+    if not chosen:
+        raise InputError(f"metrics is empty: choose from {', '.join(defined(protocol))}")
+    for name in chosen:
+        all_metrics.load(name)
+        settings(protocol, name)
+    return tuple(dict.fromkeys(str(name) for name in chosen))

@@ -12,7 +12,8 @@ from typing import Literal
 
 from evaluation import metrics as metric_files
 from evaluation.errors import InputError
-from evaluation.results.result import Result, number
+from evaluation.results.formatting import number
+from evaluation.results.result import Result
 
 
 @dataclasses.dataclass(frozen=True)

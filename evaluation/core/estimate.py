@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from evaluation.errors import InputError
 
@@ -11,7 +11,7 @@ COMPARED = ("metric", "settings", "target", "n_real", "n_fake")
 
 
 @dataclasses.dataclass(frozen=True)
-class Finding:
+class MetricValue:
     """What a metric's own file finds; `measure` adds names, sizes and settings to an `Estimate`.
 
     Attributes:
@@ -128,6 +128,22 @@ class Estimate:
     def to_dict(self) -> dict[str, Any]:
         """The fields as plain JSON types: nan as None, infinities as "inf" and "-inf"."""
         return plain(dataclasses.asdict(self))
+
+
+class Measured(Protocol):
+    """Estimates with the floor and the context beside them, as a `Result` holds them."""
+
+    @property
+    def estimates(self) -> Mapping[str, Estimate]:
+        """The estimates by metric."""
+
+    @property
+    def floor(self) -> Mapping[str, Estimate] | None:
+        """The same metrics for real against real."""
+
+    @property
+    def context(self) -> Mapping[str, Any]:
+        """Sources, versions, settings, seconds."""
 
 
 def plain(value: Any) -> Any:

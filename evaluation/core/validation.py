@@ -6,8 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from evaluation import metrics as metric_files
-from evaluation import protocols
 from evaluation.errors import InputError
 
 SHOWN = 80  # characters
@@ -20,23 +18,6 @@ def shown(value: Any) -> str:
     except Exception:  # an int of thousands of digits, or whatever an object's own repr raises
         return f"<{type(value).__name__}>"
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
-
-
-def check_metrics(metrics: Any, protocol: Any) -> tuple[str, ...]:
-    """The metrics' names, each once, known, and defined by the protocol.
-
-    Raises:
-      InputError: no names, an unknown one, or one that the protocol does not define.
-    """
-    chosen = tuple(metrics) if is_listing(metrics) else (metrics,)
-    if not all(isinstance(name, str) for name in chosen):
-        raise InputError(f"metrics={shown(metrics)}; it must be names, such as ['fid', 'kid']")
-    if not chosen:
-        raise InputError(f"metrics is empty: choose from {', '.join(protocols.defined(protocol))}")
-    for name in chosen:
-        metric_files.load(name)
-        protocols.settings(protocol, name)
-    return tuple(dict.fromkeys(str(name) for name in chosen))
 
 
 def is_listing(value: Any) -> bool:

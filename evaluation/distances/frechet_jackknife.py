@@ -22,7 +22,7 @@ import numpy as np
 import scipy.linalg
 from scipy.linalg import lapack
 
-from evaluation.core.pair import blocks
+from evaluation.core.arrays import blocks
 from evaluation.distances.moments import Moments
 from evaluation.statistics.halves import shuffled_indices
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from evaluation.core.pair import blocks
+from evaluation.core.arrays import blocks
 from evaluation.errors import InputError
 from evaluation.neighbours.distances import differences2
 from evaluation.statistics.binomial import normal_quantile

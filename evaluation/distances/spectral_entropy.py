@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from evaluation.core.pair import blocks
+from evaluation.core.arrays import blocks
 from evaluation.distances import mmd
 from evaluation.errors import InputError
 from evaluation.statistics.degenerate import total_standard_error

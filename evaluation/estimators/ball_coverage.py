@@ -1,6 +1,6 @@
 """The share of balls that hold enough rows of the other side: coverage, P-cover and R-cover."""
 
-from evaluation.core.estimate import Finding
+from evaluation.core.estimate import MetricValue
 from evaluation.core.pair import Pair
 from evaluation.statistics.occupancy import ORDERS, occupancy_interval, occupancy_variance
 
@@ -9,7 +9,7 @@ LEAST_ROWS = 20
 
 def share_covered(
     pair: Pair, metric: str, around: str, k: int, least: int, *, closed: bool, level: float
-) -> Finding:
+) -> MetricValue:
     """Share of one side's balls that hold at least `least` rows of the other side.
 
     The balls overlap, so the share is not binomial: its variance, over samples of the other side,
@@ -42,7 +42,7 @@ def share_covered(
     worth = [0.0] * least + [1.0]
     variance, freedom = occupancy_variance(counts, members, points, worth)
     low, high = occupancy_interval(value, variance, freedom, balls, level)
-    return Finding(
+    return MetricValue(
         value=value,
         low=low,
         high=high,

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from evaluation.core.estimate import Finding
+from evaluation.core.estimate import MetricValue
 from evaluation.core.pair import Pair
 from evaluation.distances import frechet, frechet_jackknife
 from evaluation.distances.frechet_jackknife import Coupling, Jackknife
@@ -99,7 +99,7 @@ def correct(pair: Pair, metric: str, seed: int) -> Corrected:
     return Corrected(coupling, found, found.value - removed, removed, second, quadratic, None)
 
 
-def corrected(pair: Pair, metric: str, level: float, seed: int) -> Finding:
+def corrected(pair: Pair, metric: str, level: float, seed: int) -> MetricValue:
     """The distance less its bias, with an interval; see `metrics/fid.py`."""
     found = correct(pair, metric, seed)
     plain, (low, high) = found.coupling.plain, found.ends(level)
@@ -119,7 +119,7 @@ def corrected(pair: Pair, metric: str, level: float, seed: int) -> Finding:
         details["rows_for_an_interval"] = math.ceil(ROWS_PER_DIMENSION * found.coupling.rank)
     if pair.dependent:
         high, method = max(high, plain), f"{method}; rows shared, widened"
-    return Finding(
+    return MetricValue(
         value=found.value,
         low=low,
         high=max(high, 0.0),  # no distance is negative, see `metrics/fid.py`
@@ -131,7 +131,7 @@ def corrected(pair: Pair, metric: str, level: float, seed: int) -> Finding:
 
 def plain(
     pair: Pair, metric: str, ddof: int, float32_mean: bool, rows: int | None, seed: int
-) -> Finding:
+) -> MetricValue:
     """The uncorrected distance, as published programs print it: no interval."""
     if ddof not in (0, 1):
         raise InputError(f"{metric} setting ddof={ddof}; it must be 0 or 1")
@@ -145,7 +145,7 @@ def plain(
         both = chosen[0], chosen[1]
     value = frechet.frechet_distance(*both, float32_mean=float32_mean, ddof=ddof)
     method = "plain, biased upwards; no interval"
-    return Finding(value, method, "both populations", details={"plain": value})
+    return MetricValue(value, method, "both populations", details={"plain": value})
 
 
 def _rows(pair: Pair) -> tuple[np.ndarray, np.ndarray]:

@@ -22,8 +22,9 @@ from typing import Any
 import numpy as np
 
 from evaluation.core import validation
-from evaluation.core.estimate import Finding
-from evaluation.core.pair import Pair, as_rows
+from evaluation.core.arrays import as_rows
+from evaluation.core.estimate import MetricValue
+from evaluation.core.pair import Pair
 from evaluation.errors import InputError
 from evaluation.statistics.binomial import normal_quantile, wilson
 from evaluation.statistics.bins import cells_of, fit_centres, shuffled
@@ -294,7 +295,7 @@ def finding(
     clusters: int,
     runs: int,
     angles: int,
-) -> Finding:
+) -> MetricValue:
     """The largest F_beta as a metric; see `metrics/prd_recall.py`."""
     if estimator not in ("held_out", "published"):
         raise InputError(f"{metric} setting estimator={estimator!r}; use 'held_out' or 'published'")
@@ -304,13 +305,13 @@ def finding(
     if estimator == "published":
         pair.require(metric, clusters, clusters, f"clusters={clusters}")
         curve = prd_curve(pair.real, pair.fake, clusters, angles, runs, seed)
-        return Finding(
+        return MetricValue(
             curve.f_beta(beta), "mean curve over k-means runs; no interval", "both populations"
         )
     counts = count(pair, metric, clusters, beta**2, seed)
     low, high, error = interval(counts, beta**2, level)
     value, kink = max_f_beta(counts.real, counts.fake, beta**2)
-    return Finding(
+    return MetricValue(
         value=min(value, 1.0),
         low=low,
         high=high,

@@ -20,8 +20,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from evaluation.core import validation
-from evaluation.core.estimate import Finding
-from evaluation.core.pair import Pair, blocks
+from evaluation.core.arrays import blocks
+from evaluation.core.estimate import MetricValue
+from evaluation.core.pair import Pair
 from evaluation.errors import InputError
 from evaluation.statistics.binomial import normal_quantile
 from evaluation.statistics.halves import shuffled_indices
@@ -254,7 +255,7 @@ def finding(
     projections: int,
     estimator: str,
     scale: float,
-) -> Finding:
+) -> MetricValue:
     """`scale` times the mean of W over directions, as a metric; see `metrics/mind.py`."""
     if estimator not in ("corrected", "plain"):
         raise InputError(f"{metric} setting estimator={estimator!r}; use 'corrected' or 'plain'")
@@ -269,7 +270,7 @@ def finding(
         )
     found = sliced(real, fake, projections, seed)
     if estimator == "plain":
-        return Finding(
+        return MetricValue(
             scale * found.plain, "plain, biased upwards; no interval", "both populations"
         )
     value, plain = scale * found.value, scale * found.plain
@@ -278,7 +279,7 @@ def finding(
     high, method = max(value + half, 0.0), "independent halves, potentials"
     if pair.dependent and plain > high:
         high, method = plain, f"{method}; rows shared, widened"
-    return Finding(
+    return MetricValue(
         value=value,
         low=value - half,
         high=high,

@@ -11,7 +11,6 @@ import errno
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from evaluation.errors import InputError
+from evaluation.runtime.files import atomic_write
 
 FORMAT = 1
 SUFFIX = ".features"
@@ -140,18 +140,13 @@ def write(
     ]
     assert all(item["dtype"] in DTYPES for item in listed), listed
     header = {"format": FORMAT, "facts": facts, "arrays": listed, "sha256": _sha256(arrays)}
-    temporary = None
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(f"{SUFFIX}.part", f"{name}-", folder)
-        with os.fdopen(descriptor, "wb") as file:
+        with atomic_write(folder / f"{name}{SUFFIX}") as file:
             file.write(json.dumps(header, sort_keys=True).encode() + b"\n")
             for array in arrays.values():
                 file.write(_bytes(array))
-        os.replace(temporary, folder / f"{name}{SUFFIX}")
     except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
         reason, remedy = error.strerror or str(error), "make it writable"
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             remedy = "empty it (gantf-eval cache clear) or set GANTF_CACHE to a larger disk"
@@ -188,7 +183,7 @@ def clear(folder: Path | None = None) -> int:
       folder: as `features_directory` gives it; None for the usual place.
     """
     freed = 0
-    for path in [*_files(folder), *_files(folder, f"{SUFFIX}.part")]:
+    for path in [*_files(folder), *_files(folder, ".part")]:
         try:
             size = path.stat().st_size
             path.unlink()

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evaluation import metrics as all_metrics
+from evaluation import protocols
 from evaluation.core import validation
+from evaluation.core.arrays import as_rows
 from evaluation.core.estimate import Estimate
-from evaluation.core.pair import as_rows
 from evaluation.errors import InputError, TooFewRows
 from evaluation.measurement import bound_settings, measure
-from evaluation.results.result import Result, number
+from evaluation.results.formatting import number
+from evaluation.results.result import Result
 
 if TYPE_CHECKING:
     import pandas
@@ -72,7 +74,7 @@ def per_class(
       >>> [(name, result["fid"].low > 1.0) for name, result in found.items()]
       [('cat', False), ('dog', True)]
     """
-    names = validation.check_metrics(metrics, protocol)
+    names = protocols.check_metrics(metrics, protocol)
     level, seed = validation.check_level(level), validation.check_whole("seed", seed, 0)
     _check_metrics(names)
     bound_settings(names, protocol, settings)

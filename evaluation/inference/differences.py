@@ -12,12 +12,11 @@ from evaluation import metrics as all_metrics
 from evaluation.core.pair import Pair
 from evaluation.inference import influences
 from evaluation.inference.influences import Ends, Influences
+from evaluation.results.model_comparison import POWER
 from evaluation.statistics.binomial import normal_quantile, wilson
 from evaluation.statistics.degenerate import total_standard_error
 from evaluation.statistics.mean import mean_interval
 from evaluation.statistics.occupancy import ORDERS, occupancy_interval, occupancy_variance
-
-POWER = 0.8
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,7 +18,9 @@ import numpy as np
 from scipy import optimize, stats
 
 from evaluation.core import validation
-from evaluation.core.pair import Pair, as_rows
+from evaluation.core.arrays import as_rows
+from evaluation.core.pair import Pair
+from evaluation.core.versions import versions
 from evaluation.errors import InputError
 from evaluation.inference import influences
 from evaluation.inference.influences import Influences
@@ -27,8 +29,7 @@ from evaluation.inference.two_sample import (
     SameDistribution,
     same_distribution,
 )
-from evaluation.measurement import versions
-from evaluation.results.result import number
+from evaluation.results.formatting import number
 from evaluation.statistics.binomial import normal_quantile
 from evaluation.statistics.levels import least_permutations
 

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from evaluation import metrics
-from evaluation.core.pair import Pair, as_rows
+from evaluation.core.arrays import as_rows
+from evaluation.core.pair import Pair
 from evaluation.errors import InputError
 
 

@@ -19,9 +19,10 @@ from scipy import stats
 
 from evaluation.core import validation
 from evaluation.core.estimate import Estimate
+from evaluation.core.versions import versions
 from evaluation.errors import InputError
-from evaluation.measurement import versions
-from evaluation.results.result import Result, number
+from evaluation.results.formatting import number
+from evaluation.results.result import Result
 from evaluation.statistics.binomial import normal_quantile
 
 SAME = ("metric", "protocol", "settings", "n_real", "n_fake", "target")

@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 
 from evaluation.core import validation
-from evaluation.core.pair import as_rows
+from evaluation.core.arrays import as_rows
+from evaluation.core.versions import versions
 from evaluation.distances import frechet
 from evaluation.distances.mmd import check_seen, polynomial
 from evaluation.errors import InputError
 from evaluation.inference.permutation import Pool, distance_kernel, p_value, pair_sums
-from evaluation.measurement import versions
-from evaluation.results.result import number
+from evaluation.results.formatting import number
 from evaluation.statistics.binomial import normal_quantile
 from evaluation.statistics.halves import shuffled_indices
 from evaluation.statistics.levels import least_permutations, rejects

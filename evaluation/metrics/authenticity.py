@@ -12,9 +12,9 @@ the training data are few.
 
 import numpy as np
 
-from evaluation.core.estimate import Finding
+from evaluation.core.estimate import MetricValue
+from evaluation.core.nearest import nearest
 from evaluation.core.pair import Pair
-from evaluation.neighbours.one_pass import nearest
 from evaluation.statistics.binomial import wilson
 
 READS = "features"
@@ -23,7 +23,7 @@ BETTER = "higher"
 COLLAPSE = None
 
 
-def estimate(pair: Pair, *, level: float, seed: int) -> Finding:
+def estimate(pair: Pair, *, level: float, seed: int) -> MetricValue:
     """Share of fake rows y with |y - t| > min |t - t'|, where t is y's nearest training row.
 
     The t' are all other training rows; of several nearest t, y must be farther from them than each
@@ -56,7 +56,7 @@ def estimate(pair: Pair, *, level: float, seed: int) -> Finding:
     found = per_sample(pair)
     authentic = int(found.sum())
     low, high = wilson(authentic, pair.n_fake, level)
-    return Finding(
+    return MetricValue(
         value=authentic / pair.n_fake,
         low=low,
         high=high,

@@ -12,10 +12,10 @@ with the number of rows: compare only at equal sizes.
 import numpy as np
 from scipy import stats
 
-from evaluation.core.estimate import Finding
+from evaluation.core.estimate import MetricValue
+from evaluation.core.nearest import nearest
 from evaluation.core.pair import Pair
 from evaluation.errors import InputError
-from evaluation.neighbours.one_pass import nearest
 from evaluation.statistics import bins
 from evaluation.statistics.binomial import normal_quantile
 
@@ -29,7 +29,7 @@ LEAST_ROWS = 20
 
 def estimate(
     pair: Pair, *, level: float, seed: int, cells: int = 3, least_rows: int = LEAST_ROWS
-) -> Finding:
+) -> MetricValue:
     """sum_c P(c) Z_c / sum_c P(c), Z_c the Mann-Whitney z of nearest-training-row distances.
 
     K-means on the training rows cuts the space into cells. In each, U counts the pairs in which the
@@ -99,7 +99,7 @@ def estimate(
     error = np.sqrt(within + _of_sizes(sizes, fakes, z, pair.n_real, pair.n_fake))
     null_sd = float(np.sqrt(shares @ shares))
     half = normal_quantile(level) * float(error)
-    return Finding(
+    return MetricValue(
         value=value,
         low=value - half,
         high=value + half,

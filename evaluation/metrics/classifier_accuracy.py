@@ -15,7 +15,7 @@ import numpy as np
 from scipy import stats
 
 from evaluation.core import validation
-from evaluation.core.estimate import Finding
+from evaluation.core.estimate import MetricValue
 from evaluation.core.pair import Pair
 from evaluation.errors import InputError
 from evaluation.statistics.binomial import clopper_pearson
@@ -33,7 +33,7 @@ CLASSIFIERS = ("logistic", "neighbours")
 
 def estimate(
     pair: Pair, *, level: float, seed: int, classifier: str = "logistic", penalty: float = 1.0
-) -> Finding:
+) -> MetricValue:
     """Share of right answers on t real and t generated held-out rows, t = min(n, m) // 2.
 
     The classifier learns from all other rows, each side with equal weight. Given the classifier,
@@ -86,7 +86,7 @@ def estimate(
     right = [int((guess == side).sum()) for side, guess in enumerate(guesses)]
     trials = 2 * tested
     low, high = clopper_pearson(sum(right), trials, (1.0 - level) / 2.0)
-    return Finding(
+    return MetricValue(
         value=sum(right) / trials,
         low=low,
         high=high,

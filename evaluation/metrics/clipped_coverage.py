@@ -12,7 +12,7 @@ exceed 1, so that its interval is not cut off.
 import numpy as np
 from scipy import special
 
-from evaluation.core.estimate import Finding
+from evaluation.core.estimate import MetricValue
 from evaluation.core.pair import Pair
 from evaluation.neighbours.one_pass import Request
 from evaluation.statistics.occupancy import ORDERS, occupancy_interval, occupancy_variance
@@ -30,7 +30,9 @@ def asks(k: int, **_: object) -> tuple[Request, ...]:
     return (("across", "real", k + ORDERS),)
 
 
-def estimate(pair: Pair, *, level: float, seed: int, k: int = 5, closed: bool = True) -> Finding:
+def estimate(
+    pair: Pair, *, level: float, seed: int, k: int = 5, closed: bool = True
+) -> MetricValue:
     """f^-1(y) / m, y = mean over real balls of min(fake rows inside, k) / k, f(j) = E y at j rows.
 
     The balls reach the k-th real neighbour; f is the mean of y with j generated rows of the real
@@ -73,7 +75,7 @@ def estimate(pair: Pair, *, level: float, seed: int, k: int = 5, closed: bool = 
     low, high = occupancy_interval(value, variance, freedom, pair.n_real, level)
     curve = expected(pair.n_real, pair.n_fake, k)
     ends = [_share(y, curve) for y in (low, value, high)]
-    return Finding(
+    return MetricValue(
         value=ends[1],
         low=ends[0],
         high=ends[2],

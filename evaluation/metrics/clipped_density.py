@@ -13,7 +13,7 @@ import math
 
 import numpy as np
 
-from evaluation.core.estimate import Finding
+from evaluation.core.estimate import MetricValue
 from evaluation.core.pair import Pair
 from evaluation.errors import InputError
 from evaluation.neighbours.one_pass import Neighbours, Request
@@ -32,7 +32,9 @@ def asks(k: int, **_: object) -> tuple[Request, ...]:
     return (("balls", "real", k, True),)
 
 
-def estimate(pair: Pair, *, level: float, seed: int, k: int = 5, closed: bool = True) -> Finding:
+def estimate(
+    pair: Pair, *, level: float, seed: int, k: int = 5, closed: bool = True
+) -> MetricValue:
     """Mean of min(balls that hold the fake row / k, 1), over the same mean of the real rows.
 
     Radii are min(distance to the k-th real neighbour, median of those distances). Given the real
@@ -76,7 +78,7 @@ def estimate(pair: Pair, *, level: float, seed: int, k: int = 5, closed: bool = 
         )
     low, high, error = mean_interval(values, level, floor=0.0, ceiling=1.0)
     mean = math.fsum(values) / len(values)
-    return Finding(
+    return MetricValue(
         value=mean / of_real,
         low=min(low, mean) / of_real,
         high=max(high, mean) / of_real,

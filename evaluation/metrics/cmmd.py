@@ -11,8 +11,9 @@ CLIP's embeddings must be divided by their lengths before, as the published prog
 
 import numpy as np
 
-from evaluation.core.estimate import Finding
-from evaluation.core.pair import Pair, blocks
+from evaluation.core.arrays import blocks
+from evaluation.core.estimate import MetricValue
+from evaluation.core.pair import Pair
 from evaluation.distances import mmd
 from evaluation.errors import InputError
 
@@ -32,7 +33,7 @@ def estimate(
     seed: int,
     estimator: str = "unbiased",
     bandwidth: float = 10.0,
-) -> Finding:
+) -> MetricValue:
     """1000 [E k(x, x') + E k(y, y') - 2 E k(x, y)], k(x, y) = exp(-|x - y|^2 / (2 bandwidth^2)).
 
     "unbiased" leaves out each row's kernel with itself; its interval is that of `kid`. "published"
@@ -82,13 +83,13 @@ def estimate(
         "mean_length": _mean_length(pair),
     }
     if not unbiased:
-        return Finding(
+        return MetricValue(
             value=SCALE * found.biased,
             method="V-statistic, biased upwards; no interval",
             target="both populations",
             details=details,
         )
-    return Finding(
+    return MetricValue(
         value=SCALE * found.value,
         low=SCALE * found.low,
         high=SCALE * found.high,

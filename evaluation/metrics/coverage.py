@@ -10,7 +10,7 @@ to cover a ball, so a mode made far too seldom still counts; `clipped_coverage` 
 
 import dataclasses
 
-from evaluation.core.estimate import Finding
+from evaluation.core.estimate import MetricValue
 from evaluation.core.pair import Pair
 from evaluation.estimators.ball_coverage import share_covered
 from evaluation.neighbours.one_pass import Request
@@ -27,7 +27,9 @@ def asks(**_: object) -> tuple[Request, ...]:
     return (("across", "real", 1 + ORDERS),)
 
 
-def estimate(pair: Pair, *, level: float, seed: int, k: int = 5, closed: bool = True) -> Finding:
+def estimate(
+    pair: Pair, *, level: float, seed: int, k: int = 5, closed: bool = True
+) -> MetricValue:
     """Share of real rows whose ball, out to the k-th real neighbour, holds at least one fake row.
 
     The interval is about its mean over generated samples of the same size m, given these real rows.

@@ -10,7 +10,7 @@ mends both. In many dimensions few rows near the centre lie in most balls and de
 
 import math
 
-from evaluation.core.estimate import Finding
+from evaluation.core.estimate import MetricValue
 from evaluation.core.pair import Pair
 from evaluation.neighbours.one_pass import Request
 from evaluation.statistics.mean import mean_interval
@@ -28,7 +28,9 @@ def asks(k: int, **_: object) -> tuple[Request, ...]:
     return (("balls", "real", k, False),)
 
 
-def estimate(pair: Pair, *, level: float, seed: int, k: int = 5, closed: bool = True) -> Finding:
+def estimate(
+    pair: Pair, *, level: float, seed: int, k: int = 5, closed: bool = True
+) -> MetricValue:
     """Mean over fake rows of (real balls that hold it) / k; 1 on average when the laws are equal.
 
     Given the real rows it is a mean of independent numbers, for which Student's interval holds. It
@@ -64,7 +66,7 @@ def estimate(pair: Pair, *, level: float, seed: int, k: int = 5, closed: bool = 
     values = pair.neighbours.balls("real", k, closed).per_point / k
     low, high, error = mean_interval(values, level, floor=0.0, ceiling=pair.n_real / k)
     value = math.fsum(values) / len(values)
-    return Finding(
+    return MetricValue(
         value=value,
         low=min(low, value),
         high=max(high, value),

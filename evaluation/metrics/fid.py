@@ -21,7 +21,7 @@ variety or memorisation: a copy of the training set has FID 0. Where a rare mode
 sample holds a row or two, every interval is too narrow: with one of 2 % it covers 0.85 at n = 100.
 """
 
-from evaluation.core.estimate import Finding
+from evaluation.core.estimate import MetricValue
 from evaluation.core.pair import Pair
 from evaluation.errors import InputError
 from evaluation.estimators import frechet
@@ -41,7 +41,7 @@ def estimate(
     float32_mean: bool = False,
     ddof: int = 1,
     rows: int | None = None,
-) -> Finding:
+) -> MetricValue:
     """|m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^1/2), without the bias that finite samples give it.
 
     Args:

@@ -17,7 +17,7 @@ import math
 import numpy as np
 import scipy.special
 
-from evaluation.core.estimate import Finding
+from evaluation.core.estimate import MetricValue
 from evaluation.core.pair import Pair
 from evaluation.errors import InputError
 from evaluation.statistics.bins import shuffled
@@ -38,7 +38,7 @@ SETTLED = 1e-7  # nats per dimension that a step must gain
 
 def estimate(
     pair: Pair, *, level: float, seed: int, most_rows: int = 5000, steps: int = 100
-) -> Finding:
+) -> MetricValue:
     """100 / d mean_i [log q(x_i) - log p(x_i)] over held-out rows x_i.
 
     p(x) = 1/m sum_j N(x; y_j, s_j^2 I) around the generated rows y_j, its s_j^2 by EM for the
@@ -102,7 +102,7 @@ def estimate(
     values = np.sort(100.0 * (nll - baseline_nll))
     low, high, error = mean_interval(values, level, floor=-math.inf, ceiling=math.inf)
     value = float(values.mean())
-    return Finding(
+    return MetricValue(
         value=value,
         low=min(low, value),
         high=max(high, value),

@@ -15,7 +15,7 @@ import numpy as np
 import scipy.special
 from scipy import stats
 
-from evaluation.core.estimate import Finding
+from evaluation.core.estimate import MetricValue
 from evaluation.core.pair import Pair
 from evaluation.errors import InputError
 from evaluation.statistics.binomial import normal_quantile
@@ -40,7 +40,7 @@ def estimate(
     splits: int = 10,
     split_rows: int | None = None,
     shuffle_seed: int | None = None,
-) -> Finding:
+) -> MetricValue:
     """exp(mean_i KL(p(c | x_i) || p(c))), p(c) the mean of the p(c | x_i).
 
     "jackknife" takes all rows at once, with the delete-one jackknife of the logarithm, which also
@@ -115,7 +115,7 @@ def estimate(
     reach = upper_end(centre, error, first**2, second, plain, critical)
     low = min(centre - critical * error, most - short)
     high = max(centre + critical * error, reach, _with_unseen(p, log_p, level))
-    return Finding(
+    return MetricValue(
         value=math.exp(value),
         low=math.exp(min(max(low, 0.0), value)),
         high=math.exp(max(min(high, most), value)),
@@ -175,7 +175,9 @@ def _with_unseen(p: np.ndarray, log_p: np.ndarray, level: float) -> float:
     return (1.0 - q) * own - float(scipy.special.xlogy(share, share).sum())
 
 
-def _split(pair: Pair, splits: int, split_rows: int | None, shuffle_seed: int | None) -> Finding:
+def _split(
+    pair: Pair, splits: int, split_rows: int | None, shuffle_seed: int | None
+) -> MetricValue:
     """Mean of the scores of contiguous parts."""
     log_p = scipy.special.log_softmax(pair.fake, axis=1)
     if shuffle_seed is not None:
@@ -185,7 +187,7 @@ def _split(pair: Pair, splits: int, split_rows: int | None, shuffle_seed: int | 
     else:
         edges = [*range(0, len(log_p), split_rows), len(log_p)]
     scores = np.array([math.exp(_mean_kl(log_p[a:b])) for a, b in itertools.pairwise(edges)])
-    return Finding(
+    return MetricValue(
         value=float(scores.mean()),
         method=f"mean over {len(scores)} splits, biased downwards; no interval",
         target="generated population",

@@ -14,7 +14,7 @@ import numpy as np
 from scipy import stats
 
 from evaluation.core import validation
-from evaluation.core.estimate import Finding
+from evaluation.core.estimate import MetricValue
 from evaluation.core.pair import Pair
 from evaluation.distances import mmd
 from evaluation.errors import InputError
@@ -44,7 +44,7 @@ def estimate(
     block_size: int = 1024,
     kernel: str = "polynomial",
     bandwidth: float = 0.0,
-) -> Finding:
+) -> MetricValue:
     """E k(x, x') + E k(y, y') - 2 E k(x, y) with k(x, y) = (x.y / d + 1)^3, unbiased.
 
     "complete" uses every pair of rows once. Its standard error adds the part that is linear in the
@@ -114,7 +114,7 @@ def estimate(
     found = mmd.mmd2(*pair.both, chosen, level, dependent=pair.dependent)
     if kernel == "gaussian":
         found.check_alike("kid", details["bandwidth"])
-    return Finding(
+    return MetricValue(
         value=found.value,
         low=found.low,
         high=found.high,
@@ -132,7 +132,7 @@ def _subsets(
     at_most: bool,
     kernel: mmd.Kernel,
     details: dict[str, float],
-) -> Finding:
+) -> MetricValue:
     """Mean of the unbiased statistic over random subsets; no valid interval comes with it."""
     if subsets < 1 or size < 2:
         raise InputError(
@@ -150,7 +150,7 @@ def _subsets(
         y = fake[rng.choice(len(fake), size, replace=False)]
         x = real[rng.choice(len(real), size, replace=False)]
         values[index] = mmd.small_mmd2(x, y, kernel)
-    return Finding(
+    return MetricValue(
         value=float(values.mean()),
         method="mean over random subsets; no interval",
         target="both populations",
@@ -160,7 +160,7 @@ def _subsets(
 
 def _blocks(
     pair: Pair, size: int, level: float, kernel: mmd.Kernel, details: dict[str, float]
-) -> Finding:
+) -> MetricValue:
     """Mean of the unbiased statistic over disjoint blocks, the first ones the smaller by a row."""
     if size < 2:
         raise InputError(f"kid setting block_size={size}; it must be at least 2")
@@ -177,14 +177,14 @@ def _blocks(
         counted["standard_error"] = error
     if count < LEAST_BLOCKS or pair.dependent:
         why = "rows shared" if count >= LEAST_BLOCKS else f"fewer than {LEAST_BLOCKS} blocks"
-        return Finding(
+        return MetricValue(
             value=value,
             method=f"mean over {count} blocks; {why}: no interval",
             target="both populations",
             details=counted | details,
         )
     half = float(stats.t.ppf(0.5 + level / 2.0, count - 1)) * error
-    return Finding(
+    return MetricValue(
         value=value,
         low=value - half,
         high=max(value + half, 0.0),  # no distance is negative, see Returns

@@ -13,8 +13,9 @@ import math
 
 import numpy as np
 
-from evaluation.core.estimate import Finding
-from evaluation.core.pair import Pair, blocks
+from evaluation.core.arrays import blocks
+from evaluation.core.estimate import MetricValue
+from evaluation.core.pair import Pair
 from evaluation.errors import InputError
 from evaluation.metrics import fid
 from evaluation.statistics.mean import mean_interval
@@ -32,7 +33,7 @@ TINY = 1e-14  # added to the distance, as the programs do; copies have distance 
 
 def estimate(
     pair: Pair, *, level: float, seed: int, threshold: float = 0.1, estimator: str = "corrected"
-) -> Finding:
+) -> MetricValue:
     """FID / d where d < threshold, else FID; d = mean_i min_j (1 - |cos(fake_i, train_j)|).
 
     Given the training rows, d is a mean of independent numbers and has Student's interval, which
@@ -87,7 +88,7 @@ def estimate(
     if math.isfinite(frechet.low):
         low = min(value, *(frechet.low / d for d in divisors))
         high = max(value, *(frechet.high / d for d in divisors))
-    return Finding(
+    return MetricValue(
         value=value,
         low=low,
         high=high,

@@ -12,7 +12,7 @@ It misleads where generators differ in few of many directions, which the mean ov
 dilutes, and when values of different features are compared.
 """
 
-from evaluation.core.estimate import Finding
+from evaluation.core.estimate import MetricValue
 from evaluation.core.pair import Pair
 from evaluation.estimators.sliced_wasserstein import finding
 
@@ -29,7 +29,7 @@ def estimate(
     seed: int,
     projections: int = 1000,
     estimator: str = "corrected",
-) -> Finding:
+) -> MetricValue:
     """3 d times the mean over unit vectors u of W_2^2(u.x, u.y); see `sliced_wasserstein`.
 
     Args:

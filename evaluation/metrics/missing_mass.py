@@ -9,7 +9,7 @@ the generator can still show, not of what the data have and it lacks; that is wh
 
 from scipy import stats
 
-from evaluation.core.estimate import Finding
+from evaluation.core.estimate import MetricValue
 from evaluation.core.pair import Pair
 from evaluation.errors import InputError
 from evaluation.statistics.labels import class_counts
@@ -22,7 +22,7 @@ COLLAPSE = None  # a collapsed generator has nothing left to show
 LEAST_ROWS = 20
 
 
-def estimate(pair: Pair, *, level: float, seed: int) -> Finding:
+def estimate(pair: Pair, *, level: float, seed: int) -> MetricValue:
     """f1 / m, with f1 the number of classes that exactly one generated row has (Good-Turing).
 
     f1 sums one rare event for each of the K classes. It is less spread out than a binomial count
@@ -63,7 +63,7 @@ def estimate(pair: Pair, *, level: float, seed: int) -> Finding:
     singletons = int((counts == 1).sum())
     interval = stats.binomtest(min(singletons, classes), classes).proportion_ci(level, "exact")
     scale = classes / m
-    return Finding(
+    return MetricValue(
         value=singletons / m,
         low=float(interval.low) * scale,
         high=min(float(interval.high) * scale, 1.0),  # a share

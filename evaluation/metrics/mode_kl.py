@@ -14,7 +14,7 @@ import numpy as np
 import scipy.special
 from scipy import stats
 
-from evaluation.core.estimate import Finding
+from evaluation.core.estimate import MetricValue
 from evaluation.core.pair import Pair
 from evaluation.errors import InputError
 from evaluation.statistics.binomial import normal_quantile
@@ -30,7 +30,7 @@ LEAST_ROWS = 20
 DIRECTIONS = 16  # in which the two shares of a class are moved
 
 
-def estimate(pair: Pair, *, level: float, seed: int) -> Finding:
+def estimate(pair: Pair, *, level: float, seed: int) -> MetricValue:
     """sum_c p_c log(p_c / q_c) of the fake shares p and the real shares q, less its bias of 1/n.
 
     A row's class is its largest logit. Each end of the interval is the outer one of two. The delta
@@ -88,7 +88,7 @@ def estimate(pair: Pair, *, level: float, seed: int) -> Finding:
     first, second = _variances(counts, reference)
     low, high = interval(value, first, second, plain, normal_quantile(level))
     down, up = _reach(counts, reference, (1.0 - level) / 2.0)
-    return Finding(
+    return MetricValue(
         value=value,
         low=min(low, value - down),
         high=max(high, value + up, 0.0),  # no divergence is negative

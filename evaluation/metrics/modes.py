@@ -10,7 +10,7 @@ the data is then easily missed, or hit, by chance.
 
 import numpy as np
 
-from evaluation.core.estimate import Finding
+from evaluation.core.estimate import MetricValue
 from evaluation.core.pair import Pair
 from evaluation.errors import InputError
 from evaluation.metrics.mode_kl import kl_divergence
@@ -25,7 +25,7 @@ BETTER = "higher"
 COLLAPSE = "lower"
 
 
-def estimate(pair: Pair, *, level: float, seed: int, share: float = 0.1) -> Finding:
+def estimate(pair: Pair, *, level: float, seed: int, share: float = 0.1) -> MetricValue:
     """Classes whose share of the generated rows is at least `share` times their share of the real.
 
     A row's class is its largest logit. Only classes that occur among the real rows are modes. The
@@ -76,7 +76,7 @@ def estimate(pair: Pair, *, level: float, seed: int, share: float = 0.1) -> Find
     p_values = holm(equal_share_p_values(counts_fake, len(fake), counts_real, len(real)))
     apart, fewer = rejects(p_values, level), shares_fake < shares_real
     low, high = _sure(counts_real[modes], counts_fake[modes], pair, share, level)
-    return Finding(
+    return MetricValue(
         value=float(covered.sum()),
         low=float(min(low, covered.sum())),
         high=float(max(high, covered.sum())),

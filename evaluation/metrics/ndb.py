@@ -12,7 +12,7 @@ many rows a cell holds, never how they lie in it.
 import numpy as np
 from scipy import stats
 
-from evaluation.core.estimate import Finding
+from evaluation.core.estimate import MetricValue
 from evaluation.core.pair import Pair
 from evaluation.errors import InputError
 from evaluation.statistics import bins as cells
@@ -31,7 +31,7 @@ ROWS_PER_BIN = 10  # counted real rows, on average
 
 def estimate(
     pair: Pair, *, level: float, seed: int, bins: int = 100, alpha: float = 0.05
-) -> Finding:
+) -> MetricValue:
     """(cells whose two-proportion test rejects at alpha) / K, cells from k-means on real rows.
 
     A third of the real rows, drawn at random, places the K centres and is not counted: rows that
@@ -82,7 +82,7 @@ def estimate(
     different = int((p_values <= alpha).sum())
     sure = holm(p_values)
     low, high = clopper_pearson(different, len(real), (1.0 - level) / 2.0)
-    return Finding(
+    return MetricValue(
         value=different / len(real),
         low=low,
         high=high,

@@ -8,7 +8,7 @@ It misleads when the generator lays more than c times the real density on places
 the numbers of rows differ much: the densities are compared per sample, not per row.
 """
 
-from evaluation.core.estimate import Finding
+from evaluation.core.estimate import MetricValue
 from evaluation.core.pair import Pair
 from evaluation.errors import InputError
 from evaluation.estimators.ball_coverage import share_covered
@@ -28,7 +28,7 @@ def asks(k: int, **_: object) -> tuple[Request, ...]:
 
 def estimate(
     pair: Pair, *, level: float, seed: int, k: int = 3, c: int = 3, closed: bool = True
-) -> Finding:
+) -> MetricValue:
     """Share of fake rows whose ball, out to the (c k)-th fake neighbour, holds k real rows.
 
     The row itself is not among its neighbours. The interval is about the mean over samples of

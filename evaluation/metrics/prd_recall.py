@@ -10,7 +10,7 @@ tell little of a thousand classes. Clusters of other rows are other cells, so va
 roughly between data sets; and a value near 1 is too small by chance, the more so with few rows.
 """
 
-from evaluation.core.estimate import Finding
+from evaluation.core.estimate import MetricValue
 from evaluation.core.pair import Pair
 from evaluation.estimators.prd import finding
 
@@ -31,7 +31,7 @@ def estimate(
     clusters: int = 20,
     runs: int = 10,
     angles: int = 1001,
-) -> Finding:
+) -> MetricValue:
     """The largest (1 + b) alpha / (1 + b lambda), alpha = sum_i min(lambda p_i, q_i), b = 64.
 
     "held_out" places the cells by k-means with a third of the smaller side's rows and as many of

@@ -8,7 +8,7 @@ keeps to a few places (collapse raises it), and in many dimensions, where even r
 other's balls. It grows with the number of real rows.
 """
 
-from evaluation.core.estimate import Finding
+from evaluation.core.estimate import MetricValue
 from evaluation.core.pair import Pair
 from evaluation.errors import InputError
 from evaluation.estimators import half_precision_balls
@@ -34,7 +34,7 @@ def estimate(
     k: int = 3,
     closed: bool = True,
     distances: str = "exact",
-) -> Finding:
+) -> MetricValue:
     """Share of fake rows within a ball around a real row that reaches its k-th real neighbour.
 
     Given the real rows, each generated row is in or out independently of the others: a binomial
@@ -78,7 +78,7 @@ def estimate(
             f" closed=True one of {', '.join(half_precision_balls.RULES)}"
         )
     low, high = wilson(inside, pair.n_fake, level)
-    return Finding(
+    return MetricValue(
         value=inside / pair.n_fake,
         low=low,
         high=high,

@@ -11,7 +11,7 @@ neither. It grows with the number of real rows.
 import math
 
 from evaluation.core import validation
-from evaluation.core.estimate import Finding
+from evaluation.core.estimate import MetricValue
 from evaluation.core.pair import Pair
 from evaluation.errors import InputError
 from evaluation.statistics.mean import mean_interval
@@ -25,7 +25,7 @@ LEAST_ROWS = 20
 LARGEST_FACTOR = 1e3  # beyond it, or below its inverse, all balls hold every row, or none any
 
 
-def estimate(pair: Pair, *, level: float, seed: int, k: int = 4, a: float = 1.2) -> Finding:
+def estimate(pair: Pair, *, level: float, seed: int, k: int = 4, a: float = 1.2) -> MetricValue:
     """Mean over fake rows of 1 - prod_i min(|x_i - y| / R, 1), over all real rows.
 
     R is `a` times the mean distance to the k-th neighbour on that side. Given these rows it is a
@@ -69,7 +69,7 @@ def estimate(pair: Pair, *, level: float, seed: int, k: int = 4, a: float = 1.2)
     values = 1.0 - pair.neighbours.outside("real", k, a)
     low, high, error = mean_interval(values, level, floor=0.0, ceiling=1.0)
     value = math.fsum(values) / len(values)
-    return Finding(
+    return MetricValue(
         value=value,
         low=min(low, value),
         high=max(high, value),

@@ -11,7 +11,7 @@ real rows; compare only against the same real rows.
 
 import numpy as np
 
-from evaluation.core.estimate import Finding
+from evaluation.core.estimate import MetricValue
 from evaluation.core.pair import Pair
 from evaluation.errors import InputError
 from evaluation.neighbours.one_pass import Request
@@ -28,7 +28,9 @@ def asks(k: int, **_: object) -> tuple[Request, ...]:
     return (("balls", "real", k, False),)
 
 
-def estimate(pair: Pair, *, level: float, seed: int, k: int = 3, closed: bool = True) -> Finding:
+def estimate(
+    pair: Pair, *, level: float, seed: int, k: int = 3, closed: bool = True
+) -> MetricValue:
     """Median over fake rows y of min r(x), over the real x with |x - y| <= r(x).
 
     r(x) is the distance to x's k-th real neighbour. Given the real rows and how many fake rows lie
@@ -69,7 +71,7 @@ def estimate(pair: Pair, *, level: float, seed: int, k: int = 3, closed: bool = 
             f" {least} ({why}): give more rows, or see precision"
         )
     low, high = median_interval(inside, level)
-    return Finding(
+    return MetricValue(
         value=float(np.median(inside)),
         low=low,
         high=high,

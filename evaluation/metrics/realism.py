@@ -10,7 +10,7 @@ the balls, the largest, are left out.
 
 import numpy as np
 
-from evaluation.core.estimate import Finding
+from evaluation.core.estimate import MetricValue
 from evaluation.core.pair import Pair
 from evaluation.errors import InputError
 from evaluation.neighbours.one_pass import Request
@@ -27,7 +27,7 @@ def asks(k: int, **_: object) -> tuple[Request, ...]:
     return (("ratio", k),)
 
 
-def estimate(pair: Pair, *, level: float, seed: int, k: int = 3) -> Finding:
+def estimate(pair: Pair, *, level: float, seed: int, k: int = 3) -> MetricValue:
     """Median over fake rows y of max r(x) / |x - y|, over half of the real rows x.
 
     r(x) is the distance to x's k-th real neighbour; the half is that of the smaller r. Given the
@@ -63,7 +63,7 @@ def estimate(pair: Pair, *, level: float, seed: int, k: int = 3) -> Finding:
     values = per_sample(pair, k=k)
     low, high = median_interval(values, level)
     middle = np.sort(values)[[(len(values) - 1) // 2, len(values) // 2]]
-    return Finding(
+    return MetricValue(
         value=float(middle[0] if middle[0] == middle[1] else middle.mean()),
         low=low,
         high=high,

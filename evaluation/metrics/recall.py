@@ -8,7 +8,7 @@ when a part of the data is made but too seldom, and in many dimensions, where it
 else than that the generated rows spread wider. It grows with the number of generated rows.
 """
 
-from evaluation.core.estimate import Finding
+from evaluation.core.estimate import MetricValue
 from evaluation.core.pair import Pair
 from evaluation.errors import InputError
 from evaluation.estimators import half_precision_balls
@@ -34,7 +34,7 @@ def estimate(
     k: int = 3,
     closed: bool = True,
     distances: str = "exact",
-) -> Finding:
+) -> MetricValue:
     """Share of real rows within a ball around a fake row that reaches its k-th fake neighbour.
 
     Given the generated rows, each real row is in or out independently of the others: a binomial
@@ -78,7 +78,7 @@ def estimate(
             f" closed=True one of {', '.join(half_precision_balls.RULES)}"
         )
     low, high = wilson(inside, pair.n_real, level)
-    return Finding(
+    return MetricValue(
         value=inside / pair.n_real,
         low=low,
         high=high,

@@ -14,7 +14,7 @@ import math
 
 import numpy as np
 
-from evaluation.core.estimate import Finding
+from evaluation.core.estimate import MetricValue
 from evaluation.core.pair import Pair
 from evaluation.distances import mmd
 from evaluation.errors import InputError
@@ -37,7 +37,7 @@ def estimate(
     seed: int,
     estimator: str = "unbiased",
     bandwidth: float = 0.0,
-) -> Finding:
+) -> MetricValue:
     """1 / E k(x, x')^2 with k(x, y) = exp(-|x - y|^2 / (2 bandwidth^2)).
 
     "unbiased" takes the mean over pairs of different rows, a U-statistic. "published" counts each
@@ -83,7 +83,7 @@ def estimate(
     published = estimator == "published"
     details = {"plain": 1.0 / fake.whole, "bandwidth": width}
     if published:
-        return Finding(
+        return MetricValue(
             value=1.0 / fake.whole,
             method="V-statistic, biased downwards; no interval",
             target="generated population",
@@ -99,7 +99,7 @@ def estimate(
             " bandwidth or give more rows"
         )
     low, high = _interval(fake, level)
-    return Finding(
+    return MetricValue(
         value=1.0 / fake.mean,
         low=low,
         high=high,

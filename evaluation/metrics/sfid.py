@@ -9,7 +9,7 @@ It misleads when the generated images are shifted or cropped otherwise than the 
 counts as a fault, and like FID when compared across programs or n.
 """
 
-from evaluation.core.estimate import Finding
+from evaluation.core.estimate import MetricValue
 from evaluation.core.pair import Pair
 from evaluation.errors import InputError
 from evaluation.estimators import frechet
@@ -22,7 +22,7 @@ COLLAPSE = "higher"
 
 def estimate(
     pair: Pair, *, level: float, seed: int, estimator: str = "corrected", float32_mean: bool = False
-) -> Finding:
+) -> MetricValue:
     """|m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^1/2) of spatial features, without their bias.
 
     Args:

@@ -11,7 +11,7 @@ that values of different networks do not compare; directions in which the featur
 hardly count.
 """
 
-from evaluation.core.estimate import Finding
+from evaluation.core.estimate import MetricValue
 from evaluation.core.pair import Pair
 from evaluation.estimators.sliced_wasserstein import finding
 
@@ -28,7 +28,7 @@ def estimate(
     seed: int,
     projections: int = 1000,
     estimator: str = "corrected",
-) -> Finding:
+) -> MetricValue:
     """Mean over unit vectors u of W_2^2(u.x, u.y) = int_0^1 (F_u^-1(t) - G_u^-1(t))^2 dt.
 
     "corrected" is about the two laws and all directions. The squared gap of the means is taken

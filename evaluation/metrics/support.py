@@ -12,7 +12,7 @@ equal law with as many duplicates, which is less than the number of different ro
 import numpy as np
 
 from evaluation.core import validation
-from evaluation.core.estimate import Finding
+from evaluation.core.estimate import MetricValue
 from evaluation.core.pair import Pair
 from evaluation.statistics.binomial import garwood
 
@@ -28,7 +28,7 @@ LARGEST_RADIUS = 1e100  # its square is finite; no two rows are as far apart
 ROUNDING = 1e-11  # relative error of a product's distances, below which they are computed again
 
 
-def estimate(pair: Pair, *, level: float, seed: int, radius: float = 0.0) -> Finding:
+def estimate(pair: Pair, *, level: float, seed: int, radius: float = 0.0) -> MetricValue:
     """Half of s (s - 1) / pairs, pairs of rows at most `radius` apart; of none, as of one pair.
 
     For equal chances the pairs are uncorrelated and their number is all but Poisson: Garwood's
@@ -71,7 +71,7 @@ def estimate(pair: Pair, *, level: float, seed: int, radius: float = 0.0) -> Fin
     if pairs == possible:  # a second row may yet exist, too rare to have come up
         unseen = 1.0 - ((1.0 - level) / 2.0) ** (1.0 / s)
         largest = max(largest, 1.0 / (1.0 - unseen) ** 2)
-    return Finding(
+    return MetricValue(
         value=possible / max(pairs, 1),
         low=possible / high,
         high=float(largest),

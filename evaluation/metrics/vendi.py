@@ -15,7 +15,7 @@ import math
 
 import numpy as np
 
-from evaluation.core.estimate import Finding
+from evaluation.core.estimate import MetricValue
 from evaluation.core.pair import Pair
 from evaluation.distances import mmd, spectral_entropy
 from evaluation.errors import InputError
@@ -40,7 +40,7 @@ def estimate(
     kernel: str = "cosine",
     bandwidth: float = 0.0,
     order: float = 1.0,
-) -> Finding:
+) -> MetricValue:
     """exp(-sum_a l_a log l_a) of the eigenvalues l of K / n; order q: (sum_a l_a^q)^(1 / (1 - q)).
 
     The same eigenvalues, but for zeros, has the rows' second moment in the kernel's own space. The
@@ -98,9 +98,11 @@ def estimate(
     found = _score(pair.fake, "fake_features", chosen, order, corrected)
     details |= {"plain": math.exp(found.plain)} | found.details
     if found.error is None:
-        return Finding(math.exp(found.value), found.method, "generated population", details=details)
+        return MetricValue(
+            math.exp(found.value), found.method, "generated population", details=details
+        )
     half = normal_quantile(level) * found.error + found.details["left"]
-    return Finding(
+    return MetricValue(
         value=math.exp(found.value),
         low=math.exp(found.value - half),
         high=math.exp(found.value + half),

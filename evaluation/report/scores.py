@@ -8,7 +8,8 @@ from typing import Any
 
 from evaluation import metrics as metric_files
 from evaluation.core.estimate import Estimate
-from evaluation.results.result import Result, number
+from evaluation.results.formatting import number
+from evaluation.results.result import Result
 
 MOST_CLASSES = 24
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from evaluation.errors import InputError
 from evaluation.results import formatting
-from evaluation.results.result import number, write_whole
+from evaluation.results.formatting import number
 from evaluation.results.source_names import short_names
+from evaluation.runtime.files import atomic_write
 
 if TYPE_CHECKING:
     import pandas
@@ -148,7 +149,8 @@ def write_rows(path: Path, rows: list[Row]) -> None:
     writer.writeheader()
     writer.writerows(rows)
     try:
-        write_whole(path, stream.getvalue())
+        with atomic_write(path) as file:
+            file.write(stream.getvalue().encode())
     except OSError as error:
         raise InputError(f"{path} cannot be written ({error.strerror}); give another.") from None
 

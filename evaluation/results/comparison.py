@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from evaluation.core.estimate import plain
 from evaluation.errors import InputError
-from evaluation.inference.differences import POWER
-from evaluation.inference.ranking import Difference, ModelComparison
 from evaluation.results import formatting
-from evaluation.results.result import number
+from evaluation.results.formatting import number
+from evaluation.results.model_comparison import POWER, Difference, ModelComparison
 
 if TYPE_CHECKING:
     import pandas

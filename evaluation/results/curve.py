@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from evaluation.core import validation
 from evaluation.errors import InputError
 from evaluation.results import formatting
-from evaluation.results.result import number, write_whole
+from evaluation.results.formatting import number
+from evaluation.runtime.files import atomic_write
 
 if TYPE_CHECKING:
     import pandas
@@ -42,6 +43,11 @@ class Point:
     low: float | None
     high: float | None
     origin: str
+
+    @property
+    def is_logged(self) -> bool:
+        """Whether the run's own log holds the score."""
+        return self.origin == LOGGED
 
 
 @dataclasses.dataclass(frozen=True, repr=False, eq=False)
@@ -105,7 +111,8 @@ class Curve(Sequence[Point]):
         assert target is not None
         try:
             if target.suffix.lower() == ".csv":
-                write_whole(target, self._csv())
+                with atomic_write(target) as file:
+                    file.write(self._csv().encode())
             else:
                 self.plot().savefig(target)
         except OSError as error:

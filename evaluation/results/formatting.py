@@ -1,7 +1,8 @@
-"""Tables of text cells, for a terminal and for a notebook."""
+"""Numbers and tables as text, for a terminal and for a notebook."""
 
 import html
 import io
+import math
 from collections.abc import Collection, Sequence
 
 WIDTH = 100  # columns of a terminal
@@ -76,3 +77,13 @@ def page(
     )
     lines = "".join(f"<p>{html.escape(line)}</p>" for line in below)
     return f"<table>{above}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{lines}"
+
+
+def number(value: float) -> str:
+    """Four significant digits, without an exponent where one can do without."""
+    if not math.isfinite(value):
+        return "-" if math.isnan(value) else ("inf" if value > 0 else "-inf")
+    if value == 0.0 or 1e-4 <= abs(value) < 1e6:
+        digits = 4 if value == 0.0 else max(0, 3 - math.floor(math.log10(abs(value))))
+        return f"{value:.{min(digits, 6)}f}"
+    return f"{value:.2e}"

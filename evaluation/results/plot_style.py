@@ -2,16 +2,13 @@
 
 import io
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from evaluation.errors import InputError
-
-if TYPE_CHECKING:
-    from evaluation.results.curve import Point
 
 REAL, FAKE, INK, GRID = "#56B4E9", "#C44601", "#333333", "#D9D9D9"
 SERIES = ("#0072B2", "#C44601", "#009E73", "#CC79A7", "#7A5C00", "#56B4E9")
@@ -28,7 +25,7 @@ class Drawing(Figure):
         return stream.getvalue()
 
 
-def course(axes: Axes, points: "Sequence[Point]", color: str, marker: str, label: str) -> None:
+def course(axes: Axes, points: Sequence[Any], color: str, marker: str, label: str) -> None:
     """Values over steps, and a band where there are intervals."""
     steps = [point.step for point in points]
     style: dict[str, Any] = {"color": color, "marker": marker, "ms": 4, "lw": 1.4}

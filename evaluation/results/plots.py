@@ -12,7 +12,10 @@ import numpy as np
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from evaluation.core import validation
+from evaluation.core.estimate import Measured
+from evaluation.core.nearest import nearest
 from evaluation.errors import InputError
+from evaluation.results.formatting import number
 from evaluation.results.plot_style import (
     DASHES,
     FAKE,
@@ -27,25 +30,22 @@ from evaluation.results.plot_style import (
     pictures,
     whisker,
 )
-from evaluation.results.result import Result, number
 
 if TYPE_CHECKING:
     from evaluation.estimators.prd import PRDCurve
-    from evaluation.results.comparison import SourceComparison
-    from evaluation.results.curve import Curve
 
 MOST_CLASSES = 30
 
 
-def result(found: Result) -> Drawing:
+def result(found: Measured) -> Drawing:
     """Each metric with its interval, and below it the floor's, on an axis of its own.
 
     Args:
-      found: of `evaluation.evaluate` or `evaluation.measure`.
+      found: a `Result`, of `evaluation.evaluate` or `evaluation.measure`.
     """
-    figure = Drawing(figsize=(7.0, 0.7 + 0.72 * len(found)), layout="constrained")
-    panels = figure.subplots(len(found), 1, squeeze=False)[:, 0]
-    for axes, (name, estimate) in zip(panels, found.items(), strict=True):
+    figure = Drawing(figsize=(7.0, 0.7 + 0.72 * len(found.estimates)), layout="constrained")
+    panels = figure.subplots(len(found.estimates), 1, squeeze=False)[:, 0]
+    for axes, (name, estimate) in zip(panels, found.estimates.items(), strict=True):
         floor = (found.floor or {}).get(name)
         whisker(axes, 1.0, estimate, FAKE, "s", "generated")
         if floor is not None:
@@ -56,18 +56,18 @@ def result(found: Result) -> Drawing:
     first = panels[0]
     handles, labels = first.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=2, frameon=False)
-    levels = sorted({e.level for e in found.values() if e.has_interval})
+    levels = sorted({e.level for e in found.estimates.values() if e.has_interval})
     if levels:
         told = " and ".join(f"{100 * level:g} %" for level in levels)
         panels[-1].set_xlabel(f"value with its {told} interval", color=INK)
     return figure
 
 
-def comparison(found: "SourceComparison") -> Drawing:
+def comparison(found: Any) -> Drawing:
     """The sources' values at the left, their differences at the right, a row for each metric.
 
     Args:
-      found: of `evaluation.compare_sources`.
+      found: a `SourceComparison`, of `evaluation.compare_sources`.
     """
     most = max(len(one.models) + len(one.differences) for one in found.values())
     size = (9.5, len(found) * (1.1 + 0.27 * most))
@@ -124,16 +124,16 @@ def prd(curves: "PRDCurve | Mapping[str, PRDCurve]") -> Drawing:
     return figure
 
 
-def modes(found: Result) -> Drawing:
+def modes(found: Any) -> Drawing:
     """Each class's share of the real and of the generated images.
 
     Args:
-      found: a result that has "modes"; of more than 30 classes those that differ most are shown.
+      found: a `Result` that has "modes"; of more than 30 classes those that differ most are shown.
 
     Raises:
       InputError: modes were not measured.
     """
-    if not isinstance(found, Result) or "modes" not in found:
+    if not isinstance(found, Mapping) or "modes" not in found:
         raise InputError(
             "result has no modes: measure them, with metrics=['modes'] and a classifier's features."
         )
@@ -175,8 +175,6 @@ def neighbours(
     Raises:
       InputError: images that are none, or as many features as there are not images.
     """
-    from evaluation.neighbours.one_pass import nearest
-
     ours = pictures("fake", fake, fake_features)
     theirs = pictures("train", train, train_features)
     validation.check_whole("count", count, 1)
@@ -220,14 +218,12 @@ def samples(images: Any, scores: Any, count: int = 8, name: str = "realism") -> 
     return figure
 
 
-def curve(found: "Curve") -> Drawing:
+def curve(found: Any) -> Drawing:
     """Scores over a training's steps with their intervals, a panel for each.
 
     Args:
-      found: of `evaluation.curve`.
+      found: a `Curve`, of `evaluation.curve`.
     """
-    from evaluation.results.curve import LOGGED
-
     columns = min(3, len(found.metrics))
     lines = -(-len(found.metrics) // columns)
     figure = Drawing(figsize=(0.5 + 3.6 * columns, 0.6 + 2.5 * lines), layout="constrained")
@@ -235,7 +231,7 @@ def curve(found: "Curve") -> Drawing:
     for axes, metric in zip(grid.flat, found.metrics, strict=False):
         for origin in dict.fromkeys(point.origin for point in found.of(metric)):
             points = found.of(metric, origin)
-            logged = origin == LOGGED
+            logged = points[0].is_logged
             course(axes, points, SERIES[0] if logged else FAKE, "o" if logged else "s", origin)
         axes.set_title(metric, color=INK, fontsize=11)
         axes.set_xlabel("step", color=INK)
@@ -259,6 +255,6 @@ def curve(found: "Curve") -> Drawing:
     return figure
 
 
-def _class_names(found: Result, count: int) -> list[str]:
-    names = list(found.context.get("features", {}).get("classes", ()))
+def _class_names(found: Any, count: int) -> list[str]:
+    names = list(getattr(found, "context", {}).get("features", {}).get("classes", ()))
     return names if len(names) == count else [str(k) for k in range(count)]

@@ -6,7 +6,6 @@ import io
 import json
 import math
 import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -15,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from evaluation.core.estimate import Estimate, plain
 from evaluation.errors import InputError
 from evaluation.results import formatting
+from evaluation.results.formatting import number
+from evaluation.runtime.files import atomic_write
 
 if TYPE_CHECKING:
     import pandas
@@ -214,7 +215,8 @@ class Result(Mapping[str, Estimate]):
                 raise InputError(f"path {str(path)!r}: there are no metrics to save as .csv")
             text = self.to_csv()
         try:
-            write_whole(path, text)
+            with atomic_write(path) as file:
+                file.write(text.encode())
         except OSError as error:
             raise InputError(
                 f"path {str(path)!r} cannot be written ({error.strerror}): give another path"
@@ -245,16 +247,6 @@ class Result(Mapping[str, Estimate]):
             raise InputError(
                 f"path {str(path)!r} is not a saved result: give a .json that Result.save wrote"
             ) from error
-
-
-def number(value: float) -> str:
-    """Four significant digits, without an exponent where one can do without."""
-    if not math.isfinite(value):
-        return "-" if math.isnan(value) else ("inf" if value > 0 else "-inf")
-    if value == 0.0 or 1e-4 <= abs(value) < 1e6:
-        digits = 4 if value == 0.0 else max(0, 3 - math.floor(math.log10(abs(value))))
-        return f"{value:.{min(digits, 6)}f}"
-    return f"{value:.2e}"
 
 
 def _at(context: Any, path: tuple[str, ...]) -> Any:
@@ -295,18 +287,3 @@ def _restored(value: Any) -> Any:
     if isinstance(value, list):
         return [_restored(item) for item in value]
     return INFINITE.get(value, value) if isinstance(value, str) else value
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Writes beside the target first, then renames, so that no half file is ever seen."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
-            stream.write(text)
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(name, 0o666 & ~mask)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise

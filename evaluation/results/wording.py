@@ -3,18 +3,19 @@
 from collections.abc import Mapping
 from typing import Any
 
-from evaluation.results.result import Result, number
+from evaluation.core.estimate import Measured
+from evaluation.results.formatting import number
 
 HASH_DIGITS = 16
 SHORT_DIGITS = 8
 
 
-def title(result: Result) -> str:
+def title(result: Measured) -> str:
     """What was judged."""
     return str(result.context.get("generator", "Generated against real"))
 
 
-def headline(result: Result) -> str:
+def headline(result: Measured) -> str:
     """What was compared with what, in one line."""
     images = result.context["images"]
     return (
@@ -24,7 +25,7 @@ def headline(result: Result) -> str:
     )
 
 
-def facts(result: Result) -> list[str]:
+def facts(result: Measured) -> list[str]:
     """What the scores depend on, in two lines: settings and features, images and time."""
     context, kind = result.context, result.context["features"]
     real, fake = (context["images"][side]["sha256"][:SHORT_DIGITS] for side in ("real", "fake"))
@@ -37,15 +38,15 @@ def facts(result: Result) -> list[str]:
     ]
 
 
-def summary(result: Result) -> str:
+def summary(result: Measured) -> str:
     """The headline as a sentence; of a result on bare arrays, what those were."""
     if "images" in result.context:
         return headline(result) + "."
-    counts = next(iter(result.values()))
+    counts = next(iter(result.estimates.values()))
     return f"{counts.n_fake} generated rows against {counts.n_real} real ones."
 
 
-def floor(result: Result) -> str:
+def floor(result: Measured) -> str:
     """What the floor is, or that there is none."""
     pair = result.context.get("floor")
     if result.floor is None:
@@ -55,7 +56,7 @@ def floor(result: Result) -> str:
     return f"The floor is what real images score against real images{of_what}{halves}."
 
 
-def plain_fid(result: Result) -> str | None:
+def plain_fid(result: Measured) -> str | None:
     """The uncorrected FID against the floor's, at equal numbers of images; None where not known."""
     ratio = result.context.get("fid_plain_over_floor")
     if ratio is None or result.floor is None:
@@ -75,7 +76,7 @@ def plain_fid(result: Result) -> str | None:
     return text + "."
 
 
-def settings(result: Result) -> list[tuple[str, str]]:
+def settings(result: Measured) -> list[tuple[str, str]]:
     """What the scores depend on, as (name, value), nested names joined by dots."""
     context = result.context
     lines = _flat(

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from evaluation.core import validation
+from evaluation.core.versions import versions
 from evaluation.errors import InputError
-from evaluation.measurement import versions
 from evaluation.results.batch import DONE, FAILED, Batch, Row, claimed, read_rows, write_rows
 from evaluation.results.result import Result
 from evaluation.results.source_names import name_of, named_sources

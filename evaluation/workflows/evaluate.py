@@ -178,7 +178,7 @@ def check_settings(
     """
     chosen = None
     if metrics is not None:
-        chosen = validation.check_metrics(metrics, settings["protocol"])
+        chosen = protocols.check_metrics(metrics, settings["protocol"])
     protocols.defined(settings["protocol"])
     for name in chosen or ():
         _check_from_images(name)

@@ -6,12 +6,13 @@ from typing import Any
 import numpy as np
 
 from evaluation.core.estimate import Estimate
+from evaluation.core.versions import versions
 from evaluation.distances.frechet import distance_of_moments
 from evaluation.distances.moments import Moments
 from evaluation.errors import InputError
 from evaluation.features import Features
 from evaluation.features.files.statistics import Statistics, statistics_of
-from evaluation.measurement import bound_settings, versions
+from evaluation.measurement import bound_settings
 from evaluation.results.result import Result
 
 Side = Features | Statistics

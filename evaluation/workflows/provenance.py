@@ -6,8 +6,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from evaluation.core.versions import versions
 from evaluation.features import Features
-from evaluation.measurement import versions
 from evaluation.results.result import Result
 from evaluation.sources.images import Images
 from evaluation.sources.sampler import Sampler

@@ -16,7 +16,7 @@ import evaluation
 from evaluation import InputError
 from evaluation.cli import main
 from evaluation.results.batch import claimed
-from evaluation.results.result import number
+from evaluation.results.formatting import number
 from evaluation.results.source_names import short_names
 from evaluation.workflows import batch
 

@@ -7,9 +7,9 @@ import pytest
 from scipy import stats
 
 from evaluation import InputError, measure
+from evaluation.core.nearest import nearest
 from evaluation.core.pair import Pair
 from evaluation.metrics import c_t, fld, mifid
-from evaluation.neighbours.one_pass import nearest
 
 
 def ask(metric, real, fake, train, **settings):

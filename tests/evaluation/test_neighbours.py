@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evaluation import InputError, measure, metrics, protocols
+from evaluation.core.nearest import nearest
 from evaluation.core.pair import Pair
 from evaluation.neighbours import closest, distances
-from evaluation.neighbours.one_pass import Neighbours, nearest
+from evaluation.neighbours.one_pass import Neighbours
 from evaluation.neighbours.soft_balls import soft_product
 
 NEIGHBOURS = 5

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from evaluation import Estimate, InputError, Result, measure
-from evaluation.results.result import number
+from evaluation.results.formatting import number
 
 
 @pytest.fixture(scope="module")

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from evaluation.core.pair import as_rows
+from evaluation.core.arrays import as_rows
 from evaluation.errors import InputError
 from evaluation.features import Features
-from evaluation.features.files.statistics import FORMAT, description, read_arrays, write_whole
+from evaluation.features.files.statistics import FORMAT, description, read_arrays, write_file
 
 KEYS = ("features", "logits", "description")
 
@@ -42,7 +42,7 @@ def save_features(features: Features, path: str | os.PathLike) -> None:
     if features.logits is not None:
         arrays["logits"] = features.logits
     arrays["description"] = np.asarray(json.dumps({"format": FORMAT} | told, sort_keys=True))
-    write_whole(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
+    write_file(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
 
 
 def read_features(path: str | os.PathLike) -> Features:

@@ -1,16 +1,14 @@
 """Where the weights of the Inception network are: in the cache directory, downloaded there once."""
 
-import contextlib
 import http.client
-import os
-import tempfile
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 from evaluation.errors import InputError
 from evaluation.features import cache, inception_weights
+from evaluation.runtime.files import atomic_write
 from evaluation.sources.sampler import Progress
 
 ADDRESSES = (
@@ -86,34 +84,27 @@ def _difference(path: Path) -> str:
 
 def _download(address: str, folder: Path, progress: Progress | None) -> Path:
     """Downloads a file beside its place, checks it, and moves it there whole."""
-    name = address.rpartition("/")[2]
-    part = None
+    target = folder / address.rpartition("/")[2]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(suffix=f"-{name}", prefix="part-", dir=folder)
-        part = Path(temporary)
-        with os.fdopen(handle, "wb") as file:
+        with atomic_write(target) as file:
             _fetch(address, file, progress)
-        try:
-            wrong = _difference(part)
-        except InputError:
-            wrong = "it is damaged"
-        if wrong:
-            raise _NotHad(wrong)
-        os.replace(part, folder / name)
-        return folder / name
+            file.flush()
+            try:
+                wrong = _difference(Path(file.name))
+            except InputError:
+                wrong = "it is damaged"
+            if wrong:
+                raise _NotHad(wrong)
+        return target
     except OSError as error:
         raise InputError(
             f"{folder} cannot be written ({error.strerror or error}); make room there, or set "
             "GANTF_CACHE to another directory."
         ) from None
-    finally:
-        if part is not None:
-            with contextlib.suppress(FileNotFoundError):
-                part.unlink()
 
 
-def _fetch(address: str, file: BinaryIO, progress: Progress | None) -> None:
+def _fetch(address: str, file: IO[bytes], progress: Progress | None) -> None:
     """Writes what an address answers to a file.
 
     Raises:

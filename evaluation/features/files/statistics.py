@@ -14,12 +14,11 @@ import dataclasses
 import hashlib
 import json
 import os
-import tempfile
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -28,6 +27,7 @@ from evaluation.distances.moments import Moments
 from evaluation.errors import InputError
 from evaluation.features import Features
 from evaluation.features.files import stylegan
+from evaluation.runtime.files import atomic_write
 
 FORMS = {"gantf": ".npz", "pytorch-fid": ".npz", "clean-fid": ".npz", "stylegan3": ".pkl"}
 FORMAT = 1
@@ -126,17 +126,17 @@ def save_statistics(
     found = features if isinstance(features, Statistics) else statistics_of(features)
     if form == "stylegan3":
         content = stylegan.packed(found.moments())
-        write_whole(path, lambda file: file.write(content))
+        write_file(path, lambda file: file.write(content))
         return
     if form == "gantf":
         moments = found.moments()
         described = json.dumps(_described(found), sort_keys=True)
         n, mean, scatter = np.int64(moments.n), moments.mean, moments.scatter
-        write_whole(
+        write_file(
             path, lambda f: np.savez(f, n=n, mean=mean, scatter=scatter, description=described)
         )
         return
-    write_whole(path, lambda file: np.savez(file, mu=found.mean, sigma=found.covariance))
+    write_file(path, lambda file: np.savez(file, mu=found.mean, sigma=found.covariance))
 
 
 def read_statistics(path: str | os.PathLike) -> Statistics:
@@ -198,32 +198,20 @@ def description(arrays: Mapping[str, np.ndarray], path: str) -> dict[str, Any]:
         raise InputError(f"{path} is damaged (description: {error}); write it anew.") from None
 
 
-def write_whole(path: str | os.PathLike, write: Any) -> None:
-    """Calls write(file) on a temporary file beside `path`, and moves it there.
+def write_file(path: str | os.PathLike, write: Callable[[IO[bytes]], Any]) -> None:
+    """Calls write(file) on a temporary file, which becomes `path` when all is written.
 
     Raises:
       InputError: the directory is missing or cannot be written, or the disk is full.
     """
-    place, temporary = Path(path), None
     try:
-        descriptor, temporary = tempfile.mkstemp(
-            ".part", f".{place.name}-", place.absolute().parent
-        )
-        with os.fdopen(descriptor, "wb") as file:
+        with atomic_write(path) as file:
             write(file)
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, place)
     except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
         reason = error.strerror or str(error)
-        raise InputError(f"{place} cannot be written ({reason}); choose another place.") from None
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+        raise InputError(
+            f"{os.fspath(path)} cannot be written ({reason}); choose another place."
+        ) from None
 
 
 def _described(of: Features | Statistics) -> dict[str, Any]:
