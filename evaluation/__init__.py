@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from evaluation.sources.folder import find_images, read_image
     from evaluation.sources.images import Images
     from evaluation.sources.options import GeneratorOptions
-    from evaluation.sources.patience import Patience
+    from evaluation.sources.retries import RetryPolicy
     from evaluation.workflows.batch import batch
     from evaluation.workflows.compare_sources import compare_sources
     from evaluation.workflows.curve import curve
@@ -53,9 +53,9 @@ _HOMES = {
     "InputError": "evaluation.errors",
     "NoSplitError": "evaluation.errors",
     "OneLineErrors": "evaluation.runtime.one_line_errors",
-    "Patience": "evaluation.sources.patience",
     "ReportError": "evaluation.errors",
     "Result": "evaluation.results.result",
+    "RetryPolicy": "evaluation.sources.retries",
     "Statistics": "evaluation.features.files.statistics",
     "batch": "evaluation.workflows.batch",
     "cache_directory": "evaluation.features.cache",
@@ -89,6 +89,9 @@ _HOMES = {
     "write_report": "evaluation.report",
 }
 
+_MODULES = {"beam": "evaluation.features.beam", "plots": "evaluation.results.plots"}
+_FORMER_NAMES = {"Patience": "RetryPolicy"}
+
 __all__ = [
     "Estimate",
     "Features",
@@ -97,9 +100,9 @@ __all__ = [
     "InputError",
     "NoSplitError",
     "OneLineErrors",
-    "Patience",
     "ReportError",
     "Result",
+    "RetryPolicy",
     "Statistics",
     "batch",
     "cache_directory",
@@ -135,9 +138,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Imports a public name, or the module of figures, on first use."""
-    if name == "plots":
-        return importlib.import_module("evaluation.results.plots")
+    """Imports a public name, or a public module, on first use."""
+    if name in _MODULES:
+        return importlib.import_module(_MODULES[name])
+    name = _FORMER_NAMES.get(name, name)
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), name)

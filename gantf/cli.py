@@ -17,7 +17,7 @@ from evaluation import InputError, OneLineErrors, import_tensorflow
 from gantf import config as configs
 from gantf import errors, models
 from gantf.distribute import cluster
-from gantf.runs import files
+from gantf.runs import config_file, files
 
 INTERRUPTED = 130  # by Ctrl-C
 TEMPORARY = 75  # EX_TEMPFAIL: saved after SIGTERM; start the same command again
@@ -200,13 +200,13 @@ def train(
             with models.mistakes_named(name):
                 _tell(run, model, settings)
             return
-        from gantf.runs import metrics_log
+        from gantf.console import Terminal
         from gantf.training import trainer
 
         _make_deterministic()
         try:
             with models.mistakes_named(name):
-                stopped = trainer.train(run, run_dir, model, settings, metrics_log.Terminal())
+                stopped = trainer.train(run, run_dir, model, settings, Terminal())
         except errors.DivergedError as error:
             raise click.ClickException(str(error)) from None
         except errors.WorkerLostError as error:
@@ -228,7 +228,7 @@ def _take_places(
                 "both, or neither."
             )
     if workers is not None:
-        cluster.tell(workers, worker_index)
+        cluster.set_tf_config(workers, worker_index)
     elif worker_index is not None:
         raise InputError(f"--worker-index {worker_index} needs --workers: HOST:PORT of each.")
     if tpu is not None:
@@ -250,12 +250,12 @@ def _start_again(reason: str) -> NoReturn:
 
 def _tell(run: configs.RunConfig, model: ModuleType, settings: configs.ModelConfig) -> None:
     """Prints the resolved configuration and the networks, as `--dry-run` asks."""
-    from gantf import building
-    from gantf.training import trainer
+    from gantf.game import describe_game
+    from gantf.training import setup
 
-    ready = trainer.prepare(run, model, settings)
-    click.echo(configs.dump(ready.run))
-    click.echo(building.describe(ready.game))
+    ready = setup.prepare(run, model, settings)
+    click.echo(config_file.dump(ready.run))
+    click.echo(describe_game(ready.game))
 
 
 @main.command()
@@ -319,13 +319,12 @@ def translate(run_dir: Path, in_dir: Path, out_dir: Path, checkpoint: str, **wan
     """
     with _user_errors():
         import_tensorflow()
+        from gantf.console import Terminal
         from gantf.generation import translate
-        from gantf.runs import metrics_log, restore
+        from gantf.runs import restore
 
         restored = restore.load(run_dir, checkpoint)
-        count = translate.translate(
-            restored.game, in_dir, out_dir, metrics_log.Terminal(), **wanted
-        )
+        count = translate.translate(restored.game, in_dir, out_dir, Terminal(), **wanted)
     click.echo(f"{out_dir} ({count} images)")
 
 

@@ -2,9 +2,6 @@
 
 import dataclasses
 import difflib
-import hashlib
-import json
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -94,6 +91,13 @@ class RunConfig(pydantic.BaseModel):
     data_timeout_seconds: float = Field(120.0, gt=0, le=LONGEST_SECONDS)
 
 
+FORMER_SETTINGS = {
+    "final_learning_rate_share": "final_learning_rate_fraction",
+    "final_penalty_share": "final_penalty_fraction",
+    "latent_law": "latent_distribution",
+}
+"""The present names of settings by the names that runs of version 0.1 have."""
+
 MAY_CHANGE = (
     "steps",
     "strategy",
@@ -151,11 +155,18 @@ def parse_settings(pairs: tuple[str, ...]) -> dict[str, str]:
 def make_model_config(
     config_class: type[ModelConfig], settings: Mapping[str, Any], model: str
 ) -> ModelConfig:
-    """Checks a model's settings.
+    """Checks a model's settings; a setting's former name is read as its present one.
 
     Raises:
-      InputError: an unknown key (with the nearest), a value of the wrong type or out of range.
+      InputError: an unknown key (with the nearest), a value of the wrong type or out of range, or
+        a setting given by both of its names.
     """
+    known = config_class.model_fields
+    former = {key: FORMER_SETTINGS.get(key, key) for key in settings if key not in known}
+    for key, name in former.items():
+        if name in settings and name != key:
+            raise InputError(f"--set {key}: this is the former name of {name}; give it once.")
+    settings = {former.get(key, key): value for key, value in settings.items()}
     for key in settings:
         if key not in config_class.model_fields:
             near = difflib.get_close_matches(str(key), config_class.model_fields, n=1)
@@ -216,75 +227,3 @@ def read_file(path: Path) -> dict[str, Any]:
             raise InputError(f"--config {path}: {name} is no field of a run; {hint}")
     fields.pop("data_sha256", None)
     return fields
-
-
-def dump(config: RunConfig) -> str:
-    """The configuration as YAML."""
-    return yaml.safe_dump(config.model_dump(), sort_keys=False)
-
-
-def save(config: RunConfig, run_dir: Path) -> None:
-    """Writes `config.yaml`, whole or not at all."""
-    temporary = run_dir / ".config.yaml.tmp"
-    temporary.write_text(dump(config))
-    os.replace(temporary, run_dir / "config.yaml")
-
-
-def load(run_dir: Path) -> RunConfig:
-    """Reads the configuration of a run.
-
-    Raises:
-      InputError: there is no run, or its file is damaged.
-    """
-    path = run_dir / "config.yaml"
-    if not path.is_file():
-        raise InputError(f"{run_dir} is no run directory: it has no config.yaml; train one first.")
-    try:
-        return RunConfig(**yaml.safe_load(path.read_text()))
-    except (yaml.YAMLError, UnicodeError, TypeError, pydantic.ValidationError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{path} is damaged ({reason}); restore it or start a new run.") from None
-
-
-def shared_by_workers(run: RunConfig) -> dict[str, Any]:
-    """What all workers of a run must have been given alike, each setting by its own name.
-
-    Of a model in a file, what the file holds; places may be called otherwise on each machine.
-    """
-    own = {"data", "data_sha256", "checkpoint_dir", "worker_timeout_seconds"}
-    fields = run.model_dump(mode="json", exclude=own | {"data_timeout_seconds"})
-    settings = fields.pop("settings")
-    if Path(run.model).is_file():
-        content = Path(run.model).read_bytes()
-        fields["model"] = f"{Path(run.model).name} (SHA-256 {hashlib.sha256(content).hexdigest()})"
-    return fields | settings
-
-
-def identity(run: RunConfig) -> str:
-    """What tells a run's checkpoints from another's: a hash of all that may not change."""
-    fields = run.model_dump(mode="json", exclude={*MAY_CHANGE, "checkpoint_dir"})
-    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
-
-
-def check_same_run(old: RunConfig, new: RunConfig, run_dir: Path) -> None:
-    """Refuses to continue a run with another configuration.
-
-    Raises:
-      InputError: names the fields that differ.
-    """
-    before, after = old.model_dump(), new.model_dump()
-    pairs = [
-        (name, before[name], after[name])
-        for name in before
-        if name not in MAY_CHANGE and name != "settings"
-    ]
-    keys = sorted({*before["settings"], *after["settings"]})
-    pairs += [
-        (f"set {key}", before["settings"].get(key), after["settings"].get(key)) for key in keys
-    ]
-    changed = [f"{name} was {was}, now {now}" for name, was, now in pairs if was != now]
-    if changed:
-        raise InputError(
-            f"{run_dir} holds a run of another configuration ({'; '.join(changed)}); "
-            "give the same options to continue it, or another --run-dir."
-        )

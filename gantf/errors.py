@@ -1,6 +1,6 @@
 """How a training may end that is neither done nor a user's mistake."""
 
-RESTARTS = "GANTF_RESTARTS"  # of a process whose team lost a worker, in a row, without a step
+RESTARTS = "GANTF_RESTARTS"  # of a process whose workers lost a worker, in a row, without a step
 
 
 class RunEndedError(Exception):
@@ -12,4 +12,4 @@ class DivergedError(RunEndedError):
 
 
 class WorkerLostError(RunEndedError):
-    """Another process of the team is gone."""
+    """Another process of the workers is gone."""

@@ -1,13 +1,19 @@
 """The contract between a model and the trainer: who plays, what each minimises, what is sampled."""
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping, Sequence
+from types import ModuleType
 from typing import Literal, TypeAlias
 
 import keras
 import tensorflow as tf
 
+from evaluation import InputError
+from gantf.config import ModelConfig
 from gantf.noise import Noise
+
+LOG_WIDTH = 64  # room for the logged values: their number is only known once the step is traced
 
 Batch: TypeAlias = Mapping[str, tf.Tensor]
 """Tensors by name, "image", "label", "fake" ...: this replica's rows of the global batch."""
@@ -27,13 +33,13 @@ class DataSpec:
     Attributes:
       image_shape: (H, W, C) of the images; of domain "b" where there are two.
       class_names: of the labels, in order; empty where there are none.
-      class_shares: how large a share of the data each class is; as many as names, together 1.
+      class_fractions: how large a share of the data each class is; as many as names, together 1.
       input_shape: (H, W, C) of a pair's "input", or of domain "a"; None elsewhere.
     """
 
     image_shape: tuple[int, int, int]
     class_names: tuple[str, ...] = ()
-    class_shares: tuple[float, ...] = ()
+    class_fractions: tuple[float, ...] = ()
     input_shape: tuple[int, int, int] | None = None
 
 
@@ -86,43 +92,77 @@ class Average:
 
 @dataclasses.dataclass(frozen=True)
 class Latents:
-    """What a generator is fed: `dim` independent numbers, N(0, 1) or U(-1, 1)."""
+    """The latents of a generator.
+
+    Attributes:
+      dim: how many independent numbers.
+      distribution: "normal", N(0, 1), or "uniform", U(-1, 1).
+    """
 
     dim: int
-    law: str
+    distribution: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Translator:
+    """A game whose generators take images and return images.
+
+    Attributes:
+      validation_pairs: a batch -> for each generator, the images to translate and the images to
+        compare the translations with.
+      paired: whether the two belong together row by row; otherwise only as sets.
+      upscaling: side of a translation over the side of its input.
+      receptive_field_px: how far from a pixel lie the input pixels that influence it; tiles of a
+        large image overlap by that much.
+      stride_px: the smallest shift of an input that shifts its translation alike.
+    """
+
+    validation_pairs: Callable[[Batch], Mapping[str, tuple[tf.Tensor, tf.Tensor]]]
+    paired: bool = True
+    upscaling: int = 1
+    receptive_field_px: int = 32
+    stride_px: int = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class TextInput:
+    """The texts of a game whose generator reads them.
+
+    Attributes:
+      tokens_of: a text -> the input "tokens", shape (words,); raises InputError for a text that
+        the model cannot read.
+      captions: texts for each class.
+    """
+
+    tokens_of: Callable[[str], Sequence[int]]
+    captions: Sequence[Sequence[str]]
 
 
 @dataclasses.dataclass(frozen=True)
 class Game:
-    """All that the trainer, the checkpointer and the exporter know of a model.
+    """Everything that the trainer, the checkpoints and the export know of a model.
 
     Attributes:
-      networks: by name, everything that a checkpoint holds besides the optimizers; a layer that
-        keeps something from step to step (a pool of images, a probability) is one of them.
+      networks: by name, everything that a checkpoint holds besides the optimizers. A layer that
+        keeps a value from step to step (a pool of images, a probability) is one of them.
       forward: (batch, noise) -> the batch with what the players share, computed once: the fakes.
-      players: in the order in which they move.
-      generators: by name, what is sampled and exported: networks that take a dict of "latents"
-        (n, dim), "label" (n,), "tokens" (n, words) or "image" (n, H, W, C), as their inputs are
-        named, and give images (n, H', W', C') in [-1, 1]. Mostly there is one, "generator".
+      players: in the order of their updates.
+      generators: by name, the networks that are sampled and exported. Each takes a dict of
+        "latents" (n, dim), "label" (n,), "tokens" (n, words) or "image" (n, H, W, C), as its
+        inputs are named, and returns images (n, H', W', C') in [-1, 1]. Most games have one,
+        called "generator".
       averages: moving averages kept beside the networks.
-      latents: the law of the input "latents", where there is one.
-      label_shares: the law of the input "label", where there is one: a share for each class.
-      accumulation: parts that each replica's rows are cut into, to save memory; the gradients of
-        all parts make one move.
-      encoder: images -> latents, where the model has such a network.
-      tokens_of: a text -> the input "tokens" (words,), where the model reads texts; it raises
-        InputError for one that it cannot read.
-      captions: some texts for each class, where the model reads texts.
-      judge: a batch of real images -> logits, outside training; None where that tells nothing.
-      exercises: of translators: a batch -> by generator, the images to translate and what should
-        come of them.
-      paired: whether what should come of each is known row by row, not only as a set.
+      latents: of the input "latents"; None without such an input.
+      label_fractions: the probability of each class for the input "label"; empty without it.
+      accumulation: parts that each replica's rows are cut into to save memory; the gradients of
+        all parts make one update.
+      discriminator_fn: a batch of real images -> logits outside of training; None if the logits
+        do not tell training images from others.
+      encoder: images -> latents; None without such a network.
+      text: the texts, of a generator that reads them.
+      translator: of generators that take images.
       truncate: sets how far samples stray from the average one (0: not at all, 1: as learned).
-      upscaling: side of what a translator gives over the side of what it takes.
-      reach_px: how far from a place lies what a translator makes it of, in pixels of its input;
-        the tiles of a large image overlap by that much.
-      stride_px: by how many pixels an image must move for its translation to move along.
-      has_test_noise: whether a generator draws noise of its own outside training, too.
+      has_test_noise: whether a generator draws noise of its own outside of training.
     """
 
     networks: Mapping[str, keras.Layer]
@@ -131,29 +171,19 @@ class Game:
     generators: Mapping[str, keras.Model]
     averages: Sequence[Average] = ()
     latents: Latents | None = None
-    label_shares: Sequence[float] = ()
+    label_fractions: Sequence[float] = ()
     accumulation: int = 1
+    discriminator_fn: Callable[[Batch], tf.Tensor] | None = None
     encoder: keras.Model | None = None
-    tokens_of: Callable[[str], Sequence[int]] | None = None
-    captions: Sequence[Sequence[str]] = ()
-    judge: Callable[[Batch], tf.Tensor] | None = None
-    exercises: Callable[[Batch], Mapping[str, tuple[tf.Tensor, tf.Tensor]]] | None = None
-    paired: bool = True
+    text: TextInput | None = None
+    translator: Translator | None = None
     truncate: Callable[[float], None] | None = None
-    upscaling: int = 1
-    reach_px: int = 32
-    stride_px: int = 1
     has_test_noise: bool = False
 
     @property
     def batches_per_step(self) -> int:
         """Batches that one step consumes: one for each move of the player that moves most."""
         return max(player.updates_per_step for player in self.players)
-
-    @property
-    def translates(self) -> bool:
-        """Whether the generators take images."""
-        return any("image" in network.input for network in self.generators.values())
 
     def variables(self) -> dict[str, keras.Variable]:
         """Every variable that training changes, by a name that is the same in every process."""
@@ -165,3 +195,45 @@ class Game:
             for place, variable in enumerate(player.optimizer.variables):
                 named[f"{player.name}_optimizer/{place:03d}"] = variable
         return named
+
+
+def build_game(module: ModuleType, settings: ModelConfig, data: DataSpec, seed: int) -> Game:
+    """Builds the model's game; call it in the strategy's scope.
+
+    With `precision=bfloat16` its layers compute in bfloat16 and keep their weights in float32.
+
+    Raises:
+      InputError: it cannot be built with this choice of data or settings.
+    """
+    usual = keras.config.dtype_policy()
+    if getattr(settings, "precision", "float32") == "bfloat16":
+        keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        game = module.build(settings, data, seed)
+        if not isinstance(game, Game):
+            raise InputError(f"build gave a {type(game).__name__}; it must give a gantf.game.Game.")
+        return game
+    except InputError:
+        raise
+    except ValueError as error:
+        raise InputError(f"{error}.") from error
+    finally:
+        keras.config.set_dtype_policy(usual)
+
+
+def describe_game(game: Game) -> str:
+    """The networks of a game as tables, and how many parameters each player moves."""
+    lines: list[str] = []
+    for name, network in game.networks.items():
+        if isinstance(network, keras.Model) and not any(
+            average.average is network for average in game.averages
+        ):
+            network.summary(line_length=98, print_fn=lines.append)
+        else:
+            lines.append(f"{name}: {_count(network.variables):,} numbers")
+    lines += [f"{p.name} moves {_count(p.trainable_variables):,} parameters" for p in game.players]
+    return "\n".join(lines)
+
+
+def _count(variables: Sequence[keras.Variable]) -> int:
+    return sum(math.prod(variable.shape) for variable in variables)

@@ -44,7 +44,7 @@ class Optimization(ModelConfig):
     )
     schedule_from_step: int = Field(0, ge=0, description="where they leave the start, in steps")
     schedule_until_step: int = Field(4000, ge=1, description="where they arrive, in steps")
-    final_learning_rate_share: float = Field(
+    final_learning_rate_fraction: float = Field(
         1.0, ge=0, description="of the learning rates, at the end of the schedule"
     )
     final_beta_1: float | None = Field(
@@ -71,15 +71,15 @@ class Optimization(ModelConfig):
 
     @model_validator(mode="after")
     def _check_schedule(self):
-        changes = (self.final_learning_rate_share != 1, self.final_beta_1, self.final_beta_2)
-        moves = self.final_learning_rate_share != 1 or changes[1:] != (None, None)
+        changes = (self.final_learning_rate_fraction != 1, self.final_beta_1, self.final_beta_2)
+        moves = self.final_learning_rate_fraction != 1 or changes[1:] != (None, None)
         if moves and self.schedule == "constant":
             raise ValueError(
                 "a final learning rate or beta needs a schedule; set schedule=linear or cosine"
             )
         if self.schedule != "constant" and not moves:
             raise ValueError(
-                f"schedule={self.schedule} changes nothing; set final_learning_rate_share, "
+                f"schedule={self.schedule} changes nothing; set final_learning_rate_fraction, "
                 "final_beta_1 or final_beta_2, or schedule=constant"
             )
         if self.optimizer != "adam" and changes[1:] != (None, None):
@@ -117,7 +117,7 @@ class Sampling(ModelConfig):
     """What a generator is fed."""
 
     latent_dim: int = Field(64, ge=1, description="numbers that the generator is fed per image")
-    latent_law: Literal["normal", "uniform"] = Field(
+    latent_distribution: Literal["normal", "uniform"] = Field(
         "normal", description="their law: N(0, 1) or U(-1, 1)"
     )
 
@@ -192,7 +192,7 @@ class Adversarial(Regularization, Augmentation):
         return self
 
 
-def adversarial(config: ModelConfig, **fixed: Any) -> Adversarial:
+def adversarial_settings(config: ModelConfig, **fixed: Any) -> Adversarial:
     """The adversarial settings of a model that fixes some of them: those that it has, and these."""
     own = {name for name in type(config).model_fields if name in Adversarial.model_fields}
     return Adversarial(**{**{name: getattr(config, name) for name in own}, **fixed})

@@ -58,19 +58,20 @@ def make_data(name, shape=(SIDE, SIDE, 3), count=12, classes=2):
 
 def make_game(strategy, name, data=None, seed=0, **settings):
     """A small game of a model, with further settings where the model has them."""
-    from gantf import building
+    from gantf.game import build_game
 
     model = models.load(name)
     data = make_data(name) if data is None else data
     known = {k: v for k, v in {**SMALL, **settings}.items() if k in model.Config.model_fields}
     with strategy.scope():
         made = config.make_model_config(model.Config, known, models.title(name))
-        return building.build(model, made, data.spec, seed)
+        return build_game(model, made, data.spec, seed)
 
 
 def make_loop(tf, strategy, game, data, batch_size=BATCH):
     """The compiled loop of a game, and given(count, first_step): what its `run` takes for them."""
     from gantf.data import pipeline
+    from gantf.game import LOG_WIDTH
     from gantf.training import step
 
     def given(count, first_step=0):
@@ -80,7 +81,7 @@ def make_loop(tf, strategy, game, data, batch_size=BATCH):
             iter(strategy.distribute_datasets_from_function(dataset)),
             tf.constant(first_step, tf.int64),
             tf.constant(count, tf.int64),
-            tf.zeros(step.LOG_WIDTH),
+            tf.zeros(LOG_WIDTH),
             tf.constant(step.ALL_FINITE, tf.int64),
         )
 

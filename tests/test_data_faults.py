@@ -12,17 +12,17 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from evaluation import InputError, Patience, load_images, open_source
-from evaluation.sources import patience as patience_of
+from evaluation import InputError, RetryPolicy, load_images, open_source
+from evaluation.sources import retries as patience_of
 from gantf.cli import main
 
 SHARDS = 4
 
 
 def brief(told=None, seconds=1.5):
-    """Patience of tests: three tries."""
+    """RetryPolicy of tests: three tries."""
     say = told if callable(told) else (told if told is not None else []).append
-    return Patience(seconds=seconds, pause_seconds=0.01, say=say)
+    return RetryPolicy(seconds=seconds, pause_seconds=0.01, say=say)
 
 
 class TestPatience:

@@ -48,7 +48,7 @@ class TestEveryModel:
         assert images.ndim == 4
         assert len(images) % columns == 0
         assert np.all(np.isfinite(images))
-        if not game.translates:
+        if game.translator is None:
             inputs = sampling.draw_inputs(game, 5, np.random.default_rng(0))
             (network,) = game.generators.values()
             assert sampling.sample(network, inputs).shape == (5, SIDE, SIDE, 3)
@@ -158,7 +158,7 @@ class TestEveryModel:
         ):
             assert target == export.folder(tmp_path, key)
             signature = tf.saved_model.load(str(target)).signatures["serving_default"]
-            if game.translates:
+            if game.translator is not None:
                 side = network.input["image"].shape[1] or SIDE
                 shape = (3, side, side, network.input["image"].shape[3])
                 inputs = {"image": np.random.default_rng(0).uniform(-1, 1, shape)}

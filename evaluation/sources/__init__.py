@@ -11,7 +11,7 @@ from evaluation import datasets
 from evaluation.errors import InputError
 from evaluation.sources.images import Images
 from evaluation.sources.options import GeneratorOptions, refuse_others
-from evaluation.sources.patience import Patience
+from evaluation.sources.retries import RetryPolicy
 from evaluation.sources.sampler import Sampler
 
 Source = str | os.PathLike | np.ndarray | Images | Sampler | Callable[[int, Any], Any]
@@ -22,7 +22,7 @@ def load_images(
     split: str | None = None,
     size_px: int | None = None,
     skip_corrupt: bool = False,
-    patience: Patience | None = None,
+    patience: RetryPolicy | None = None,
 ) -> Images:
     """Reads a set of images by its name.
 

@@ -10,15 +10,15 @@ from PIL import Image
 from evaluation.errors import InputError
 from evaluation.sources import pictures
 from evaluation.sources.images import Images, as_array, check_not_empty
-from evaluation.sources.patience import Patience, reason
 from evaluation.sources.pictures import DAMAGED, SUFFIXES, Picture
+from evaluation.sources.retries import RetryPolicy, reason
 
 
 def read(
     path: str,
     size_px: int | None = None,
     skip_corrupt: bool = False,
-    patience: Patience | None = None,
+    patience: RetryPolicy | None = None,
 ) -> Images:
     """Reads every image below `path`, in natural order.
 
@@ -44,7 +44,7 @@ def read(
     root = Path(path)
     if not root.is_dir():
         raise InputError(f"folder:{path} is not a directory; give one that holds images.")
-    patience = patience or Patience()
+    patience = patience or RetryPolicy()
     files = _sorted(root, f"folder:{path}", patience)
     listed = [_picture(file, root) for file in files]
     found = pictures.read(lambda: listed, f"folder:{path}", size_px, skip_corrupt, patience)
@@ -63,7 +63,7 @@ def find_images(directory: str | os.PathLike) -> list[Path]:
     root = Path(directory)
     if not root.is_dir():
         raise InputError(f"{directory} is not a directory; give one that holds images.")
-    return _sorted(root, str(directory), Patience())
+    return _sorted(root, str(directory), RetryPolicy())
 
 
 def read_image(file: str | os.PathLike) -> np.ndarray:
@@ -80,7 +80,7 @@ def read_image(file: str | os.PathLike) -> np.ndarray:
         raise InputError(f"{file} cannot be decoded as an image ({error}); mend it.") from None
 
 
-def _sorted(root: Path, name: str, patience: Patience) -> list[Path]:
+def _sorted(root: Path, name: str, patience: RetryPolicy) -> list[Path]:
     try:
         found = patience.call(lambda: list(_find(root)), name)
     except OSError as error:

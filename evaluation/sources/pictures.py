@@ -14,7 +14,7 @@ from PIL import Image, UnidentifiedImageError
 
 from evaluation.errors import InputError
 from evaluation.sources.images import allocate, as_array, check_not_empty, resize, to_eight_bits
-from evaluation.sources.patience import Patience, reason
+from evaluation.sources.retries import RetryPolicy, reason
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 DAMAGED = (  # what Pillow and the readers of archives raise for files that are no whole images
@@ -69,7 +69,7 @@ def read(
     name: str,
     size_px: int | None,
     skip_corrupt: bool,
-    patience: Patience | None = None,
+    patience: RetryPolicy | None = None,
 ) -> Read:
     """Decodes images twice: to learn which are whole, their sizes and colours; and to keep them.
 
@@ -87,7 +87,7 @@ def read(
       InputError: no images, one that cannot be decoded, one of floats or more than 16 bits, or
         differing sizes and no size_px.
     """
-    patience = patience or Patience()
+    patience = patience or RetryPolicy()
     places: list[str] = []
     labels: list[int | None] = []
     skipped: dict[str, str] = {}
@@ -120,7 +120,7 @@ def read(
     return Read(images, tuple(places), tuple(labels), tuple(skipped.values()))
 
 
-def _decoded(picture: Picture, skip_corrupt: bool, patience: Patience) -> Image.Image | None:
+def _decoded(picture: Picture, skip_corrupt: bool, patience: RetryPolicy) -> Image.Image | None:
     try:
         return patience.call(picture.decode, picture.name)
     except InputError:

@@ -17,7 +17,7 @@ from evaluation import datasets
 from evaluation.errors import InputError, NoSplitError
 from evaluation.runtime.progress import on_terminal
 from evaluation.sources.images import Images, allocate, as_array, check_not_empty, resize
-from evaluation.sources.patience import Patience, reason
+from evaluation.sources.retries import RetryPolicy, reason
 
 CLOSE = 0.8  # how like a TFDS name must be to be suggested, of 1
 
@@ -27,7 +27,7 @@ def read(
     split: str = "train",
     size_px: int | None = None,
     skip_corrupt: bool = False,
-    patience: Patience | None = None,
+    patience: RetryPolicy | None = None,
 ) -> Images:
     """Reads one split of a TFDS data set into an array, downloading and preparing it if need be.
 
@@ -61,7 +61,7 @@ def read(
     inputs = _room_for_inputs(dict(features).get("input"), count, shape)
     skipped: list[str] = []
     row = 0
-    for example in _examples(builder, split, patience or Patience(), skip_corrupt, skipped):
+    for example in _examples(builder, split, patience or RetryPolicy(), skip_corrupt, skipped):
         images[row] = _fitted(example["image"].numpy(), size_px)[..., : images.shape[-1]]
         if inputs is not None:
             inputs[row] = _fitted(example["input"].numpy(), size_px)[..., : inputs.shape[-1]]
@@ -81,7 +81,7 @@ def read(
 
 
 def _examples(
-    builder, split: str, patience: Patience, skip_corrupt: bool, skipped: list[str]
+    builder, split: str, patience: RetryPolicy, skip_corrupt: bool, skipped: list[str]
 ) -> Iterator[dict]:
     """The examples of a split, file by file; what cannot be read goes to `skipped`, if asked."""
     import tensorflow as tf

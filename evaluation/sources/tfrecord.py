@@ -14,8 +14,8 @@ from evaluation.errors import InputError
 from evaluation.runtime.tensorflow import import_tensorflow
 from evaluation.sources import pictures
 from evaluation.sources.images import Images, check_not_empty
-from evaluation.sources.patience import Patience, reason
 from evaluation.sources.pictures import Picture
+from evaluation.sources.retries import RetryPolicy, reason
 
 MARK = ".tfrecord"
 ENCODED = ("image/encoded", "image", "image_raw", "encoded", "jpg", "png")
@@ -40,7 +40,7 @@ def read(
     files: list[Path],
     size_px: int | None,
     skip_corrupt: bool,
-    patience: Patience | None = None,
+    patience: RetryPolicy | None = None,
 ) -> Images:
     """Reads every image; labels where each example has one.
 
@@ -59,7 +59,7 @@ def read(
       InputError: damaged files, examples without an image, and what a folder is refused for.
     """
     check_not_empty(len(files), name, "give TFRecord files")
-    patience = patience or Patience()
+    patience = patience or RetryPolicy()
     torn: list[str] | None = [] if skip_corrupt else None
     found = pictures.read(
         lambda: _pictures(files, patience, torn), name, size_px, skip_corrupt, patience
@@ -75,7 +75,9 @@ def read(
     return Images(found.images, labels, names, name, skipped)
 
 
-def _pictures(files: list[Path], patience: Patience, torn: list[str] | None) -> Iterator[Picture]:
+def _pictures(
+    files: list[Path], patience: RetryPolicy, torn: list[str] | None
+) -> Iterator[Picture]:
     """The files' images; one that cannot be read any further goes to `torn`, if that is asked."""
     tf = import_tensorflow()
     for file in files:

@@ -9,7 +9,7 @@ from pathlib import PurePath
 import numpy as np
 
 import evaluation
-from evaluation import Images, InputError, NoSplitError, Patience
+from evaluation import Images, InputError, NoSplitError, RetryPolicy
 from gantf import config
 from gantf.data.pipeline import Rows
 from gantf.game import DataSpec, Needs
@@ -61,7 +61,7 @@ def load(
     needs: Needs,
     size_px: int | None = None,
     skip_corrupt: bool = False,
-    patience: Patience | None = None,
+    patience: RetryPolicy | None = None,
 ) -> TrainingData:
     """Reads what a model needs, and the same of a held-out split where there is one.
 
@@ -76,7 +76,7 @@ def load(
     Raises:
       InputError: the data do not hold what the model needs, or cannot be read.
     """
-    patience = patience or Patience()
+    patience = patience or RetryPolicy()
     reader = _Reader(size_px, skip_corrupt, patience)
     first, second = [*config.data_names(data), ""][:2]
     if second and needs not in ("pairs", "domains"):
@@ -109,7 +109,7 @@ def _without_split(name: str) -> str | None:
 class _Reader:
     size_px: int | None
     skip_corrupt: bool
-    patience: Patience
+    patience: RetryPolicy
 
     def read(self, name: str, split: str | None) -> Images:
         return evaluation.load_images(name, split, self.size_px, self.skip_corrupt, self.patience)

@@ -6,6 +6,8 @@ from typing import TypeAlias
 import numpy as np
 import tensorflow as tf
 
+from gantf.pixels import to_floats
+
 Rows: TypeAlias = Mapping[str, np.ndarray]
 """Arrays by name that share their first axis: the images of a data set, and their labels."""
 
@@ -84,11 +86,6 @@ def make_dataset(
         return elements.map(part, num_parallel_calls=1, deterministic=True).prefetch(8)
 
     return dataset
-
-
-def to_floats(images: tf.Tensor) -> tf.Tensor:
-    """uint8 0..255 -> float32 in [-1, 1]."""
-    return tf.cast(images, tf.float32) * (2.0 / 255.0) - 1.0
 
 
 def _reader(array: np.ndarray) -> Callable[[tf.Tensor], tf.Tensor]:

@@ -43,7 +43,9 @@ class _Clock:
             self._say(f"{self._name} waits for {missing}")
 
 
-def meet(addresses: Sequence[str], index: int, seconds: float, say: Callable[[str], None]) -> None:
+def wait_for_all(
+    addresses: Sequence[str], index: int, seconds: float, say: Callable[[str], None]
+) -> None:
     """Returns when all workers are here.
 
     Args:

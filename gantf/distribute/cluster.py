@@ -18,7 +18,7 @@ POD_SELECTOR = "GANTF_POD_SELECTOR"
 MANY = 1 << 16  # devices, where there are none: the resolver asks for one for each task
 
 
-def tell(workers: str, index: int | None) -> None:
+def set_tf_config(workers: str, index: int | None) -> None:
     """Takes the options --workers and --worker-index: they become this process's TF_CONFIG.
 
     Args:

@@ -10,7 +10,7 @@ import tensorflow as tf
 from evaluation import InputError, tpu_files
 from gantf.config import StrategyName
 from gantf.distribute import barrier, cluster
-from gantf.distribute.workers import Team
+from gantf.distribute.workers import Workers
 from gantf.errors import WorkerLostError
 
 TPU_NAME = "TPU_NAME"  # what TensorFlow's resolver reads; --tpu sets it
@@ -57,22 +57,22 @@ def make(
     )
 
 
-def team(strategy: tf.distribute.Strategy) -> Team:
+def workers_of(strategy: tf.distribute.Strategy) -> Workers:
     """The processes that a strategy of `make` spans."""
     resolver = strategy.cluster_resolver
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy) or resolver is None:
-        return Team(strategy)
+        return Workers(strategy)
     addresses, index = cluster.find()
-    return Team(strategy, len(addresses), index)
+    return Workers(strategy, len(addresses), index)
 
 
 @contextmanager
-def losses_named(team: Team) -> Iterator[None]:
+def losses_named(workers: Workers) -> Iterator[None]:
     """Turns what collectives raise when a worker is gone into a WorkerLostError."""
     try:
         yield
     except LOSSES as error:
-        if team.size == 1:
+        if workers.size == 1:
             raise
         raise WorkerLostError(_reason(error)) from error
 
@@ -85,7 +85,7 @@ def _reason(error: tf.errors.OpError) -> str:
 
 def _multi_worker(timeout_seconds: float) -> tf.distribute.Strategy:
     addresses, index = cluster.find()
-    barrier.meet(addresses, index, timeout_seconds, lambda line: click.echo(line, err=True))
+    barrier.wait_for_all(addresses, index, timeout_seconds, lambda line: click.echo(line, err=True))
     try:
         return tf.distribute.MultiWorkerMirroredStrategy(
             tf.distribute.cluster_resolver.TFConfigClusterResolver()

@@ -1,6 +1,6 @@
-"""The processes that train together: who writes, and how all come to know the same.
+"""The worker processes of one training: which of them writes, and what they send each other.
 
-Of one process everything here is what it says, at no cost.
+With one process, every method returns its argument.
 """
 
 import json
@@ -13,7 +13,7 @@ import tensorflow as tf
 from evaluation import InputError
 
 
-class Team:
+class Workers:
     """The processes of a strategy.
 
     Attributes:
@@ -22,7 +22,7 @@ class Team:
     """
 
     def __init__(self, strategy: tf.distribute.Strategy, size: int = 1, index: int = 0):
-        """The team of a strategy that spans `size` processes."""
+        """The workers of a strategy with `size` processes."""
         self.size, self.index = size, index
         self._strategy = strategy
         self._sum = tf.function(self._summed, reduce_retracing=False)
@@ -32,7 +32,7 @@ class Team:
         """Whether this process is the one that writes."""
         return self.index == 0
 
-    def total(self, values: np.ndarray) -> np.ndarray:
+    def all_reduce_sum(self, values: np.ndarray) -> np.ndarray:
         """The sum over all processes of whole numbers; all must call it, with one shape and type.
 
         Args:
@@ -43,38 +43,38 @@ class Team:
         sums = self._sum(tf.constant(values))
         return self._strategy.experimental_local_results(sums)[0].numpy()
 
-    def agree(self, values: np.ndarray) -> np.ndarray:
+    def broadcast_array(self, values: np.ndarray) -> np.ndarray:
         """The chief's array, bit for bit; all must call it, with arrays of one shape and type."""
         if self.size == 1:
             return values
         values = np.ascontiguousarray(values)
         whole = values.view(np.int32) if values.dtype.itemsize % 4 == 0 else values.astype(np.int32)
-        found = self.total(whole if self.is_chief else np.zeros_like(whole))
+        found = self.all_reduce_sum(whole if self.is_chief else np.zeros_like(whole))
         same = found.view(values.dtype) if values.dtype.itemsize % 4 == 0 else found
         return same.astype(values.dtype).reshape(values.shape)
 
-    def told(self, values: Any) -> Any:
+    def broadcast(self, values: Any) -> Any:
         """What the chief says, in plain JSON types; all must call it."""
         if self.size == 1:
             return values
         text = np.frombuffer(json.dumps(values).encode(), np.uint8)
-        length = int(self.agree(np.array([len(text)]))[0])
+        length = int(self.broadcast_array(np.array([len(text)]))[0])
         text = text if self.is_chief else np.zeros(length, np.uint8)
-        return json.loads(self.agree(text).tobytes())
+        return json.loads(self.broadcast_array(text).tobytes())
 
-    def check_alike(self, given: Mapping[str, Any]) -> None:
+    def check_same_on_all_workers(self, given: Mapping[str, Any]) -> None:
         """Sees that all processes were given the same, in plain JSON types; all must call it.
 
         Raises:
           InputError: on all processes; where something differs it says what.
         """
-        mine, chiefs = json.loads(json.dumps(dict(given))), self.told(dict(given))
+        mine, chiefs = json.loads(json.dumps(dict(given))), self.broadcast(dict(given))
         differing = [
             f"{name} is {mine.get(name)}, the chief's {chiefs.get(name)}"
             for name in {**chiefs, **mine}
             if mine.get(name) != chiefs.get(name)
         ]
-        found = self.total(np.array([len(differing)], np.int32))[0]
+        found = self.all_reduce_sum(np.array([len(differing)], np.int32))[0]
         if differing:
             raise InputError(
                 f"worker {self.index} of {self.size} was given something else than the chief "
@@ -86,12 +86,14 @@ class Team:
                 "workers the same."
             )
 
-    def copy(self, variables: Mapping[str, Any]) -> None:
+    def broadcast_variables(self, variables: Mapping[str, Any]) -> None:
         """Gives all processes the chief's values of the variables."""
         if self.size == 1:
             return
         for variable in variables.values():
-            variable.assign(self.agree(np.atleast_1d(variable.numpy())).reshape(variable.shape))
+            variable.assign(
+                self.broadcast_array(np.atleast_1d(variable.numpy())).reshape(variable.shape)
+            )
 
     def chief_first(self, work):
         """Runs a function of no arguments on the chief, and then on all others.
@@ -100,15 +102,15 @@ class Team:
           InputError: the function raised it, on all processes alike where it did on the chief.
         """
         if not self.is_chief:
-            if refused := self.told(None):
+            if refused := self.broadcast(None):
                 raise InputError(refused)
             return work()
         try:
             result = work()
         except InputError as error:
-            self.told(str(error))
+            self.broadcast(str(error))
             raise
-        self.told(None)
+        self.broadcast(None)
         return result
 
     def _summed(self, values):

@@ -116,7 +116,7 @@ def _gpu(tf: Any, device: Any) -> str:
 
 def _trainer_error() -> str:
     try:
-        import gantf.trainer  # noqa: F401
+        import gantf.training.trainer  # noqa: F401
     except Exception as error:
         return one_line(error)
     return ""

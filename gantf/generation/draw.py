@@ -9,6 +9,7 @@ import evaluation
 from evaluation import InputError
 from gantf.game import Game
 from gantf.generation import sampling
+from gantf.pixels import to_floats
 from gantf.runs.restore import Restored
 
 PAIRS_IN_A_ROW = 4
@@ -40,7 +41,7 @@ def draw(
       InputError: the model cannot do what is asked for, or the images do not fit it.
     """
     game = restored.game
-    if game.translates:
+    if game.translator is not None:
         raise InputError(
             "the model translates images and draws none of its own; use `gantf translate`."
         )
@@ -90,7 +91,7 @@ def label_number(restored: Restored, label: str) -> int:
       InputError: there is no such class, or the model is not conditional.
     """
     names = restored.data.class_names
-    if not restored.game.label_shares:
+    if not restored.game.label_fractions:
         raise InputError(f"--label {label}: the model is not conditional; leave it out.")
     if label in names:
         return names.index(label)
@@ -140,4 +141,4 @@ def _fitting(images: np.ndarray, restored: Restored, what: str) -> np.ndarray:
         images = np.repeat(images, 3, axis=3)
     if images.shape[3] > wanted[2]:
         raise InputError(f"{what}: images in colour, the model takes gray ones; convert them.")
-    return images.astype(np.float32) / 127.5 - 1.0
+    return to_floats(images)

@@ -91,11 +91,11 @@ def describe(
     name, _, split = config.data.partition(":")
     latents = labels = None
     if game.latents is not None and "latents" in network.input:
-        latents = {"dim": game.latents.dim, "law": game.latents.law}
+        latents = {"dim": game.latents.dim, "law": game.latents.distribution}
     if "label" in network.input:
         labels = {
-            "classes": len(game.label_shares),
-            "law": list(game.label_shares),
+            "classes": len(game.label_fractions),
+            "law": list(game.label_fractions),
             "names": list(data.class_names),
         }
     return {
@@ -113,7 +113,7 @@ def describe(
             "range": [-1.0, 1.0],
             "layout": "NHWC",
         },
-        "upscaling": game.upscaling,
+        "upscaling": game.translator.upscaling if game.translator else 1,
         "data": {
             "name": config.data if is_path else name,
             "size_px": config.size_px,
@@ -131,15 +131,15 @@ def describe(
 
 def _describe_tokens(game: Game) -> dict:
     """Every caption as text and as tokens, with its share: its class's, by the number of them."""
-    assert game.tokens_of is not None
+    assert game.text is not None
     texts = [
         (text, len(texts), share)
-        for texts, share in zip(game.captions, game.label_shares, strict=True)
+        for texts, share in zip(game.text.captions, game.label_fractions, strict=True)
         for text in texts
     ]
     return {
         "texts": [text for text, _, _ in texts],
-        "rows": [[int(token) for token in game.tokens_of(text)] for text, _, _ in texts],
+        "rows": [[int(token) for token in game.text.tokens_of(text)] for text, _, _ in texts],
         "law": [share / count for _, count, share in texts],
     }
 

@@ -7,16 +7,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from gantf.pixels import to_uint8
 from gantf.runs import files
 
 SMALLEST_SIDE_PX = (
     512  # small images are enlarged by a whole factor until the grid is about so wide
 )
-
-
-def to_uint8(images: np.ndarray) -> np.ndarray:
-    """Images in [-1, 1] -> uint8 0..255, rounded; what lies outside becomes black or white."""
-    return np.rint((np.clip(np.asarray(images), -1.0, 1.0) + 1.0) * 127.5).astype(np.uint8)
 
 
 def save(images: np.ndarray, path: Path, columns: int | None = None) -> None:

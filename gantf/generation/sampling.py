@@ -36,33 +36,33 @@ def draw_inputs(
     inputs: dict[str, np.ndarray] = {}
     if game.latents is not None and "latents" in wanted:
         shape = (count, game.latents.dim)
-        if game.latents.law == "normal":
+        if game.latents.distribution == "normal":
             inputs["latents"] = rng.standard_normal(shape, dtype=np.float32)
         else:
             inputs["latents"] = rng.uniform(-1.0, 1.0, shape).astype(np.float32)
-    if labels is not None and not game.label_shares:
+    if labels is not None and not game.label_fractions:
         raise InputError("--label: the model is not conditional; leave it out.")
-    if prompt is not None and game.tokens_of is None:
+    if prompt is not None and game.text is None:
         raise InputError("--prompt: the model does not read texts; leave it out.")
     if "label" in wanted or "tokens" in wanted:
         if labels is None:
-            shares = np.asarray(game.label_shares) / np.sum(game.label_shares)
+            shares = np.asarray(game.label_fractions) / np.sum(game.label_fractions)
             labels = rng.choice(len(shares), count, p=shares)
         labels = labels.astype(np.int64)
     if "label" in wanted:
         assert labels is not None
         inputs["label"] = labels
     if "tokens" in wanted:
-        assert game.tokens_of is not None
+        assert game.text is not None
         assert labels is not None
         texts = [prompt] * count if prompt is not None else _captions(game, labels, rng)
-        inputs["tokens"] = np.array([game.tokens_of(text) for text in texts], np.int64)
+        inputs["tokens"] = np.array([game.text.tokens_of(text) for text in texts], np.int64)
     return inputs
 
 
 def classes_in_turn(game: Game, count: int) -> np.ndarray | None:
     """Labels 0, 1, 2, ... over and over, so that each class is seen; None without labels."""
-    return np.arange(count) % len(game.label_shares) if game.label_shares else None
+    return np.arange(count) % len(game.label_fractions) if game.label_fractions else None
 
 
 def sample(
@@ -93,5 +93,6 @@ def sample(
 
 def _captions(game: Game, labels: np.ndarray, rng: np.random.Generator) -> list[str]:
     """One of the captions of each label's class."""
-    texts = [game.captions[int(label)] for label in labels]
+    assert game.text is not None
+    texts = [game.text.captions[int(label)] for label in labels]
     return [own[int(rng.integers(len(own)))] for own in texts]

@@ -10,9 +10,10 @@ from PIL import Image
 
 import evaluation
 from evaluation import InputError
-from gantf.game import Game
-from gantf.generation import image_grid, sampling
-from gantf.runs.metrics_log import Terminal
+from gantf.console import Terminal
+from gantf.game import Game, Translator
+from gantf.generation import sampling
+from gantf.pixels import to_floats, to_uint8
 
 TILE_PX = 1024
 
@@ -49,7 +50,7 @@ def translate(
       InputError: the model does not translate, or not images of that size; an unknown direction;
         no or unreadable images; two that would have one name; a folder that lies in the other.
     """
-    network = _choose(game, direction)
+    network, translator = _choose(game, direction)
     files = evaluation.find_images(in_dir)
     targets = _targets(files, in_dir, out_dir)
     left = sum(target.exists() for target in targets)
@@ -60,9 +61,15 @@ def translate(
             image = _as_input(evaluation.read_image(file), network.input["image"].shape[-1])
             _check_size(network, image, file)
             made = in_tiles(
-                network, image, game.upscaling, tile_px, seed, game.reach_px, game.stride_px
+                network,
+                image,
+                translator.upscaling,
+                tile_px,
+                seed,
+                translator.receptive_field_px,
+                translator.stride_px,
             )
-            _write(image_grid.to_uint8(made), target)
+            _write(to_uint8(made), target)
         terminal.count("translated", number + 1, len(files))
     return len(files)
 
@@ -73,17 +80,18 @@ def in_tiles(
     upscaling: int,
     tile_px: int,
     seed: int = 0,
-    reach_px: int = 32,
+    receptive_field_px: int = 32,
     stride_px: int = 1,
 ) -> np.ndarray:
     """One image (H, W, C) in [-1, 1] through a translator, in tiles if it is larger than one.
 
-    Around each tile the network sees `reach_px` more, whose translation is dropped. Where a place
-    depends on pixels that are no further away, the result is that of the whole image.
+    Around each tile the network sees `receptive_field_px` more pixels, whose translation is
+    dropped. If no pixel depends on others that are farther away, the result is that of the whole
+    image.
     """
     height, width = image.shape[:2]
     tile_px = max(tile_px // stride_px, 1) * stride_px
-    around_px = -(-reach_px // stride_px) * stride_px
+    around_px = -(-receptive_field_px // stride_px) * stride_px
     made = None
     for top in range(0, height, tile_px):
         for left in range(0, width, tile_px):
@@ -132,23 +140,23 @@ def _check_size(network: keras.Model, image: np.ndarray, file: Path) -> None:
         )
 
 
-def _choose(game: Game, direction: str | None) -> keras.Model:
-    if not game.translates:
+def _choose(game: Game, direction: str | None) -> tuple[keras.Model, Translator]:
+    if game.translator is None:
         raise InputError("the model does not translate images; use `gantf sample`.")
     names = ", ".join(game.generators)
     if direction is None:
         if len(game.generators) > 1:
             raise InputError(f"the model goes several ways; give --direction, one of {names}.")
-        return next(iter(game.generators.values()))
+        return next(iter(game.generators.values())), game.translator
     if direction not in game.generators:
         known = f"one of {names}" if len(game.generators) > 1 else "none: the model goes one way"
         raise InputError(f"--direction {direction}: give {known}.")
-    return game.generators[direction]
+    return game.generators[direction], game.translator
 
 
 def _as_input(pixels: np.ndarray, channels: int) -> np.ndarray:
     """uint8 (H, W, C) as floats in [-1, 1] with as many channels as the generator takes."""
-    image = pixels.astype(np.float32) / 127.5 - 1.0
+    image = to_floats(pixels)
     if image.shape[2] < channels:
         return np.repeat(image, channels, axis=2)
     if image.shape[2] > channels:

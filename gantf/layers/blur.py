@@ -12,7 +12,7 @@ _TAPS = np.array([1.0, 3.0, 3.0, 1.0]) / 8.0
 KERNEL = np.outer(_TAPS, _TAPS)  # sums to 1
 
 
-def enlarge(images: tf.Tensor) -> tf.Tensor:
+def upsample(images: tf.Tensor) -> tf.Tensor:
     """Twice as high and wide: each pixel 9, 3, 3 and 1 sixteenths of the nearest four.
 
     Outside are the pixels of the edge once more, not the 0 of the published code, so that a plain
@@ -47,12 +47,12 @@ def blur(images: tf.Tensor, padding: int, stride: int = 1) -> tf.Tensor:
     )
 
 
-class Enlarge(keras.layers.Layer):
+class Upsample(keras.layers.Layer):
     """(n, H, W, C) -> (n, 2 H, 2 W, C)."""
 
     def call(self, inputs):
         """See `enlarge`."""
-        return enlarge(inputs)
+        return upsample(inputs)
 
 
 class Blur(keras.layers.Layer):

@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 
 
-class MinibatchDeviation(keras.layers.Layer):
+class MinibatchStddev(keras.layers.Layer):
     """Adds a channel: the mean standard deviation of all numbers over a group of images.
 
     Groups are neighbouring rows, so that replicas and parts of a batch see the groups that the

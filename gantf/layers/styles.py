@@ -54,7 +54,7 @@ class Truncation(keras.layers.Layer):
         )
 
 
-def follow(truncations: Sequence[Truncation], styles: tf.Tensor, step: tf.Tensor) -> None:
+def update_w_average(truncations: Sequence[Truncation], styles: tf.Tensor, step: tf.Tensor) -> None:
     """Moves the running means of all the layers by the styles of one global batch.
 
     Args:
@@ -119,7 +119,7 @@ class LearnedConstant(keras.layers.Layer):
         }
 
 
-class StyleOf(keras.layers.Layer):
+class SelectStyle(keras.layers.Layer):
     """Picks the style of one layer of a synthesis."""
 
     def __init__(self, place: int, **kwargs):
@@ -136,7 +136,7 @@ class StyleOf(keras.layers.Layer):
         return {**super().get_config(), "place": self.place}
 
 
-def mixed(first: tf.Tensor, second: tf.Tensor, layers: int, coin, place, share: float):
+def style_mixing(first: tf.Tensor, second: tf.Tensor, layers: int, coin, place, share: float):
     """The styles of all layers: the first style, and from a random layer on the second.
 
     Args:

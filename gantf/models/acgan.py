@@ -12,12 +12,12 @@ ones; a fake takes the label of the real image of its row.
 import tensorflow as tf
 from pydantic import Field, model_validator
 
-from gantf.game import Batch, DataSpec, Game, Latents, Player
+from gantf.game import Batch, DataSpec, Game, Latents
 from gantf.networks import conditional
 from gantf.noise import Noise
-from gantf.objectives import optimizers
-from gantf.objectives.adversarial import Adversary, diversity
+from gantf.objectives.adversarial import AdversarialLoss, diversity
 from gantf.objectives.ema import averaged
+from gantf.objectives.players import adversarial_game, bind_inputs, logits_of_images
 from gantf.settings import Adversarial, Architecture, Optimization, Sampling, penalties_fit
 
 NEEDS = "labels"
@@ -53,71 +53,57 @@ class Config(Adversarial, Architecture, Sampling, Optimization):
 def build(config: Config, data: DataSpec, seed: int) -> Game:
     """Builds networks and players for images of one size; call it in the strategy's scope."""
     shape, classes = data.image_shape, len(data.class_names)
-    sampled = averaged(
+    generator = averaged(
         lambda name: conditional.generator(
             config, shape, config.latent_dim, seed, classes, name, config.combine
         ),
         config.ema_half_life_images,
     )
-    generator = sampled.trained
     discriminator = conditional.discriminator(
         config, shape, seed, config.spectral_norm, classes, "classifier"
     )
-    adversary = Adversary(config)
+    adversarial = AdversarialLoss(config)
 
     def forward(batch: Batch, noise: Noise) -> Batch:
-        latents = noise.latents(config.latent_dim, config.latent_law)
+        latents = noise.latents(config.latent_dim, config.latent_distribution)
         inputs = {"latents": latents, "label": batch["label"]}
-        return {**batch, "fake": generator(inputs, training=True)}
-
-    def judge(images: tf.Tensor) -> list[tf.Tensor]:
-        return discriminator({"image": images}, training=True)
+        return {**batch, "fake": generator.trained(inputs, training=True)}
 
     def discriminator_loss(batch: Batch, noise: Noise):
-        verdict = adversary.discriminator_loss(judge, batch["image"], batch["fake"], noise)
-        real_told, fake_told, labels = verdict.real[1], verdict.fake[1], batch["label"]
+        output = adversarial.discriminator_loss(
+            bind_inputs(discriminator, batch), batch["image"], batch["fake"], noise
+        )
+        real_classes, fake_classes, labels = output.real[1], output.fake[1], batch["label"]
         loss = (
-            verdict.loss
-            + config.real_class_weight * classification_loss(real_told, labels)
-            + config.fake_class_weight * classification_loss(fake_told, labels)
+            output.loss
+            + config.real_class_weight * classification_loss(real_classes, labels)
+            + config.fake_class_weight * classification_loss(fake_classes, labels)
         )
         accuracies = {
-            "classifier/real_accuracy": accuracy(real_told, labels),
-            "classifier/fake_accuracy": accuracy(fake_told, labels),
+            "classifier/real_accuracy": accuracy(real_classes, labels),
+            "classifier/fake_accuracy": accuracy(fake_classes, labels),
         }
-        return loss, {**verdict.observed, **accuracies}
+        return loss, {**output.observed, **accuracies}
 
     def generator_loss(batch: Batch, noise: Noise):
-        verdict = adversary.generator_loss(judge, batch["image"], batch["fake"], noise)
-        told = classification_loss(verdict.fake[1], batch["label"])
-        loss = verdict.loss + config.generator_class_weight * told
+        output = adversarial.generator_loss(
+            bind_inputs(discriminator, batch), batch["image"], batch["fake"], noise
+        )
+        class_loss = classification_loss(output.fake[1], batch["label"])
+        loss = output.loss + config.generator_class_weight * class_loss
         return loss, diversity(batch["image"], batch["fake"])
 
-    return Game(
-        networks={"discriminator": discriminator, **sampled.networks, **adversary.state},
-        forward=forward,
-        players=(
-            Player(
-                "discriminator",
-                (discriminator,),
-                discriminator_loss,
-                optimizers.make(config, config.discriminator_learning_rate, (discriminator,)),
-                clip_norm=config.clip_norm,
-            ),
-            Player(
-                "generator",
-                (generator,),
-                generator_loss,
-                optimizers.make(config, config.generator_learning_rate, (generator,)),
-                clip_norm=config.clip_norm,
-            ),
-        ),
-        generators={"generator": sampled.sampled},
-        averages=sampled.averages,
-        latents=Latents(config.latent_dim, config.latent_law),
-        label_shares=data.class_shares,
-        accumulation=config.accumulation,
-        judge=lambda batch: discriminator({"image": batch["image"]}, training=False)[0],
+    return adversarial_game(
+        config,
+        adversarial,
+        discriminator,
+        generator,
+        forward,
+        discriminator_loss=discriminator_loss,
+        generator_loss=generator_loss,
+        latents=Latents(config.latent_dim, config.latent_distribution),
+        label_fractions=data.class_fractions,
+        discriminator_fn=logits_of_images(discriminator),
     )
 
 

@@ -21,14 +21,15 @@ import tensorflow as tf
 from pydantic import Field, model_validator
 
 from gantf.config import Defaults
-from gantf.game import Batch, DataSpec, Game, Player
+from gantf.game import Batch, DataSpec, Game, Translator
 from gantf.networks.patchgan import Patches, patchgan
 from gantf.networks.translator import DOWN, translator
 from gantf.noise import Noise
-from gantf.objectives import losses, optimizers
-from gantf.objectives.adversarial import Adversary
+from gantf.objectives import losses
+from gantf.objectives.adversarial import AdversarialLoss
 from gantf.objectives.ema import averaged
 from gantf.objectives.image_pool import ImagePool
+from gantf.objectives.players import player
 from gantf.settings import Adversarial, Loss, Optimization, default, penalties_fit
 
 NEEDS = "domains"
@@ -60,7 +61,7 @@ class Config(Adversarial, Patches, Optimization):
     schedule: Literal["constant", "linear", "cosine"] = default(Optimization, "schedule", "linear")
     schedule_from_step: int = default(Optimization, "schedule_from_step", RUN.steps // 2)
     schedule_until_step: int = default(Optimization, "schedule_until_step", RUN.steps)
-    final_learning_rate_share: float = default(Optimization, "final_learning_rate_share", 0.0)
+    final_learning_rate_fraction: float = default(Optimization, "final_learning_rate_fraction", 0.0)
     ema_half_life_images: int = default(Optimization, "ema_half_life_images", 0)
 
     @model_validator(mode="after")
@@ -76,22 +77,22 @@ class _Side:
     Attributes:
       domain: "a" or "b".
       discriminator: of the domain.
-      adversary: its part of the game.
+      adversarial: its part of the game.
       pool: fakes of earlier steps, if it is to see some again.
     """
 
     domain: str
     discriminator: keras.Model
-    adversary: Adversary
+    adversarial: AdversarialLoss
     pool: ImagePool | None
 
     @property
     def networks(self) -> dict[str, keras.Layer]:
         """All that a checkpoint must hold."""
         pool = {self.pool.name: self.pool} if self.pool is not None else {}
-        return {self.adversary.name: self.discriminator, **self.adversary.state, **pool}
+        return {self.adversarial.name: self.discriminator, **self.adversarial.state, **pool}
 
-    def judge(self, images: tf.Tensor) -> tf.Tensor:
+    def discriminator_fn(self, images: tf.Tensor) -> tf.Tensor:
         """Logits for each patch."""
         return self.discriminator({"image": images}, training=True)
 
@@ -100,13 +101,13 @@ class _Side:
         real, fake = batch[self.domain], batch[f"fake_{self.domain}"]
         if self.pool is not None:
             fake = self.pool.exchange(fake, noise)
-        verdict = self.adversary.discriminator_loss(self.judge, real, fake, noise)
-        return verdict.loss, verdict.observed
+        output = self.adversarial.discriminator_loss(self.discriminator_fn, real, fake, noise)
+        return output.loss, output.observed
 
     def generator_loss(self, batch: Batch, noise: Noise) -> tf.Tensor:
         """What the generator into the domain minimises of it."""
         real, fake = batch[self.domain], batch[f"fake_{self.domain}"]
-        return self.adversary.generator_loss(self.judge, real, fake, noise).loss
+        return self.adversarial.generator_loss(self.discriminator_fn, real, fake, noise).loss
 
 
 def build(config: Config, data: DataSpec, seed: int) -> Game:
@@ -144,25 +145,18 @@ def build(config: Config, data: DataSpec, seed: int) -> Game:
                     loss += weight * error
         return loss, observed
 
-    rate = config.discriminator_learning_rate
     return Game(
         networks=_named(ways, sides),
         forward=forward,
         players=(
-            Player(
-                "generator",
-                (a2b, b2a),
-                generator_loss,
-                optimizers.make(config, config.generator_learning_rate, (a2b, b2a)),
-                clip_norm=config.clip_norm,
-            ),
+            player(config, "generator", (a2b, b2a), generator_loss, config.generator_learning_rate),
             *(
-                Player(
-                    side.adversary.name,
+                player(
+                    config,
+                    side.adversarial.name,
                     (side.discriminator,),
                     side.discriminator_loss,
-                    optimizers.make(config, rate, (side.discriminator,)),
-                    clip_norm=config.clip_norm,
+                    config.discriminator_learning_rate,
                 )
                 for side in sides
             ),
@@ -170,12 +164,11 @@ def build(config: Config, data: DataSpec, seed: int) -> Game:
         generators={name: way.sampled for name, way in ways.items()},
         averages=tuple(average for way in ways.values() for average in way.averages),
         accumulation=config.accumulation,
-        exercises=lambda batch: {
-            "a2b": (batch["a"], batch["b"]),
-            "b2a": (batch["b"], batch["a"]),
-        },
-        paired=False,
-        stride_px=2**DOWN,
+        translator=Translator(
+            lambda batch: {"a2b": (batch["a"], batch["b"]), "b2a": (batch["b"], batch["a"])},
+            paired=False,
+            stride_px=2**DOWN,
+        ),
     )
 
 
@@ -216,7 +209,7 @@ def _side(config: Config, domain: str, shape: tuple[int, int, int], seed: int) -
     if config.pool_images:
         pool = ImagePool(config.pool_images, shape, name=f"pool_{domain}")
     discriminator = patchgan(config, shape, seed, config.spectral_norm, name)
-    return _Side(domain, discriminator, Adversary(config, name), pool)
+    return _Side(domain, discriminator, AdversarialLoss(config, name), pool)
 
 
 def _named(ways, sides: list[_Side]) -> dict[str, keras.Layer]:

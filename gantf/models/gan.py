@@ -8,15 +8,14 @@ players take the larger steps without momentum that R1 allows (Adam with beta 0 
 Karras et al. 2019, arXiv:1912.04958, at a rate of 0.001).
 """
 
-import tensorflow as tf
 from pydantic import model_validator
 
-from gantf.game import Batch, DataSpec, Game, Latents, Player
+from gantf.game import Batch, DataSpec, Game, Latents
 from gantf.networks import conditional
 from gantf.noise import Noise
-from gantf.objectives import optimizers
-from gantf.objectives.adversarial import Adversary, diversity
+from gantf.objectives.adversarial import AdversarialLoss
 from gantf.objectives.ema import averaged
+from gantf.objectives.players import adversarial_game, logits_of_images
 from gantf.settings import Adversarial, Architecture, Optimization, Sampling, penalties_fit
 
 
@@ -31,53 +30,24 @@ class Config(Adversarial, Architecture, Sampling, Optimization):
 
 def build(config: Config, data: DataSpec, seed: int) -> Game:
     """Builds networks and players for images of one size; call it in the strategy's scope."""
-    sampled = averaged(
+    generator = averaged(
         lambda name: conditional.generator(
             config, data.image_shape, config.latent_dim, seed, name=name
         ),
         config.ema_half_life_images,
     )
-    generator = sampled.trained
     discriminator = conditional.discriminator(config, data.image_shape, seed, config.spectral_norm)
-    adversary = Adversary(config)
 
     def forward(batch: Batch, noise: Noise) -> Batch:
-        latents = noise.latents(config.latent_dim, config.latent_law)
-        return {**batch, "fake": generator({"latents": latents}, training=True)}
+        latents = noise.latents(config.latent_dim, config.latent_distribution)
+        return {**batch, "fake": generator.trained({"latents": latents}, training=True)}
 
-    def judge(images: tf.Tensor) -> tf.Tensor:
-        return discriminator({"image": images}, training=True)
-
-    def discriminator_loss(batch: Batch, noise: Noise):
-        verdict = adversary.discriminator_loss(judge, batch["image"], batch["fake"], noise)
-        return verdict.loss, verdict.observed
-
-    def generator_loss(batch: Batch, noise: Noise):
-        verdict = adversary.generator_loss(judge, batch["image"], batch["fake"], noise)
-        return verdict.loss, diversity(batch["image"], batch["fake"])
-
-    return Game(
-        networks={"discriminator": discriminator, **sampled.networks, **adversary.state},
-        forward=forward,
-        players=(
-            Player(
-                "discriminator",
-                (discriminator,),
-                discriminator_loss,
-                optimizers.make(config, config.discriminator_learning_rate, (discriminator,)),
-                clip_norm=config.clip_norm,
-            ),
-            Player(
-                "generator",
-                (generator,),
-                generator_loss,
-                optimizers.make(config, config.generator_learning_rate, (generator,)),
-                clip_norm=config.clip_norm,
-            ),
-        ),
-        generators={"generator": sampled.sampled},
-        averages=sampled.averages,
-        latents=Latents(config.latent_dim, config.latent_law),
-        accumulation=config.accumulation,
-        judge=lambda batch: discriminator({"image": batch["image"]}, training=False),
+    return adversarial_game(
+        config,
+        AdversarialLoss(config),
+        discriminator,
+        generator,
+        forward,
+        latents=Latents(config.latent_dim, config.latent_distribution),
+        discriminator_fn=logits_of_images(discriminator),
     )

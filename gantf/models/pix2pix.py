@@ -17,14 +17,15 @@ from pydantic import Field, model_validator
 
 from gantf.config import Defaults
 from gantf.data.flips import flipped
-from gantf.game import Batch, DataSpec, Game, Player
+from gantf.game import Batch, DataSpec, Game, Translator
 from gantf.layers.instance_norm import ImageNorm
 from gantf.networks.patchgan import Patches, patchgan
-from gantf.networks.unet import MOST_STAGES, fitting_stages, reach_px, unet
+from gantf.networks.unet import MOST_STAGES, fitting_stages, receptive_field_px, unet
 from gantf.noise import Noise
-from gantf.objectives import losses, optimizers
-from gantf.objectives.adversarial import Adversary
+from gantf.objectives import losses
+from gantf.objectives.adversarial import AdversarialLoss
 from gantf.objectives.ema import averaged
+from gantf.objectives.players import adversarial_game, bind_inputs
 from gantf.settings import Adversarial, Optimization, default, penalties_fit
 
 NEEDS = "pairs"
@@ -52,7 +53,7 @@ class Config(Adversarial, Patches, Optimization):
     schedule: Literal["constant", "linear", "cosine"] = default(Optimization, "schedule", "linear")
     schedule_from_step: int = default(Optimization, "schedule_from_step", RUN.steps // 3)
     schedule_until_step: int = default(Optimization, "schedule_until_step", RUN.steps)
-    final_learning_rate_share: float = default(Optimization, "final_learning_rate_share", 0.0)
+    final_learning_rate_fraction: float = default(Optimization, "final_learning_rate_fraction", 0.0)
     ema_half_life_images: int = default(Optimization, "ema_half_life_images", 0)
 
     @model_validator(mode="after")
@@ -74,7 +75,7 @@ def build(config: Config, data: DataSpec, seed: int) -> Game:
             f"{image_shape[1]} pixels: a pair needs one size; give --size"
         )
     stages = config.stages or fitting_stages(image_shape)
-    sampled = averaged(
+    generator = averaged(
         lambda name: unet(
             input_shape[2],
             image_shape[2],
@@ -87,57 +88,45 @@ def build(config: Config, data: DataSpec, seed: int) -> Game:
         ),
         config.ema_half_life_images,
     )
-    generator = sampled.trained
     seen_shape = (*image_shape[:2], input_shape[2] + image_shape[2])
     discriminator = patchgan(config, seen_shape, seed, config.spectral_norm)
-    adversary = Adversary(config)
+    adversarial = AdversarialLoss(config)
 
     def forward(batch: Batch, noise: Noise) -> Batch:
         real_pair = tf.concat([batch["input"], batch["image"]], axis=3)
         if config.mirror:
             real_pair = flipped(real_pair, noise)
         given, wanted = tf.split(real_pair, (input_shape[2], image_shape[2]), axis=3)
-        fake = generator({"image": given}, training=True)
+        fake = generator.trained({"image": given}, training=True)
         fake_pair = tf.concat([given, fake], axis=3)
         pairs = {"real_pair": real_pair, "fake_pair": fake_pair}
         return {"input": given, "image": wanted, "fake": fake, **pairs}
 
-    def judge(pair: tf.Tensor) -> tf.Tensor:
-        return discriminator({"image": pair}, training=True)
-
     def discriminator_loss(batch: Batch, noise: Noise):
-        verdict = adversary.discriminator_loss(judge, batch["real_pair"], batch["fake_pair"], noise)
-        return verdict.loss, verdict.observed
+        output = adversarial.discriminator_loss(
+            bind_inputs(discriminator, batch), batch["real_pair"], batch["fake_pair"], noise
+        )
+        return output.loss, output.observed
 
     def generator_loss(batch: Batch, noise: Noise):
-        verdict = adversary.generator_loss(judge, batch["real_pair"], batch["fake_pair"], noise)
+        output = adversarial.generator_loss(
+            bind_inputs(discriminator, batch), batch["real_pair"], batch["fake_pair"], noise
+        )
         l1 = losses.per_example(tf.abs(batch["image"] - batch["fake"]))
-        return verdict.loss + config.l1_weight * l1, {"l1": l1}
+        return output.loss + config.l1_weight * l1, {"l1": l1}
 
-    return Game(
-        networks={"discriminator": discriminator, **sampled.networks, **adversary.state},
-        forward=forward,
-        players=(
-            Player(
-                "discriminator",
-                (discriminator,),
-                discriminator_loss,
-                optimizers.make(config, config.discriminator_learning_rate, (discriminator,)),
-                clip_norm=config.clip_norm,
-            ),
-            Player(
-                "generator",
-                (generator,),
-                generator_loss,
-                optimizers.make(config, config.generator_learning_rate, (generator,)),
-                clip_norm=config.clip_norm,
-            ),
+    return adversarial_game(
+        config,
+        adversarial,
+        discriminator,
+        generator,
+        forward,
+        discriminator_loss=discriminator_loss,
+        generator_loss=generator_loss,
+        translator=Translator(
+            lambda batch: {"generator": (batch["input"], batch["image"])},
+            receptive_field_px=receptive_field_px(stages),
+            stride_px=2**stages,
         ),
-        generators={"generator": sampled.sampled},
-        averages=sampled.averages,
-        accumulation=config.accumulation,
-        exercises=lambda batch: {"generator": (batch["input"], batch["image"])},
         has_test_noise=config.dropout > 0,
-        reach_px=reach_px(stages),
-        stride_px=2**stages,
     )

@@ -12,19 +12,20 @@ import tensorflow as tf
 from pydantic import Field
 
 from gantf.config import Defaults
-from gantf.game import Batch, DataSpec, Game, Latents, Player
+from gantf.game import Batch, DataSpec, Game, Latents
 from gantf.networks import r3gan
 from gantf.noise import Noise
 from gantf.objectives import optimizers
-from gantf.objectives.adversarial import Adversary, diversity
+from gantf.objectives.adversarial import AdversarialLoss
 from gantf.objectives.ema import averaged
+from gantf.objectives.players import adversarial_game, logits_of_images
 from gantf.settings import (
     Augmentation,
     Optimization,
     Regularization,
     Sampling,
     Schedule,
-    adversarial,
+    adversarial_settings,
     default,
 )
 
@@ -38,7 +39,7 @@ class Config(Regularization, Augmentation, Sampling, Optimization):
     discriminator_channels: int = Field(48, ge=1, description="of D, at every resolution")
     residual_blocks: int = Field(1, ge=1, description="at each resolution")
     group_channels: int = Field(16, ge=1, description="in a group of the 3 x 3 convolutions")
-    final_penalty_share: float = Field(
+    final_penalty_fraction: float = Field(
         0.1, ge=0, description="of the penalties' weights, at the end of the schedule"
     )
     r1_weight: float = default(Regularization, "r1_weight", 0.5)
@@ -49,13 +50,15 @@ class Config(Regularization, Augmentation, Sampling, Optimization):
     final_beta_2: float | None = default(Optimization, "final_beta_2", 0.99)
     schedule: Schedule = default(Optimization, "schedule", "cosine")
     schedule_until_step: int = default(Optimization, "schedule_until_step", 5000)
-    final_learning_rate_share: float = default(Optimization, "final_learning_rate_share", 0.25)
+    final_learning_rate_fraction: float = default(
+        Optimization, "final_learning_rate_fraction", 0.25
+    )
 
 
 def build(config: Config, data: DataSpec, seed: int) -> Game:
     """Builds networks and players for images of one size; call it in the strategy's scope."""
     blocks, group = config.residual_blocks, config.group_channels
-    sampled = averaged(
+    generator = averaged(
         lambda name: r3gan.generator(
             data.image_shape,
             config.latent_dim,
@@ -67,64 +70,37 @@ def build(config: Config, data: DataSpec, seed: int) -> Game:
         ),
         config.ema_half_life_images,
     )
-    generator = sampled.trained
     discriminator = r3gan.discriminator(
         data.image_shape, config.discriminator_channels, blocks, group, seed
     )
-    adversary = Adversary(
-        adversarial(config, loss="relativistic_pairing"), penalty_share=_penalty_share(config)
+    adversarial = AdversarialLoss(
+        adversarial_settings(config, loss="relativistic_pairing"),
+        penalty_factor=_penalty_factor(config),
     )
 
     def forward(batch: Batch, noise: Noise) -> Batch:
-        latents = noise.latents(config.latent_dim, config.latent_law)
-        return {**batch, "fake": generator({"latents": latents}, training=True)}
+        latents = noise.latents(config.latent_dim, config.latent_distribution)
+        return {**batch, "fake": generator.trained({"latents": latents}, training=True)}
 
-    def judge(images: tf.Tensor) -> tf.Tensor:
-        return discriminator({"image": images}, training=True)
-
-    def discriminator_loss(batch: Batch, noise: Noise):
-        verdict = adversary.discriminator_loss(judge, batch["image"], batch["fake"], noise)
-        return verdict.loss, verdict.observed
-
-    def generator_loss(batch: Batch, noise: Noise):
-        verdict = adversary.generator_loss(judge, batch["image"], batch["fake"], noise)
-        return verdict.loss, diversity(batch["image"], batch["fake"])
-
-    return Game(
-        networks={"discriminator": discriminator, **sampled.networks, **adversary.state},
-        forward=forward,
-        players=(
-            Player(
-                "discriminator",
-                (discriminator,),
-                discriminator_loss,
-                optimizers.make(config, config.discriminator_learning_rate, (discriminator,)),
-                clip_norm=config.clip_norm,
-            ),
-            Player(
-                "generator",
-                (generator,),
-                generator_loss,
-                optimizers.make(config, config.generator_learning_rate, (generator,)),
-                clip_norm=config.clip_norm,
-            ),
-        ),
-        generators={"generator": sampled.sampled},
-        averages=sampled.averages,
-        latents=Latents(config.latent_dim, config.latent_law),
-        accumulation=config.accumulation,
-        judge=lambda batch: discriminator({"image": batch["image"]}, training=False),
+    return adversarial_game(
+        config,
+        adversarial,
+        discriminator,
+        generator,
+        forward,
+        latents=Latents(config.latent_dim, config.latent_distribution),
+        discriminator_fn=logits_of_images(discriminator),
     )
 
 
-def _penalty_share(config: Config):
+def _penalty_factor(config: Config):
     """Step -> the share of the penalties' weights, along the schedule of the learning rates."""
     if config.schedule == "constant":
         return None
     return lambda step: optimizers.ramp(
         config.schedule,
         1.0,
-        config.final_penalty_share,
+        config.final_penalty_fraction,
         tf.cast(step, tf.float32),
         config.schedule_from_step,
         config.schedule_until_step,

@@ -20,14 +20,14 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from gantf.config import Defaults
 from gantf.data.flips import turned
-from gantf.game import Batch, DataSpec, Game, PerExample, Player
+from gantf.game import Batch, DataSpec, Game, PerExample, Translator
 from gantf.layers import resample
 from gantf.networks import srresnet
 from gantf.noise import Noise
-from gantf.objectives import optimizers
-from gantf.objectives.adversarial import Adversary
+from gantf.objectives.adversarial import AdversarialLoss
 from gantf.objectives.ema import averaged
 from gantf.objectives.losses import per_example
+from gantf.objectives.players import adversarial_game, bind_inputs
 from gantf.settings import Adversarial, Norm, Optimization, Schedule, default, penalties_fit
 
 NEEDS = "images"
@@ -69,7 +69,7 @@ class Config(Adversarial, Optimization):
     discriminator_learning_rate: float = default(Optimization, "discriminator_learning_rate", 1e-3)
     schedule: Schedule = default(Optimization, "schedule", "cosine")
     schedule_until_step: int = default(Optimization, "schedule_until_step", 500)
-    final_learning_rate_share: float = default(Optimization, "final_learning_rate_share", 0.1)
+    final_learning_rate_fraction: float = default(Optimization, "final_learning_rate_fraction", 0.1)
     beta_1: float = default(Optimization, "beta_1", 0.9)
     beta_2: float = default(Optimization, "beta_2", 0.999)
     ema_half_life_images: int = default(Optimization, "ema_half_life_images", 0)
@@ -88,7 +88,7 @@ def build(config: Config, data: DataSpec, seed: int) -> Game:
             f"images of {height} x {width} pixels: upscaling={config.upscaling} must divide both "
             "sides; choose another size with --size"
         )
-    sampled = averaged(
+    generator = averaged(
         lambda name: srresnet.generator(
             channels,
             config.generator_channels,
@@ -101,7 +101,6 @@ def build(config: Config, data: DataSpec, seed: int) -> Game:
         ),
         config.ema_half_life_images,
     )
-    generator = sampled.trained
     discriminator = srresnet.discriminator(
         data.image_shape,
         config.discriminator_channels,
@@ -109,57 +108,40 @@ def build(config: Config, data: DataSpec, seed: int) -> Game:
         config.spectral_norm,
         seed,
     )
-    adversary = Adversary(config)
+    adversarial = AdversarialLoss(config)
 
     def forward(batch: Batch, noise: Noise) -> Batch:
         real = turned(batch["image"], noise) if config.mirror else batch["image"]
         small = downsample(real, config.upscaling)
-        return {**batch, "image": real, "fake": generator({"image": small}, training=True)}
-
-    def judge(images: tf.Tensor) -> list[tf.Tensor]:
-        return discriminator({"image": images}, training=True)
-
-    def discriminator_loss(batch: Batch, noise: Noise):
-        verdict = adversary.discriminator_loss(judge, batch["image"], batch["fake"], noise)
-        return verdict.loss, verdict.observed
+        return {**batch, "image": real, "fake": generator.trained({"image": small}, training=True)}
 
     def generator_loss(batch: Batch, noise: Noise):
         real, fake = batch["image"], batch["fake"]
-        content = content_loss(config.content, judge, real, fake)
-        adversarial = adversary.generator_loss(judge, real, fake, noise).loss
+        discriminator_fn = bind_inputs(discriminator, batch)
+        content = content_loss(config.content, discriminator_fn, real, fake)
+        deceived = adversarial.generator_loss(discriminator_fn, real, fake, noise).loss
         weight = config.adversarial_weight * tf.cast(
             noise.step >= config.pretraining_steps, tf.float32
         )
-        observed = {"content": content, "adversarial": adversarial, "psnr": psnr(real, fake)}
-        return content + weight * adversarial, observed
+        observed = {"content": content, "adversarial": deceived, "psnr": psnr(real, fake)}
+        return content + weight * deceived, observed
 
-    return Game(
-        networks={"discriminator": discriminator, **sampled.networks, **adversary.state},
-        forward=forward,
-        players=(
-            Player(
-                "discriminator",
-                (discriminator,),
-                discriminator_loss,
-                optimizers.make(config, config.discriminator_learning_rate, (discriminator,)),
-                clip_norm=config.clip_norm,
-            ),
-            Player(
-                "generator",
-                (generator,),
-                generator_loss,
-                optimizers.make(config, config.generator_learning_rate, (generator,)),
-                clip_norm=config.clip_norm,
+    return adversarial_game(
+        config,
+        adversarial,
+        discriminator,
+        generator,
+        forward,
+        generator_loss=generator_loss,
+        translator=Translator(
+            lambda batch: {
+                "generator": (downsample(batch["image"], config.upscaling), batch["image"])
+            },
+            upscaling=config.upscaling,
+            receptive_field_px=srresnet.receptive_field_px(
+                config.residual_blocks, config.upscaling, config.bicubic_skip
             ),
         ),
-        generators={"generator": sampled.sampled},
-        averages=sampled.averages,
-        accumulation=config.accumulation,
-        exercises=lambda batch: {
-            "generator": (downsample(batch["image"], config.upscaling), batch["image"])
-        },
-        upscaling=config.upscaling,
-        reach_px=srresnet.reach_px(config.residual_blocks, config.upscaling, config.bicubic_skip),
     )
 
 
@@ -175,14 +157,14 @@ def downsample(images: tf.Tensor, factor: int) -> tf.Tensor:
 
 
 def content_loss(
-    kind: Literal["mse", "l1", "features"], judge, real: tf.Tensor, fake: tf.Tensor
+    kind: Literal["mse", "l1", "features"], discriminator_fn, real: tf.Tensor, fake: tf.Tensor
 ) -> PerExample:
     """How far the fakes are from what they should be, >= 0, per example.
 
     Args:
       kind: "mse" for the mean squared error of the pixels, "l1" for the mean absolute one, or
         "features" for the mean squared error of the features, of all halvings alike.
-      judge: images -> [logits, features ...].
+      discriminator_fn: images -> [logits, features ...].
       real: shape (n, H, W, C).
       fake: likewise.
 
@@ -192,7 +174,7 @@ def content_loss(
         return per_example(tf.abs(fake - real))
     if kind == "mse":
         return per_example(tf.square(fake - real))
-    pairs = zip(judge(real)[1:], judge(fake)[1:], strict=True)
+    pairs = zip(discriminator_fn(real)[1:], discriminator_fn(fake)[1:], strict=True)
     errors = [per_example(tf.square(made - tf.stop_gradient(wanted))) for wanted, made in pairs]
     return tf.add_n(errors) / len(errors)
 

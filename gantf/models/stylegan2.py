@@ -20,14 +20,14 @@ import tensorflow as tf
 from pydantic import Field, model_validator
 
 from gantf.config import Defaults
-from gantf.game import Batch, DataSpec, Game, Latents, Player
-from gantf.layers.styles import follow, mixed
+from gantf.game import Batch, DataSpec, Game, Latents
+from gantf.layers.styles import style_mixing, update_w_average
 from gantf.networks import stylegan2
 from gantf.noise import Noise, scope
-from gantf.objectives import optimizers
-from gantf.objectives.adversarial import Adversary, diversity
+from gantf.objectives.adversarial import AdversarialLoss, diversity
 from gantf.objectives.ema import averaged
 from gantf.objectives.path_length import PathLength, of_fewer, path_lengths
+from gantf.objectives.players import adversarial_game, bind_inputs, logits_of_images
 from gantf.settings import Adversarial, Optimization, default
 
 RUN = Defaults(data="photo_patches", steps=3000, batch_size=32)
@@ -79,37 +79,29 @@ class Config(Adversarial, Optimization):
 
 def build(config: Config, data: DataSpec, seed: int) -> Game:
     """Builds networks and players for images of one size; call it in the strategy's scope."""
-    sampled = averaged(
+    generator = averaged(
         lambda name: stylegan2.generator(config, data.image_shape, seed, name),
         config.ema_half_life_images,
     )
-    generator = sampled.trained
-    mapping, synthesis = stylegan2.parts(generator)
+    mapping, synthesis = stylegan2.parts(generator.trained)
     discriminator = stylegan2.discriminator(config, data.image_shape, seed)
-    adversary = Adversary(config)
+    adversarial = AdversarialLoss(config)
     path_length = PathLength(name="path_length")
     layers = stylegan2.style_layers(data.image_shape)
-    truncations = [network.get_layer("truncation") for network in sampled.networks.values()]
-    sampled_mapping, _ = stylegan2.parts(sampled.sampled)
+    truncations = [network.get_layer("truncation") for network in generator.networks.values()]
+    sampled_mapping, _ = stylegan2.parts(generator.sampled)
 
     def styles(noise: Noise, name: str) -> tf.Tensor:
         """The styles of all layers, (local_rows, layers, style_dim)."""
         first = mapping(noise.latents(config.latent_dim, "normal", name), training=True)
         second = mapping(noise.latents(config.latent_dim, "normal", f"{name}/other"), training=True)
         coin, place = noise.uniform(f"{name}/mixes"), noise.uniform(f"{name}/crossing")
-        return mixed(first, second, layers, coin, place, config.style_mixing)
+        return style_mixing(first, second, layers, coin, place, config.style_mixing)
 
     def forward(batch: Batch, noise: Noise) -> Batch:
         latents = noise.latents(config.latent_dim, "normal")
-        follow(truncations, sampled_mapping(latents), noise.step)
+        update_w_average(truncations, sampled_mapping(latents), noise.step)
         return {**batch, "fake": synthesis(styles(noise, "latents"), training=True)}
-
-    def judge(images: tf.Tensor) -> tf.Tensor:
-        return discriminator({"image": images}, training=True)
-
-    def discriminator_loss(batch: Batch, noise: Noise):
-        verdict = adversary.discriminator_loss(judge, batch["image"], batch["fake"], noise)
-        return verdict.loss, verdict.observed
 
     def path_penalty(noise: Noise) -> tuple[tf.Tensor, tf.Tensor]:
         """The penalty and its running mean, per example; of the images, only some are taken."""
@@ -128,41 +120,28 @@ def build(config: Config, data: DataSpec, seed: int) -> Game:
         return tf.repeat(penalty, share), tf.fill([noise.local_rows], mean)
 
     def generator_loss(batch: Batch, noise: Noise):
-        verdict = adversary.generator_loss(judge, batch["image"], batch["fake"], noise)
+        output = adversarial.generator_loss(
+            bind_inputs(discriminator, batch), batch["image"], batch["fake"], noise
+        )
         observed = diversity(batch["image"], batch["fake"])
         if not config.path_length_weight:
-            return verdict.loss, observed
+            return output.loss, observed
         penalty, mean = path_penalty(noise)
         observed |= {"generator/path_length": mean, "generator/path_length_penalty": penalty}
-        return verdict.loss + config.path_length_weight * penalty, observed
+        return output.loss + config.path_length_weight * penalty, observed
 
     def truncate(psi: float) -> None:
-        sampled.sampled.get_layer("truncation").psi.assign(psi)
+        generator.sampled.get_layer("truncation").psi.assign(psi)
 
-    state = {"path_length": path_length} if config.path_length_weight else {}
-    return Game(
-        networks={"discriminator": discriminator, **sampled.networks, **state, **adversary.state},
-        forward=forward,
-        players=(
-            Player(
-                "discriminator",
-                (discriminator,),
-                discriminator_loss,
-                optimizers.make(config, config.discriminator_learning_rate, (discriminator,)),
-                clip_norm=config.clip_norm,
-            ),
-            Player(
-                "generator",
-                (generator,),
-                generator_loss,
-                optimizers.make(config, config.generator_learning_rate, (generator,)),
-                clip_norm=config.clip_norm,
-            ),
-        ),
-        generators={"generator": sampled.sampled},
-        averages=sampled.averages,
+    return adversarial_game(
+        config,
+        adversarial,
+        discriminator,
+        generator,
+        forward,
+        generator_loss=generator_loss,
+        more_networks={"path_length": path_length} if config.path_length_weight else {},
         latents=Latents(config.latent_dim, "normal"),
-        accumulation=config.accumulation,
-        judge=lambda batch: discriminator({"image": batch["image"]}, training=False),
+        discriminator_fn=logits_of_images(discriminator),
         truncate=truncate,
     )

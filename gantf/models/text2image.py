@@ -17,12 +17,12 @@ import tensorflow as tf
 from pydantic import Field, model_validator
 
 from gantf.data import captions
-from gantf.game import Batch, DataSpec, Game, Latents, Player
+from gantf.game import Batch, DataSpec, Game, Latents, TextInput
 from gantf.networks import conditional, text
 from gantf.noise import Noise
-from gantf.objectives import optimizers
-from gantf.objectives.adversarial import Adversary, diversity
+from gantf.objectives.adversarial import AdversarialLoss, diversity
 from gantf.objectives.ema import averaged
+from gantf.objectives.players import adversarial_game
 from gantf.settings import Adversarial, Architecture, Optimization, Sampling, penalties_fit
 
 NEEDS = "labels"
@@ -58,19 +58,22 @@ def build(config: Config, data: DataSpec, seed: int) -> Game:
     texts = captions.of_classes(data.class_names)
     known = captions.vocabulary(texts)
     draw_tokens = caption_drawer(texts, known)
-    sampled = averaged(
+    generator = averaged(
         lambda name: _generator(config, data, known, seed, name), config.ema_half_life_images
     )
-    generator = text.conditioning_of(sampled.trained)
+    conditioned = text.conditioning_of(generator.trained)
     discriminator, matcher = _discriminator(config, data, known, seed)
-    adversary = Adversary(config)
+    adversarial = AdversarialLoss(config)
 
     def forward(batch: Batch, noise: Noise) -> Batch:
         labels, classes = batch["label"], len(texts)
         tokens = draw_tokens(labels, noise.uniform("captions"))
         wrong = wrong_labels(labels, classes, noise.uniform("wrong_labels"))
-        inputs = {"latents": noise.latents(config.latent_dim, config.latent_law), "tokens": tokens}
-        fake, law = generator(inputs, training=True)
+        inputs = {
+            "latents": noise.latents(config.latent_dim, config.latent_distribution),
+            "tokens": tokens,
+        }
+        fake, law = conditioned(inputs, training=True)
         return {
             **batch,
             "fake": fake,
@@ -79,75 +82,56 @@ def build(config: Config, data: DataSpec, seed: int) -> Game:
             "wrong_tokens": draw_tokens(wrong, noise.uniform("wrong_captions")),
         }
 
-    def judge_with(*many_tokens: tf.Tensor):
+    def discriminator_fn_with(*many_tokens: tf.Tensor):
         """Images -> logits under each of some texts."""
 
-        def judge(images: tf.Tensor) -> list[tf.Tensor]:
+        def discriminator_fn(images: tf.Tensor) -> list[tf.Tensor]:
             features = discriminator({"image": images}, training=True)
             return [
                 matcher({"features": features, "tokens": tokens}, training=True)
                 for tokens in many_tokens
             ]
 
-        return judge
+        return discriminator_fn
 
     def discriminator_loss(batch: Batch, noise: Noise):
-        verdict = adversary.discriminator_loss(
-            judge_with(batch["tokens"], batch["wrong_tokens"]),
+        output = adversarial.discriminator_loss(
+            discriminator_fn_with(batch["tokens"], batch["wrong_tokens"]),
             batch["image"],
             batch["fake"],
             noise,
-            judge_with(batch["tokens"]),
+            discriminator_fn_with(batch["tokens"]),
         )
-        (right, wrong), fake = verdict.real, verdict.fake[0]
+        (right, wrong), fake = output.real, output.fake[0]
         # The loss is a mean of two, real against fake and right text against wrong: the real
         # images' term is the same in both, and the other terms share the weight of one.
-        against_wrong = adversary.told(right, wrong, noise) - adversary.told(right, fake, noise)
-        loss = verdict.loss + config.mismatch_weight * against_wrong
+        wrong_text_loss = adversarial.noisy_label_loss(right, wrong, noise)
+        against_wrong = wrong_text_loss - adversarial.noisy_label_loss(right, fake, noise)
+        loss = output.loss + config.mismatch_weight * against_wrong
         ranking = tf.cast(right[:, 0] > wrong[:, 0], tf.float32)
-        return loss, {**verdict.observed, "logit/wrong_text": wrong[:, 0], "text/ranking": ranking}
+        return loss, {**output.observed, "logit/wrong_text": wrong[:, 0], "text/ranking": ranking}
 
     def generator_loss(batch: Batch, noise: Noise):
-        judge = judge_with(batch["tokens"])
-        verdict = adversary.generator_loss(judge, batch["image"], batch["fake"], noise)
+        discriminator_fn = discriminator_fn_with(batch["tokens"])
+        output = adversarial.generator_loss(discriminator_fn, batch["image"], batch["fake"], noise)
         divergence = text.kl_divergence(batch["law"])
-        loss = verdict.loss + config.conditioning_weight * divergence
+        loss = output.loss + config.conditioning_weight * divergence
         observed = {"conditioning/divergence": divergence}
         return loss, {**observed, **diversity(batch["image"], batch["fake"])}
 
-    return Game(
-        networks={
-            "discriminator": discriminator,
-            "matcher": matcher,
-            **sampled.networks,
-            **adversary.state,
-        },
-        forward=forward,
-        players=(
-            Player(
-                "discriminator",
-                (discriminator, matcher),
-                discriminator_loss,
-                optimizers.make(
-                    config, config.discriminator_learning_rate, (discriminator, matcher)
-                ),
-                clip_norm=config.clip_norm,
-            ),
-            Player(
-                "generator",
-                (sampled.trained,),
-                generator_loss,
-                optimizers.make(config, config.generator_learning_rate, (sampled.trained,)),
-                clip_norm=config.clip_norm,
-            ),
-        ),
-        generators={"generator": sampled.sampled},
-        averages=sampled.averages,
-        latents=Latents(config.latent_dim, config.latent_law),
-        label_shares=data.class_shares,
-        accumulation=config.accumulation,
-        tokens_of=known.tokens_of,
-        captions=texts,
+    return adversarial_game(
+        config,
+        adversarial,
+        discriminator,
+        generator,
+        forward,
+        discriminator_loss=discriminator_loss,
+        generator_loss=generator_loss,
+        more_networks={"matcher": matcher},
+        discriminator_networks=(matcher,),
+        latents=Latents(config.latent_dim, config.latent_distribution),
+        label_fractions=data.class_fractions,
+        text=TextInput(known.tokens_of, texts),
     )
 
 
@@ -169,7 +153,9 @@ def _generator(config, data: DataSpec, known: captions.Vocabulary, seed: int, na
 def _discriminator(config, data: DataSpec, known: captions.Vocabulary, seed: int):
     """Two networks: images -> features, and features and texts -> logits."""
     image = keras.Input(data.image_shape, name="image")
-    features = conditional.shrink(config, image, data.image_shape, config.spectral_norm, seed)
+    features = conditional.discriminator_body(
+        config, image, data.image_shape, config.spectral_norm, seed
+    )
     matcher = text.matcher(
         features.shape[1],
         config.condition,

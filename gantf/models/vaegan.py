@@ -15,21 +15,21 @@ import tensorflow as tf
 from pydantic import Field, model_validator
 
 from gantf.config import Defaults
-from gantf.game import Batch, DataSpec, Game, Latents, PerExample, Player
+from gantf.game import Batch, DataSpec, Game, Latents, PerExample
 from gantf.networks import conditional
 from gantf.networks import encoder as encoding
 from gantf.noise import Noise
-from gantf.objectives import optimizers
-from gantf.objectives.adversarial import Adversary, Judge, diversity
+from gantf.objectives.adversarial import AdversarialLoss, DiscriminatorFn, diversity
 from gantf.objectives.ema import averaged
 from gantf.objectives.losses import per_example
+from gantf.objectives.players import logits_of_images, player
 from gantf.settings import (
     Adversarial,
     Architecture,
     Norm,
     Optimization,
     Sampling,
-    adversarial,
+    adversarial_settings,
     default,
     penalties_fit,
 )
@@ -109,10 +109,6 @@ def build(config: Config, data: DataSpec, seed: int) -> Game:
         observed = {"reconstruction/pixels": error, **diversity(batch["image"], batch["fake"])}
         return adversarial + config.reconstruction_weight * batch["distance"], observed
 
-    def player(network: keras.Model, loss, learning_rate: float) -> Player:
-        optimizer = optimizers.make(config, learning_rate, (network,))
-        return Player(network.name, (network,), loss, optimizer, clip_norm=config.clip_norm)
-
     return Game(
         networks={
             "discriminator": discriminator,
@@ -122,16 +118,24 @@ def build(config: Config, data: DataSpec, seed: int) -> Game:
         },
         forward=forward,
         players=(
-            player(encoder, encoder_loss, config.encoder_learning_rate),
-            player(generator, generator_loss, config.generator_learning_rate),
-            player(discriminator, judges.discriminator_loss, config.discriminator_learning_rate),
+            player(config, "encoder", (encoder,), encoder_loss, config.encoder_learning_rate),
+            player(
+                config, "generator", (generator,), generator_loss, config.generator_learning_rate
+            ),
+            player(
+                config,
+                "discriminator",
+                (discriminator,),
+                judges.discriminator_loss,
+                config.discriminator_learning_rate,
+            ),
         ),
         generators={"generator": generators.sampled},
         averages=(*encoders.averages, *generators.averages),
         latents=Latents(config.latent_dim, "normal"),
         accumulation=config.accumulation,
         encoder=keras.Model(encoders.sampled.input, encoders.sampled.output[0], name="means"),
-        judge=lambda batch: discriminator({"image": batch["image"]}, training=False)[0],
+        discriminator_fn=logits_of_images(discriminator),
     )
 
 
@@ -156,10 +160,10 @@ class _Judges:
 
     def __init__(self, config: Config, discriminator: keras.Model):
         self._discriminator = discriminator
-        self._of_samples = Adversary(config)
+        self._of_samples = AdversarialLoss(config)
         unpunished = {"r1_weight": 0.0, "r2_weight": 0.0, "gradient_penalty_weight": 0.0}
-        plain = adversarial(config, **unpunished, ada_target=0.0)
-        self._of_reconstructions = Adversary(plain, "reconstruction")
+        plain = adversarial_settings(config, **unpunished, ada_target=0.0)
+        self._of_reconstructions = AdversarialLoss(plain, "reconstruction")
         self.state = self._of_samples.state
 
     def discriminator_loss(self, batch: Batch, noise: Noise):
@@ -198,8 +202,8 @@ class _Judges:
     def _judge(self, images: tf.Tensor) -> list[tf.Tensor]:
         return self._discriminator({"image": images}, training=True)
 
-    def _adapted(self, noise: Noise) -> Judge:
-        """The judge of images that adaptive augmentation, where there is one, changes first."""
+    def _adapted(self, noise: Noise) -> DiscriminatorFn:
+        """The discriminator behind the adaptive augmentation, if there is one."""
         ada = self._of_samples.ada
         if ada is None:
             return self._judge

@@ -9,23 +9,22 @@ generator is sampled; like there, five critic updates to one of the generator, A
 
 from typing import Literal
 
-import tensorflow as tf
 from pydantic import Field, model_validator
 
 from gantf.config import Defaults
-from gantf.game import Batch, DataSpec, Game, Latents, Player
+from gantf.game import Batch, DataSpec, Game, Latents
 from gantf.networks import conditional
 from gantf.noise import Noise
-from gantf.objectives import optimizers
-from gantf.objectives.adversarial import Adversary, diversity
+from gantf.objectives.adversarial import AdversarialLoss
 from gantf.objectives.ema import averaged
+from gantf.objectives.players import adversarial_game, bind_inputs, logits_of_images
 from gantf.settings import (
     Architecture,
     Augmentation,
     Optimization,
     Regularization,
     Sampling,
-    adversarial,
+    adversarial_settings,
     default,
     penalties_fit,
 )
@@ -63,64 +62,41 @@ class Config(Regularization, Augmentation, Architecture, Sampling, Optimization)
 
 def build(config: Config, data: DataSpec, seed: int) -> Game:
     """Builds networks and players for images of one size; call it in the strategy's scope."""
-    sampled = averaged(
+    generator = averaged(
         lambda name: conditional.generator(
             config, data.image_shape, config.latent_dim, seed, name=name
         ),
         config.ema_half_life_images,
     )
-    generator = sampled.trained
     critic = conditional.discriminator(
         config, data.image_shape, seed, name="critic", output_bias=False
     )
     clips = config.lipschitz == "clipping"
     penalty = 0.0 if clips else config.gradient_penalty_weight
-    settings = adversarial(config, loss="wasserstein", gradient_penalty_weight=penalty)
-    adversary = Adversary(settings, "critic")
+    settings = adversarial_settings(config, loss="wasserstein", gradient_penalty_weight=penalty)
+    adversarial = AdversarialLoss(settings, "critic")
 
     def forward(batch: Batch, noise: Noise) -> Batch:
-        latents = noise.latents(config.latent_dim, config.latent_law)
-        return {**batch, "fake": generator({"latents": latents}, training=True)}
-
-    def judge(images: tf.Tensor) -> tf.Tensor:
-        return critic({"image": images}, training=True)
+        latents = noise.latents(config.latent_dim, config.latent_distribution)
+        return {**batch, "fake": generator.trained({"latents": latents}, training=True)}
 
     def critic_loss(batch: Batch, noise: Noise):
-        verdict = adversary.discriminator_loss(judge, batch["image"], batch["fake"], noise)
-        observed = dict(verdict.observed)
+        output = adversarial.discriminator_loss(
+            bind_inputs(critic, batch), batch["image"], batch["fake"], noise
+        )
+        observed = dict(output.observed)
         observed["wasserstein"] = observed["logit/real"] - observed["logit/fake"]
-        return verdict.loss, observed
+        return output.loss, observed
 
-    def generator_loss(batch: Batch, noise: Noise):
-        verdict = adversary.generator_loss(judge, batch["image"], batch["fake"], noise)
-        return verdict.loss, diversity(batch["image"], batch["fake"])
-
-    return Game(
-        networks={"critic": critic, **sampled.networks, **adversary.state},
-        forward=forward,
-        players=(
-            Player(
-                "critic",
-                (critic,),
-                critic_loss,
-                optimizers.make(
-                    config, config.discriminator_learning_rate, (critic,), config.n_critic
-                ),
-                updates_per_step=config.n_critic,
-                clip_norm=config.clip_norm,
-                weight_limit=config.weight_limit if clips else 0.0,
-            ),
-            Player(
-                "generator",
-                (generator,),
-                generator_loss,
-                optimizers.make(config, config.generator_learning_rate, (generator,)),
-                clip_norm=config.clip_norm,
-            ),
-        ),
-        generators={"generator": sampled.sampled},
-        averages=sampled.averages,
-        latents=Latents(config.latent_dim, config.latent_law),
-        accumulation=config.accumulation,
-        judge=lambda batch: critic({"image": batch["image"]}, training=False),
+    return adversarial_game(
+        config,
+        adversarial,
+        critic,
+        generator,
+        forward,
+        discriminator_loss=critic_loss,
+        discriminator_updates=config.n_critic,
+        weight_limit=config.weight_limit if clips else 0.0,
+        latents=Latents(config.latent_dim, config.latent_distribution),
+        discriminator_fn=logits_of_images(critic),
     )

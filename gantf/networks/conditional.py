@@ -86,7 +86,7 @@ def discriminator(
         height, width = image_shape[:2]
         plane = embed(inputs["label"], classes, height * width, seed, "d_label")
         x = layers.Concatenate()([x, layers.Reshape((height, width, 1))(plane)])
-    features = shrink(config, x, image_shape, spectral_norm, seed)
+    features = discriminator_body(config, x, image_shape, spectral_norm, seed)
     logits = dense(1, use_bias=output_bias, kernel_initializer=normal(seed, "d_out"))(features)
     if condition == "projection":
         embedded = embed(inputs["label"], classes, features.shape[1], seed, "d_label")
@@ -99,7 +99,7 @@ def discriminator(
     return keras.Model(inputs, [logits, told], name=name)
 
 
-def shrink(config: Architecture, images, image_shape, spectral_norm: bool, seed: int):
+def discriminator_body(config: Architecture, images, image_shape, spectral_norm: bool, seed: int):
     """Images (n, H, W, C) -> features (n, d), by the architecture's discriminator."""
     widest = max_channels(config, image_shape)
     return _ARCHITECTURES[config.network].shrink(

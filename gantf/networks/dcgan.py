@@ -12,7 +12,9 @@ from gantf.layers.spectral import SpectralConv2D
 from gantf.settings import Architecture
 
 
-def grow(x, image_shape: tuple[int, int, int], config: Architecture, max_channels: int, seed: int):
+def generator_body(
+    x, image_shape: tuple[int, int, int], config: Architecture, max_channels: int, seed: int
+):
     """What a generator is fed (n, d) -> images (n, H, W, C), unbounded: a dense layer, upsampling.
 
     Args:
@@ -54,7 +56,7 @@ def grow(x, image_shape: tuple[int, int, int], config: Architecture, max_channel
     )(x)
 
 
-def shrink(
+def discriminator_body(
     images,
     image_shape: tuple[int, int, int],
     config: Architecture,

@@ -36,7 +36,9 @@ def encoder(
     """
     own = {"discriminator_channels": channels, "discriminator_norm": norm}
     image = keras.Input(image_shape, name="image")
-    hidden = conditional.shrink(config.model_copy(update=own), image, image_shape, False, ~seed)
+    hidden = conditional.discriminator_body(
+        config.model_copy(update=own), image, image_shape, False, ~seed
+    )
     x = last_map(image, hidden)
     outputs = []
     for output in ("mean", "log_variance"):
@@ -63,7 +65,7 @@ def discriminator(
     """
     dense = SpectralDense if spectral_norm else layers.Dense
     image = keras.Input(image_shape, name="image")
-    hidden = conditional.shrink(config, image, image_shape, spectral_norm, seed)
+    hidden = conditional.discriminator_body(config, image, image_shape, spectral_norm, seed)
     logits = dense(1, kernel_initializer=normal(seed, "d_out"))(hidden)
     logits = layers.Activation("linear", dtype="float32", name="logits")(logits)
     features = last_map(image, hidden)

@@ -18,7 +18,9 @@ HIDDEN_LAYERS = 3
 LARGEST = 64 * 64 * 3
 
 
-def grow(x, image_shape: tuple[int, int, int], config: Architecture, max_channels: int, seed: int):
+def generator_body(
+    x, image_shape: tuple[int, int, int], config: Architecture, max_channels: int, seed: int
+):
     """What a generator is fed (n, d) -> images (n, H, W, C), unbounded."""
     _check(image_shape)
     for layer in range(HIDDEN_LAYERS):
@@ -35,7 +37,9 @@ def grow(x, image_shape: tuple[int, int, int], config: Architecture, max_channel
     return layers.Reshape(image_shape)(x)
 
 
-def shrink(images, image_shape, config: Architecture, max_channels, spectral_norm: bool, seed: int):
+def discriminator_body(
+    images, image_shape, config: Architecture, max_channels, spectral_norm: bool, seed: int
+):
     """Images (n, H, W, C) -> features (n, d)."""
     _check(image_shape)
     dense = SpectralDense if spectral_norm else layers.Dense

@@ -11,7 +11,9 @@ from gantf.layers.spectral import SpectralConv2D
 from gantf.settings import Architecture
 
 
-def grow(x, image_shape: tuple[int, int, int], config: Architecture, max_channels: int, seed: int):
+def generator_body(
+    x, image_shape: tuple[int, int, int], config: Architecture, max_channels: int, seed: int
+):
     """What a generator is fed (n, d) -> images (n, H, W, C), unbounded.
 
     Arguments as in `dcgan.grow`; every residual block doubles the side.
@@ -40,7 +42,9 @@ def grow(x, image_shape: tuple[int, int, int], config: Architecture, max_channel
     return _conv(image_shape[2], 3, he(seed, "g_out", 1.0))(x)
 
 
-def shrink(images, image_shape, config: Architecture, max_channels, spectral_norm: bool, seed: int):
+def discriminator_body(
+    images, image_shape, config: Architecture, max_channels, spectral_norm: bool, seed: int
+):
     """Images (n, H, W, C) -> features (n, d), the mean over all places.
 
     Arguments as in `dcgan.shrink`; every residual block but the last halves the side.

@@ -77,7 +77,7 @@ def generator(
     return keras.Model({"image": image}, x, name=name)
 
 
-def reach_px(blocks: int, upscaling: int, bicubic_skip: bool) -> int:
+def receptive_field_px(blocks: int, upscaling: int, bicubic_skip: bool) -> int:
     """How far from a pixel of the input lie those that its enlargement depends on, in pixels.
 
     Args:

@@ -11,10 +11,10 @@ import keras
 from keras import layers
 
 from gantf.layers import equalized
-from gantf.layers.blur import Blur, Enlarge
-from gantf.layers.minibatch_stddev import MinibatchDeviation
+from gantf.layers.blur import Blur, Upsample
+from gantf.layers.minibatch_stddev import MinibatchStddev
 from gantf.layers.modulated import Bias, ModulatedConv2D, PixelNoise
-from gantf.layers.styles import LearnedConstant, PixelNorm, StyleOf, Truncation
+from gantf.layers.styles import LearnedConstant, PixelNorm, SelectStyle, Truncation
 
 SIDES = (8, 16, 32, 64, 128, 256)  # pixels
 COARSEST_PX = 4
@@ -93,7 +93,7 @@ def discriminator(
             coarser, 3, seed, f"{block}_b", activate=True, strides=2, padding="valid"
         )(x)
         x = layers.Rescaling(math.sqrt(0.5), name=f"{block}_scale")(layers.Add()([x, skip]))
-    x = MinibatchDeviation(config.stddev_group, name="d_deviation")(x)
+    x = MinibatchStddev(config.stddev_group, name="d_deviation")(x)
     x = equalized.conv(widths[COARSEST_PX], 3, seed, "d_4", activate=True)(x)
     x = layers.Flatten()(x)
     x = equalized.dense(widths[COARSEST_PX], seed, "d_dense", activate=True)(x)
@@ -144,14 +144,14 @@ def _synthesise(styles, config: Sizes, image_shape, seed: int):
     for stage, side in enumerate(sides[1:], start=1):
         x = convolved(x, side, "a", 2 * stage - 1, enlarge=True)
         x = convolved(x, side, "b", 2 * stage)
-        image = Enlarge(name=f"g_{side}_enlarged", dtype="float32")(image)
+        image = Upsample(name=f"g_{side}_enlarged", dtype="float32")(image)
         image = layers.Add(dtype="float32")([image, colours(x, side, 2 * stage + 1)])
     return layers.Activation("linear", dtype="float32", name="images")(image)
 
 
 def _style(styles, place: int, name: str):
     """The style of one layer, from those of all."""
-    return StyleOf(place, name=f"{name}_style", dtype="float32")(styles)
+    return SelectStyle(place, name=f"{name}_style", dtype="float32")(styles)
 
 
 def _widths(finest: int, most: int, sides: list[int]) -> dict[int, int]:

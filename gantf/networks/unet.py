@@ -78,7 +78,7 @@ def fitting_stages(image_shape: tuple[int, ...]) -> int:
     return max(2, min(MOST_STAGES, min(image_shape[:2]).bit_length() - 2))
 
 
-def reach_px(stages: int) -> int:
+def receptive_field_px(stages: int) -> int:
     """How far from a pixel of the input lie those that its translation depends on, in pixels.
 
     Every halving looks 1 of its pixels further than the square it halves, every doubling likewise;

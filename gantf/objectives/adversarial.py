@@ -17,12 +17,12 @@ from gantf.objectives.ada import Ada
 from gantf.objectives.diffaugment import diffaugment
 from gantf.settings import Adversarial
 
-Judge = Callable[[tf.Tensor], Any]
+DiscriminatorFn = Callable[[tf.Tensor], Any]
 """Images -> logits (n, ..., 1), or a list of them and of further outputs."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Verdict:
+class LossOutput:
     """What one judgement of a batch gave.
 
     Attributes:
@@ -38,7 +38,7 @@ class Verdict:
     fake: list[tf.Tensor]
 
 
-class Adversary:
+class AdversarialLoss:
     """One discriminator's side of the game, by the settings of a model.
 
     Attributes:
@@ -49,16 +49,16 @@ class Adversary:
         self,
         settings: Adversarial,
         name: str = "discriminator",
-        penalty_share: Callable[[tf.Tensor], tf.Tensor] | None = None,
+        penalty_factor: Callable[[tf.Tensor], tf.Tensor] | None = None,
     ):
         """Takes a model's settings.
 
         Args:
           settings: of the game.
           name: prefixes what is logged, and tells two discriminators' noise apart.
-          penalty_share: step -> what all penalties are multiplied by, where that changes.
+          penalty_factor: step -> what all penalties are multiplied by, where that changes.
         """
-        self.settings, self.name, self._penalty_share = settings, name, penalty_share
+        self.settings, self.name, self._penalty_factor = settings, name, penalty_factor
         self.ada = None
         self.state: dict[str, keras.Layer] = {}
         if settings.ada_target:
@@ -67,37 +67,40 @@ class Adversary:
 
     def discriminator_loss(
         self,
-        judge: Judge,
+        discriminator_fn: DiscriminatorFn,
         real: tf.Tensor,
         fake: tf.Tensor,
         noise: Noise,
-        judge_fake: Judge | None = None,
-    ) -> Verdict:
+        fake_discriminator_fn: DiscriminatorFn | None = None,
+    ) -> LossOutput:
         """What the discriminator minimises, penalties included.
 
         Args:
-          judge: the discriminator, for real images; conditions are bound already.
+          discriminator_fn: the discriminator, for real images; conditions are bound already.
           real: images, shape (batch, H, W, C).
           fake: images of the same shape.
           noise: of the step.
-          judge_fake: the same network with the fakes' conditions; `judge` if there are none.
+          fake_discriminator_fn: the same network with the conditions of the fakes; None if these
+            are the same.
         """
-        settings, judge_fake = self.settings, judge_fake or judge
+        settings, fake_discriminator_fn = self.settings, fake_discriminator_fn or discriminator_fn
         real = self._seen(real, noise, "d/real")
         fake = self._seen(fake, noise, "d/fake")
         observed: dict[str, tf.Tensor] = {}
         penalty = tf.zeros(real.shape[0])
         shared = settings.r1_weight and settings.penalty_every_steps == 1
         if shared:
-            r1_penalty, real_outputs = gradient_penalties.r1_penalty(judge, real)
+            r1_penalty, real_outputs = gradient_penalties.r1_penalty(discriminator_fn, real)
             observed[f"{self.name}/r1_penalty"] = r1_penalty
             penalty += settings.r1_weight * r1_penalty
         else:
-            real_outputs = _outputs(judge(real))
-        fake_outputs = _outputs(judge_fake(fake))
+            real_outputs = _outputs(discriminator_fn(real))
+        fake_outputs = _outputs(fake_discriminator_fn(fake))
         real_logits, fake_logits = real_outputs[0], fake_outputs[0]
-        loss = self.told(real_logits, fake_logits, noise)
-        for name, weight, values in self._penalties(judge, judge_fake, real, fake, noise, shared):
+        loss = self.noisy_label_loss(real_logits, fake_logits, noise)
+        for name, weight, values in self._penalties(
+            discriminator_fn, fake_discriminator_fn, real, fake, noise, shared
+        ):
             observed[f"{self.name}/{name}"] = values
             penalty += weight * values
         observed |= self._observe(real_logits, fake_logits)
@@ -105,26 +108,28 @@ class Adversary:
             self.ada.observe(real_logits, noise)
             probability = tf.convert_to_tensor(self.ada.probability)
             observed[f"{self.name}/ada_probability"] = tf.fill([real.shape[0]], probability)
-        if self._penalty_share is not None:
-            penalty *= self._penalty_share(noise.step)
-        return Verdict(loss + penalty, observed, real_outputs, fake_outputs)
+        if self._penalty_factor is not None:
+            penalty *= self._penalty_factor(noise.step)
+        return LossOutput(loss + penalty, observed, real_outputs, fake_outputs)
 
     def generator_loss(
         self,
-        judge: Judge,
+        discriminator_fn: DiscriminatorFn,
         real: tf.Tensor,
         fake: tf.Tensor,
         noise: Noise,
-        judge_fake: Judge | None = None,
-    ) -> Verdict:
+        fake_discriminator_fn: DiscriminatorFn | None = None,
+    ) -> LossOutput:
         """What the generator minimises; arguments as for `discriminator_loss`."""
-        fake_outputs = _outputs((judge_fake or judge)(self._seen(fake, noise, "g/fake")))
+        fake_outputs = _outputs(
+            (fake_discriminator_fn or discriminator_fn)(self._seen(fake, noise, "g/fake"))
+        )
         real_outputs: list[tf.Tensor] = []
         if self.settings.loss in losses.COMPARING:
-            real_outputs = _outputs(judge(self._seen(real, noise, "g/real")))
+            real_outputs = _outputs(discriminator_fn(self._seen(real, noise, "g/real")))
         real_logits = (real_outputs or fake_outputs)[0]
         loss = losses.generator_loss(self.settings.loss, real_logits, fake_outputs[0])
-        return Verdict(loss, {}, real_outputs, fake_outputs)
+        return LossOutput(loss, {}, real_outputs, fake_outputs)
 
     def _seen(self, images: tf.Tensor, noise: Noise, name: str) -> tf.Tensor:
         """The images as the discriminator sees them."""
@@ -137,7 +142,9 @@ class Adversary:
             images += self.settings.instance_noise * drawn
         return images
 
-    def told(self, real_logits: tf.Tensor, fake_logits: tf.Tensor, noise: Noise) -> tf.Tensor:
+    def noisy_label_loss(
+        self, real_logits: tf.Tensor, fake_logits: tf.Tensor, noise: Noise
+    ) -> tf.Tensor:
         """D's loss under the labels that it is told: softened, noisy, some of them flipped.
 
         Those of one step's `noise` are the same in each call.
@@ -155,12 +162,12 @@ class Adversary:
             smoothing += settings.label_noise * noise.uniform(f"{self.name}/labels")
         return losses.discriminator_loss(settings.loss, real_logits, fake_logits, smoothing)
 
-    def _penalties(self, judge, judge_fake, real, fake, noise, shared):
+    def _penalties(self, discriminator_fn, fake_discriminator_fn, real, fake, noise, shared):
         """(name, weight, values per example) of those that are still to be computed."""
         settings = self.settings
         wanted = {
-            "r1_penalty": (0.0 if shared else settings.r1_weight, judge, real),
-            "r2_penalty": (settings.r2_weight, judge_fake, fake),
+            "r1_penalty": (0.0 if shared else settings.r1_weight, discriminator_fn, real),
+            "r2_penalty": (settings.r2_weight, fake_discriminator_fn, fake),
         }
         for name, (weight, judged_by, images) in wanted.items():
             if weight:
@@ -169,7 +176,9 @@ class Adversary:
         if settings.gradient_penalty_weight:
             mixing = noise.uniform(f"{self.name}/mixing")
             values = self._lazily(
-                noise, lambda: gradient_penalties.gradient_penalty(judge, real, fake, mixing), real
+                noise,
+                lambda: gradient_penalties.gradient_penalty(discriminator_fn, real, fake, mixing),
+                real,
             )
             yield "gradient_penalty", settings.gradient_penalty_weight, values
 
@@ -212,5 +221,5 @@ def _outputs(judged: Any) -> list[tf.Tensor]:
     return list(judged) if isinstance(judged, list | tuple) else [judged]
 
 
-def _r1(judge: Judge, images: tf.Tensor) -> tf.Tensor:
-    return gradient_penalties.r1_penalty(judge, images)[0]
+def _r1(discriminator_fn: DiscriminatorFn, images: tf.Tensor) -> tf.Tensor:
+    return gradient_penalties.r1_penalty(discriminator_fn, images)[0]

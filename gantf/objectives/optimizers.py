@@ -34,7 +34,7 @@ def make(
             shape, first, last, tf.cast(moves // updates_per_step, tf.float32), start, end
         )
 
-    rate = between(learning_rate, learning_rate * settings.final_learning_rate_share)
+    rate = between(learning_rate, learning_rate * settings.final_learning_rate_fraction)
     rate = _Schedule(rate) if callable(rate) else rate
     optimizer: keras.optimizers.Optimizer
     if settings.optimizer == "sgd":

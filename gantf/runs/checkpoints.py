@@ -19,8 +19,7 @@ from evaluation import InputError
 from gantf.runs import archive, files
 from gantf.runs.archive import Checkpoint, DamagedError, read
 from gantf.runs.files import Place
-
-HIGHER_IS_BETTER = ("coverage", "psnr", "ssim")  # of the scores that choose checkpoints
+from gantf.runs.scores import HIGHER_IS_BETTER
 
 
 @dataclasses.dataclass

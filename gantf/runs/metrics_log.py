@@ -3,29 +3,23 @@
 import errno
 import json
 import os
-import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from evaluation import on_terminal
 from gantf.runs import files
-from gantf.training.evaluator import Scores
+from gantf.runs.scores import Scores
 
 METRICS_FILE = "metrics.jsonl"
 WINDOW_MARK = "generator/loss"  # what only records of log windows have
 SCORE_MARK = "scored"
 ROLLBACK_MARK = "rollback"
-LINE_EVERY_SECONDS = 10.0  # without a terminal, a line of progress at the most so often
 
 
-class RunLog:
+class MetricsLog:
     """Writes each record to `metrics.jsonl` (a JSON object a line) and to TensorBoard."""
 
     def __init__(self, run_dir: Path, first_step: int, rollbacks: int = 0):
@@ -115,68 +109,3 @@ def read(run_dir: Path) -> list[dict[str, Any]]:
         if isinstance(record, dict) and isinstance(record.get("step"), int):
             records.append(record)
     return records
-
-
-class Terminal:
-    """Progress and messages on stderr: a bar on a terminal, plain lines elsewhere."""
-
-    def __init__(self, muted: bool = False):
-        """Tells nothing if `muted`: one of several processes is enough."""
-        self._muted = muted
-        self._console = Console(
-            stderr=True, force_terminal=on_terminal(), soft_wrap=True, highlight=False
-        )
-        self._progress: Progress | None = None
-        self._last_line = time.monotonic()
-
-    def say(self, message: str) -> None:
-        """Prints one line, above the bar where there is one.
-
-        Who reads may have gone, as of a pipe: the training goes on in silence.
-        """
-        if self._muted or sys.stderr is None:
-            return
-        message = "".join(x if x.isprintable() else repr(x)[1:-1] for x in message)
-        try:
-            if self._console.is_terminal:
-                self._console.print(message, markup=False)
-            else:
-                print(message, file=sys.stderr, flush=True)
-        except OSError:
-            self._muted = True
-
-    @contextmanager
-    def progress(self, step: int, steps: int) -> Iterator[None]:
-        """Shows a bar while the block runs."""
-        if self._muted or not self._console.is_terminal:
-            yield
-            return
-        columns = (
-            TextColumn("step {task.completed}/{task.total}"),
-            BarColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(),
-        )
-        with Progress(*columns, console=self._console, transient=True) as self._progress:
-            self._progress.add_task("", completed=step, total=steps, rate="")
-            yield
-        self._progress = None
-
-    def advance(self, step: int, steps: int, images_per_second: float, batch_size: int) -> None:
-        """Tells how far the run is."""
-        if self._progress is not None:
-            self._progress.update(
-                self._progress.task_ids[0],
-                completed=step,
-                rate=f"{images_per_second:,.0f} images/s",
-            )
-        elif time.monotonic() - self._last_line >= LINE_EVERY_SECONDS or step == steps:
-            self._last_line = time.monotonic()
-            left = (steps - step) * batch_size / images_per_second if images_per_second else 0.0
-            self.say(f"step {step}/{steps}, {images_per_second:,.0f} images/s, {left:.0f} s left")
-
-    def count(self, what: str, done: int, total: int) -> None:
-        """Tells how much of something other than steps is done, from time to time."""
-        if time.monotonic() - self._last_line >= LINE_EVERY_SECONDS or done == total:
-            self._last_line = time.monotonic()
-            self.say(f"{what} {done}/{total}")

@@ -3,9 +3,9 @@
 import dataclasses
 from pathlib import Path
 
-from gantf import building, config, models
-from gantf.game import DataSpec, Game
-from gantf.runs import checkpoints
+from gantf import config, models
+from gantf.game import DataSpec, Game, build_game
+from gantf.runs import checkpoints, config_file
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,21 +24,23 @@ def load(run_dir: Path, checkpoint: str) -> Restored:
     Raises:
       InputError: no such run or checkpoint.
     """
-    run = config.load(run_dir)
+    run = config_file.load(run_dir)
     chosen = checkpoints.choose(run_dir, checkpoint, run.best_by)
     model = models.load(run.model)
     settings = config.make_model_config(model.Config, run.settings, models.title(run.model))
     data = _spec(chosen.meta["data"])
-    game = building.build(model, settings, data, run.seed)
+    game = build_game(model, settings, data, run.seed)
     checkpoints.restore(chosen, game.variables())
     return Restored(run, game, data, chosen.step)
 
 
 def _spec(fields: dict) -> DataSpec:
-    """A `DataSpec` from JSON, which knows no tuples."""
+    """A `DataSpec` from JSON, which has no tuples; "class_shares" is a former name."""
     return DataSpec(
         **{
-            name: tuple(value) if isinstance(value, list) else value
+            "class_fractions" if name == "class_shares" else name: (
+                tuple(value) if isinstance(value, list) else value
+            )
             for name, value in fields.items()
         }
     )

@@ -2,12 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from gantf.runs.checkpoints import HIGHER_IS_BETTER
-
-
-def chosen(scores: Mapping[str, object], best_by: str) -> str:
-    """The score by which checkpoints are chosen; "auto" is the first that there is."""
-    return next(iter(scores)) if best_by == "auto" else best_by
+from gantf.runs.scores import HIGHER_IS_BETTER
 
 
 def is_over(scores: Sequence[Mapping[str, float]], name: str, patience: int) -> bool:

@@ -1,7 +1,7 @@
 """How good a game is while it trains: `evaluation`'s metrics, and what only the game can tell."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -9,27 +9,16 @@ from scipy import stats
 
 import evaluation
 from gantf.data.loading import TrainingData
-from gantf.data.pipeline import to_floats
 from gantf.game import Game
-from gantf.generation import image_grid, sampling
+from gantf.generation import sampling
+from gantf.pixels import to_floats, to_uint8
+from gantf.runs.scores import Score, Scores
 
 SAMPLES = 1000
 TRANSLATIONS = 200
 METRICS = ("fid", "kid", "coverage")
 LEVEL = 0.95
 SSIM_SIDE_PX = 11  # of the window in which structure is compared
-
-
-@dataclasses.dataclass(frozen=True)
-class Score:
-    """One number, with a 0.95 interval where there is a valid one."""
-
-    value: float
-    low: float | None = None
-    high: float | None = None
-
-
-Scores = Mapping[str, Score]
 
 
 def make_scorer(
@@ -52,10 +41,11 @@ def make_scorer(
       A function without arguments: scores by name, first the one by which checkpoints are chosen.
 
     Raises:
-      InputError: too few images, or such as the metrics cannot judge; the function raises it too.
+      InputError: too few images, or images that the metrics refuse; the returned function raises
+        it, too.
     """
     rng = np.random.default_rng([seed, 0x5C0E, 1] if fresh else [seed, 0x5C0E])
-    if game.translates:
+    if game.translator is not None:
         return _translator_scorer(game, data, rng)
     return _generator_scorer(game, data, seed, rng)
 
@@ -68,14 +58,14 @@ def _generator_scorer(game: Game, data: TrainingData, seed: int, rng) -> Callabl
     inputs = sampling.draw_inputs(game, SAMPLES, rng)
     (network,) = game.generators.values()
     asked = None
-    if real.logits is not None and game.label_shares:
+    if real.logits is not None and game.label_fractions:
         asked = sampling.draw_inputs(
             game, SAMPLES, rng, labels=sampling.classes_in_turn(game, SAMPLES)
         )
     metrics = METRICS if real.logits is None else (*METRICS, "modes")
 
     def score() -> dict[str, Score]:
-        images = sampling.sample(network, inputs, image_grid.to_uint8)
+        images = sampling.sample(network, inputs, to_uint8)
         fake = evaluation.extract(images, kind)
         result = evaluation.measure(
             real.features,
@@ -91,7 +81,7 @@ def _generator_scorer(game: Game, data: TrainingData, seed: int, rng) -> Callabl
             found["fid_held_out"] = _of(other["fid"])
         if asked is not None:
             found["label_accuracy"] = _label_accuracy(game, network, asked, kind)
-        if game.judge is not None and data.held_out is not None:
+        if game.discriminator_fn is not None and data.held_out is not None:
             found |= _overfitting(game, data, images, inputs)
         return found
 
@@ -104,7 +94,7 @@ def _of(estimate) -> Score:
 
 def _label_accuracy(game: Game, network, asked, kind) -> Score:
     """How often a classifier sees the class that was asked for."""
-    images = sampling.sample(network, asked, image_grid.to_uint8)
+    images = sampling.sample(network, asked, to_uint8)
     logits = evaluation.extract(images, kind).logits
     assert logits is not None
     wanted = sampling.classes_in_turn(game, len(images))
@@ -120,7 +110,7 @@ def _overfitting(game: Game, data: TrainingData, fakes: np.ndarray, inputs) -> d
     """
     assert data.held_out is not None
     labels = inputs.get("label")
-    if labels is None and game.label_shares:
+    if labels is None and game.label_fractions:
         return {}  # fakes of captions, whose classes are not known here
     trained, unseen = (
         _mean_logit(game, rows.sets[0]["image"], rows.sets[0].get("label"))
@@ -132,31 +122,32 @@ def _overfitting(game: Game, data: TrainingData, fakes: np.ndarray, inputs) -> d
 
 
 def _mean_logit(game: Game, images: np.ndarray, labels: np.ndarray | None) -> float:
-    assert game.judge is not None
+    assert game.discriminator_fn is not None
     total, count = 0.0, min(len(images), SAMPLES)
     for start in range(0, count, sampling.BATCH_IMAGES):
         rows = slice(start, min(start + sampling.BATCH_IMAGES, count))
         batch = {"image": to_floats(tf.constant(images[rows]))}
         if labels is not None:
             batch["label"] = tf.constant(labels[rows], tf.int64)
-        logits = np.asarray(game.judge(batch))
+        logits = np.asarray(game.discriminator_fn(batch))
         total += float(logits.reshape(len(logits), -1).mean(axis=1).sum())
     return total / count
 
 
 def _translator_scorer(game: Game, data: TrainingData, rng) -> Callable[[], Scores]:
-    assert game.exercises is not None
+    translator = game.translator
+    assert translator is not None
     chosen = first_rows(data.held_out or data, TRANSLATIONS, rng)
-    exercises = game.exercises(chosen)
+    pairs = translator.validation_pairs(chosen)
 
     def score() -> dict[str, Score]:
         found: dict[str, Score] = {}
         distances = []
         for name, network in game.generators.items():
-            given, wanted = (np.asarray(images) for images in exercises[name])
+            given, wanted = (np.asarray(images) for images in pairs[name])
             made = sampling.sample(network, {"image": given}, batch_size=50)
             suffix = "" if len(game.generators) == 1 else f"_{name}"
-            if game.paired:
+            if translator.paired:
                 found |= {f"{key}{suffix}": value for key, value in compare(wanted, made).items()}
             else:
                 distances.append(_fid(wanted, made))
@@ -192,9 +183,7 @@ def compare(wanted: np.ndarray, made: np.ndarray) -> dict[str, Score]:
 
     Source: Wang et al. 2004, Image quality assessment, equations 6 to 13 (SSIM, by tf.image).
     """
-    wanted, made = (
-        np.asarray(image_grid.to_uint8(images), np.float32) / 255 for images in (wanted, made)
-    )
+    wanted, made = (np.asarray(to_uint8(images), np.float32) / 255 for images in (wanted, made))
     error = np.square(wanted - made).mean(axis=(1, 2, 3))
     psnr = -10 * np.log10(np.maximum(error, 1e-10))
     side = min(SSIM_SIDE_PX, *wanted.shape[1:3])
@@ -212,7 +201,5 @@ def _mean(values: np.ndarray) -> Score:
 
 
 def _fid(wanted: np.ndarray, made: np.ndarray) -> Score:
-    real, fake = (
-        evaluation.extract(image_grid.to_uint8(images)).features for images in (wanted, made)
-    )
+    real, fake = (evaluation.extract(to_uint8(images)).features for images in (wanted, made))
     return _of(evaluation.measure(real, fake, ("fid",))["fid"])

@@ -12,12 +12,13 @@ from typing import Any
 
 from evaluation import InputError
 from gantf import config
+from gantf.console import Terminal
 from gantf.data.loading import TrainingData
 from gantf.game import Game
 from gantf.generation import export
 from gantf.runs import checkpoints
-from gantf.runs.metrics_log import Terminal
-from gantf.training import early_stopping, evaluator
+from gantf.runs.scores import Scores
+from gantf.training import evaluator
 
 FILE = "best.json"
 
@@ -54,7 +55,7 @@ def best(
         return
     finally:
         checkpoints.restore(now, game.variables())
-    name = early_stopping.chosen(scores, run.best_by)
+    name = chosen(scores, run.best_by)
     _write(run_dir / FILE, chosen, name, scores)
     before, after = chosen.meta["metrics"].get(name), scores.get(name)
     if before is None or after is None:
@@ -67,7 +68,7 @@ def best(
     )
 
 
-def _write(path: Path, chosen: checkpoints.Checkpoint, name: str, scores: evaluator.Scores) -> None:
+def _write(path: Path, chosen: checkpoints.Checkpoint, name: str, scores: Scores) -> None:
     fresh: dict[str, Any] = {}
     for metric, score in scores.items():
         fresh[metric] = score.value

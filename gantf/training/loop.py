@@ -4,69 +4,70 @@ import os
 import signal
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
 
+from gantf.console import Terminal
 from gantf.data import pipeline
 from gantf.errors import RESTARTS, DivergedError
-from gantf.runs import checkpoints
-from gantf.runs import run_dir as rundir
-from gantf.runs.metrics_log import Terminal
-from gantf.runs.run_dir import Progress
+from gantf.runs import checkpoints, train_state
+from gantf.runs.train_state import TrainState
 from gantf.training import recovery
 from gantf.training import step as steps_of
-from gantf.training.periodic_actions import Chief
-from gantf.training.preemption import Stop
-
-if TYPE_CHECKING:
-    from gantf.training.trainer import Ready
+from gantf.training.periodic_actions import PeriodicActions
+from gantf.training.preemption import StopRequest
+from gantf.training.setup import Ready
 
 VISIT_SECONDS = 5.0  # how long the compiled loop may run before the host looks in
 
 
-class Visits:
+class TrainingLoop:
     """A run between two starts of the program.
 
-    All processes make the same visits; the chief says how long each is, and the chief alone writes.
+    All workers run the same inner loops; the chief decides their length, and only the chief writes.
     """
 
     def __init__(
-        self, ready: "Ready", run_dir: Path, progress: Progress, stop: Stop, terminal: Terminal
+        self,
+        ready: Ready,
+        run_dir: Path,
+        state: TrainState,
+        stop: StopRequest,
+        terminal: Terminal,
     ):
         """Nothing is done yet.
 
         Args:
           ready: the run.
-          run_dir: where the chief writes.
-          progress: where the run stands; is kept up to date.
+          run_dir: where the actions writes.
+          state: where the run stands; is kept up to date.
           stop: what is asked for.
           terminal: where to tell how it goes.
         """
         self._ready, self._run, self._game = ready, ready.run, ready.game
-        self._team, self._run_dir, self._progress = ready.team, run_dir, progress
+        self._workers, self._run_dir, self._state = ready.workers, run_dir, state
         self._stop, self._terminal, self._signal = stop, terminal, 0
-        self._chief: Chief | None = None
+        self._actions: PeriodicActions | None = None
 
-    def __enter__(self) -> "Visits":
+    def __enter__(self) -> "TrainingLoop":
         """Opens the log."""
-        if self._team.is_chief:
-            self._chief = Chief(
-                self._ready, self._run_dir, self._progress, self._stop, self._terminal
+        if self._workers.is_chief:
+            self._actions = PeriodicActions(
+                self._ready, self._run_dir, self._state, self._stop, self._terminal
             )
         return self
 
     def __exit__(self, *_) -> None:
         """Closes the log."""
-        if self._chief:
-            self._chief.close()
+        if self._actions:
+            self._actions.close()
 
     def run(self) -> int:
         """Trains until all steps are done or a stop is asked for; gives the signal, or 0."""
-        run, progress, chief = self._run, self._progress, self._chief
-        if chief:
-            chief.begin()
+        run, state, actions = self._run, self._state, self._actions
+        if actions:
+            actions.on_train_begin()
         self._compile()
         seconds_per_step = VISIT_SECONDS
         while plan := self._planned(int(VISIT_SECONDS / seconds_per_step)):
@@ -78,37 +79,39 @@ class Visits:
                 continue
             elapsed = time.perf_counter() - started
             seconds_per_step = elapsed / plan
-            progress.window_seconds += elapsed
+            state.window_seconds += elapsed
             self._terminal.advance(
-                progress.step, run.steps, run.batch_size / seconds_per_step, run.batch_size
+                state.step, run.steps, run.batch_size / seconds_per_step, run.batch_size
             )
-            good = chief.attend(self._compiled.names) if chief else True
-            if not self._team.told(good):
-                self._roll_back(progress.step, "")
+            good = actions.run_due_actions(self._compiled.names) if actions else True
+            if not self._workers.broadcast(good):
+                self._roll_back(state.step, "")
         return self._signal
 
     def _planned(self, count: int) -> int:
         """How many steps the next visit makes, on all processes alike; 0 for no more."""
-        run, progress = self._run, self._progress
-        count = max(min(_until_next_event(run, progress.step), count), 1)
-        over = progress.step >= run.steps or progress.stopped_early
-        mine = [0 if over else count, int(progress.owed)] if self._chief else [0, 0]
+        run, state = self._run, self._state
+        count = max(min(_until_next_event(run, state.step), count), 1)
+        over = state.step >= run.steps or state.stopped_early
+        mine = [0 if over else count, int(state.pending_evaluation)] if self._actions else [0, 0]
         asked = int(self._stop.signal != 0)
-        plan, owed, asked = self._team.total(np.array([*mine, asked], np.int32)).tolist()
-        if not asked or not (plan or owed):
+        plan, pending, asked = self._workers.all_reduce_sum(
+            np.array([*mine, asked], np.int32)
+        ).tolist()
+        if not asked or not (plan or pending):
             return plan
         self._signal = self._stop.signal or signal.SIGTERM  # which another process got
-        if self._chief:
-            self._chief.leave()
+        if self._actions:
+            self._actions.save_before_exit()
         return 0
 
     def _compile(self) -> None:
         """The steps and their data, in the order that belongs to the number of rollbacks."""
         run, game = self._run, self._game
-        seed = recovery.seed_of(run.seed, self._progress.rollbacks)
+        seed = recovery.seed_of(run.seed, self._state.rollbacks)
         strategy = self._ready.strategy
         self._compiled = steps_of.make_steps(game, strategy, run.batch_size, seed)
-        first_batch = self._progress.step * game.batches_per_step
+        first_batch = self._state.step * game.batches_per_step
         dataset = pipeline.make_dataset(self._ready.data.sets, seed, run.batch_size, first_batch)
         self._iterator = iter(strategy.distribute_datasets_from_function(dataset))
 
@@ -119,20 +122,20 @@ class Visits:
           The step, from 1, and the player of the first loss or gradient that was not finite; None
           if all were.
         """
-        progress = self._progress
+        state = self._state
         sums, fault = self._compiled.run(
             self._iterator,
-            tf.constant(progress.step, tf.int64),
+            tf.constant(state.step, tf.int64),
             tf.constant(count, tf.int64),
-            tf.constant(progress.window_sums, tf.float32),
+            tf.constant(state.window_sums, tf.float32),
             tf.constant(steps_of.ALL_FINITE, tf.int64),
         )
         if int(fault) != steps_of.ALL_FINITE:
             step, player = steps_of.where(int(fault), self._game)
             return step + 1, player
-        progress.step += count
-        progress.window_steps += count
-        progress.window_sums = sums.numpy()
+        state.step += count
+        state.window_steps += count
+        state.window_sums = sums.numpy()
         return None
 
     def _roll_back(self, step: int, player: str) -> None:
@@ -145,36 +148,36 @@ class Visits:
         Raises:
           DivergedError: it has gone back often enough.
         """
-        progress = self._progress
-        tried = progress.rollbacks
+        state = self._state
+        tried = state.rollbacks
         self._restore()
         if tried >= self._run.max_rollbacks:
             raise DivergedError(self._where_it_began(step, player, tried))
-        progress.rollbacks = tried + 1
+        state.rollbacks = tried + 1
         self._terminal.say(
             f"the loss or gradient of the {player or 'game'} was not finite at step {step}: back "
-            f"to step {progress.step} with a new order of the data, rollback {progress.rollbacks} "
+            f"to step {state.step} with a new order of the data, rollback {state.rollbacks} "
             f"of {self._run.max_rollbacks}"
         )
-        if self._chief:
-            self._chief.note_rollback(step, player)
+        if self._actions:
+            self._actions.log_rollback(step, player)
         self._compile()
 
     def _restore(self) -> None:
         """The last good checkpoint, or the start, in the game of all processes."""
-        team, game, found = self._team, self._game, Progress()
-        if self._chief:
-            checkpoint = self._chief.last_good()
+        workers, game, found = self._workers, self._game, TrainState()
+        if self._actions:
+            checkpoint = self._actions.last_good_checkpoint()
             checkpoints.restore(checkpoint, game.variables())
-            found = Progress.of(checkpoint.step, checkpoint.meta)
-        for name, value in vars(rundir.shared(team, game, found)).items():
-            setattr(self._progress, name, value)
+            found = TrainState.from_dict(checkpoint.step, checkpoint.meta)
+        for name, value in vars(train_state.broadcast_state(workers, game, found)).items():
+            setattr(self._state, name, value)
 
     def _where_it_began(self, step: int, player: str, tried: int) -> str:
         """Makes the steps up to the fault once more, the last of them alone."""
-        self._progress.rollbacks = tried
+        self._state.rollbacks = tried
         self._compile()
-        before = step - 1 - self._progress.step
+        before = step - 1 - self._state.step
         if before > 0:
             self._visit(before)
         self._visit(1)

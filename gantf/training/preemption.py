@@ -5,14 +5,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from gantf.runs.metrics_log import Terminal
+from gantf.console import Terminal
 
 
-class BrokenOff(BaseException):
+class Interrupted(BaseException):
     """Raised inside `Stop.breakable` when a stop is asked for; no `except Exception` takes it."""
 
 
-class Stop:
+class StopRequest:
     """What was asked for while a block of `watched` runs.
 
     Attributes:
@@ -20,32 +20,32 @@ class Stop:
     """
 
     signal = 0
-    _breakable = False
+    _interruptible = False
 
     @contextmanager
-    def breakable(self) -> Iterator[None]:
+    def interruptible(self) -> Iterator[None]:
         """Work that may be given up half-way, since it can be done again later.
 
         Raises:
           BrokenOff: a stop is asked for, before or while the block runs.
         """
         if self.signal:
-            raise BrokenOff
-        self._breakable = True
+            raise Interrupted
+        self._interruptible = True
         try:
             yield
         finally:
-            self._breakable = False
+            self._interruptible = False
 
 
 @contextmanager
-def watched(terminal: Terminal) -> Iterator[Stop]:
+def stop_on_signals(terminal: Terminal) -> Iterator[StopRequest]:
     """Takes SIGINT and SIGTERM while the block runs: the first of them asks for a stop.
 
     A second Ctrl-C raises KeyboardInterrupt at once. Outside of the main thread, where Python has
     no signals, nothing is taken.
     """
-    stop = Stop()
+    stop = StopRequest()
 
     def handle(number, frame):
         if stop.signal and number == signal.SIGINT:
@@ -54,10 +54,10 @@ def watched(terminal: Terminal) -> Iterator[Stop]:
             return
         stop.signal = number
         again = "; Ctrl-C again stops at once, unsaved" if number == signal.SIGINT else ""
-        when = "" if stop._breakable else " after the steps under way"
+        when = "" if stop._interruptible else " after the steps under way"
         terminal.say(f"stopping{when}{again}")
-        if stop._breakable:
-            raise BrokenOff
+        if stop._interruptible:
+            raise Interrupted
 
     if threading.current_thread() is not threading.main_thread():
         yield stop

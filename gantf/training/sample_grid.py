@@ -20,24 +20,26 @@ def make(game: Game, data: TrainingData, seed: int) -> tuple[Callable[[], np.nda
     held-out images: what is given, what comes of it, and what should, where that is known.
     """
     rng = np.random.default_rng([seed, 0x641D])
-    if not game.translates:
+    translator = game.translator
+    if translator is None:
         labels = sampling.classes_in_turn(game, IMAGES)
         (network,) = game.generators.values()
         inputs = sampling.draw_inputs(game, IMAGES, rng, labels)
-        columns = len(game.label_shares) if 1 < len(game.label_shares) <= 16 else 8
+        columns = len(game.label_fractions) if 1 < len(game.label_fractions) <= 16 else 8
         return lambda: sampling.sample(network, inputs), columns
-    assert game.exercises is not None
-    exercises = game.exercises(evaluator.first_rows(data.held_out or data, TRANSLATED, rng))
+    pairs = translator.validation_pairs(
+        evaluator.first_rows(data.held_out or data, TRANSLATED, rng)
+    )
 
     def draw() -> np.ndarray:
         columns = []
         for name, network in game.generators.items():
-            given, wanted = (np.asarray(images) for images in exercises[name])
+            given, wanted = (np.asarray(images) for images in pairs[name])
             made = sampling.sample(network, {"image": given})
-            columns += [given, made, wanted] if game.paired else [given, made]
+            columns += [given, made, wanted] if translator.paired else [given, made]
         return _side_by_side(columns)
 
-    return draw, len(game.generators) * (3 if game.paired else 2)
+    return draw, len(game.generators) * (3 if translator.paired else 2)
 
 
 def _side_by_side(columns: list[np.ndarray]) -> np.ndarray:

@@ -9,10 +9,9 @@ from collections.abc import Callable, Mapping
 import tensorflow as tf
 
 from gantf import noise
-from gantf.game import Average, Batch, Game, Player
+from gantf.game import LOG_WIDTH, Average, Batch, Game, Player
 from gantf.noise import Noise
 
-LOG_WIDTH = 64  # room for the logged values: their number is only known once the step is traced
 ALL_FINITE = -1
 AVERAGE_RAMP = 0.1  # an average's half-life is at most this share of the images seen
 

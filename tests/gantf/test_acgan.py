@@ -103,7 +103,7 @@ def test_the_discriminator_is_told_no_label_and_the_generator_is(tf):
 def test_the_judge_gives_the_logits_without_the_classes(tf):
     game, batch, _ = make_step(tf, "acgan")
     logits = game.networks["discriminator"]({"image": batch["image"]}, training=False)[0]
-    np.testing.assert_array_equal(game.judge(batch), logits)
+    np.testing.assert_array_equal(game.discriminator_fn(batch), logits)
 
 
 def test_a_classifier_that_nothing_trains_is_refused(tf):

@@ -42,8 +42,8 @@ def enlarge(game, factor=8.0):
 def make_step(tf, name, **settings):
     """A small game of three classes, with a batch, and the noise of its first step."""
     from gantf import noise
-    from gantf.data.pipeline import to_floats
     from gantf.distribute import strategies
+    from gantf.pixels import to_floats
 
     data = make_data(name, SHAPE, classes=CLASSES)
     game = make_game(strategies.make("one-device"), name, data, **settings)
@@ -105,7 +105,7 @@ def test_another_label_changes_images_and_logits(tf, condition):
     latents = source.latents(6, "normal")
     one, two = (network({"latents": latents, "label": x}) for x in (batch["label"], other))
     assert np.all(np.abs(one - two).max(axis=(1, 2, 3)) > 1e-6)
-    one, two = (game.judge({**batch, "label": x}) for x in (batch["label"], other))
+    one, two = (game.discriminator_fn({**batch, "label": x}) for x in (batch["label"], other))
     assert np.all(np.abs(one - two) > 1e-9)
 
 
@@ -115,7 +115,7 @@ def test_the_judge_sees_the_labels_of_the_batch(tf, condition):
     expected = game.networks["discriminator"](
         {"image": batch["image"], "label": batch["label"]}, training=False
     )
-    np.testing.assert_array_equal(game.judge(batch), expected)
+    np.testing.assert_array_equal(game.discriminator_fn(batch), expected)
 
 
 @pytest.mark.parametrize("condition", CONDITIONS)
@@ -161,7 +161,7 @@ def export_with_shares(tf, game, data, shares, folder):
 
     from gantf.generation import export
 
-    game = dataclasses.replace(game, label_shares=shares)
+    game = dataclasses.replace(game, label_fractions=shares)
     (path,) = export.save(game, config.RunConfig(model="cgan"), data.spec, 0, folder)
     return evaluation.open_source(path).sample(400).images
 

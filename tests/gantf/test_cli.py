@@ -12,6 +12,7 @@ from PIL import Image
 
 from gantf import config
 from gantf.cli import main
+from gantf.runs import config_file
 
 
 def run(*words):
@@ -211,7 +212,7 @@ class TestConfigFile:
         words = ["--set", "loss=minimax", "--steps", 3, "--set", "final_beta_1=none"]
         result = run("train", "--config", file, *words, "--run-dir", tmp_path / "r")
         assert result.exit_code == 0, result.output
-        made = config.load(tmp_path / "r")
+        made = config_file.load(tmp_path / "r")
         assert (made.batch_size, made.steps, made.evaluate_every_steps) == (4, 3, 0)
         assert made.settings["generator_channels"] == 4
         assert made.settings["diffaugment"] == ["color", "cutout"]

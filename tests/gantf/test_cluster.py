@@ -24,7 +24,7 @@ def config(index, kind="worker", **jobs):
 
 
 def test_options_become_what_tensorflow_reads():
-    cluster.tell(" a:2222, b:2222,c:2223", 1)
+    cluster.set_tf_config(" a:2222, b:2222,c:2223", 1)
     assert cluster.find() == (ADDRESSES, 1)
 
 
@@ -43,7 +43,7 @@ def test_options_become_what_tensorflow_reads():
 )
 def test_options_that_cannot_be(workers, index, line):
     with pytest.raises(InputError, match=line):
-        cluster.tell(workers, index)
+        cluster.set_tf_config(workers, index)
 
 
 @pytest.mark.parametrize(

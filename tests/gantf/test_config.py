@@ -4,6 +4,7 @@ import pytest
 
 from evaluation import InputError
 from gantf import config
+from gantf.runs import config_file
 
 
 def gan_config(**settings):
@@ -67,27 +68,27 @@ def test_bad_options(options, message):
 
 def test_a_run_comes_back_from_its_file(tmp_path):
     run = config.make_run_config(data="folder:a b", seed=3, settings={"loss": "hinge"})
-    config.save(run, tmp_path)
-    assert config.load(tmp_path) == run
+    config_file.save(run, tmp_path)
+    assert config_file.load(tmp_path) == run
 
 
 def test_a_damaged_or_missing_file_is_named(tmp_path):
     with pytest.raises(InputError, match=r"is no run directory"):
-        config.load(tmp_path)
+        config_file.load(tmp_path)
     (tmp_path / "config.yaml").write_text("model: [")
     with pytest.raises(InputError, match=r"config.yaml is damaged"):
-        config.load(tmp_path)
+        config_file.load(tmp_path)
 
 
 def test_a_changed_configuration_is_refused_by_field(tmp_path):
     old = config.make_run_config(settings={"loss": "hinge", "beta_1": 0.5})
     new = config.make_run_config(seed=1, settings={"loss": "minimax", "beta_1": 0.5})
     with pytest.raises(InputError, match=r"seed was 0, now 1; set loss was hinge, now minimax"):
-        config.check_same_run(old, new, tmp_path)
+        config_file.check_same_run(old, new, tmp_path)
     longer = config.make_run_config(
         steps=9999, keep=1, strategy="mirrored", settings={"loss": "hinge", "beta_1": 0.5}
     )
-    config.check_same_run(old, longer, tmp_path)
+    config_file.check_same_run(old, longer, tmp_path)
 
 
 @pytest.mark.parametrize(

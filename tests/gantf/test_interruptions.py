@@ -10,7 +10,7 @@ import time
 import pytest
 
 from gantf.runs import checkpoints, metrics_log
-from gantf.training.preemption import BrokenOff, watched
+from gantf.training.preemption import Interrupted, stop_on_signals
 from tests.gantf.test_trainer import assert_same_end, command, train
 
 SAVED_SECONDS = 30
@@ -105,7 +105,7 @@ class Said:
 class TestStop:
     def test_the_first_signal_asks_and_the_second_ctrl_c_ends(self):
         told = Said()
-        with pytest.raises(KeyboardInterrupt), watched(told) as stop:
+        with pytest.raises(KeyboardInterrupt), stop_on_signals(told) as stop:
             os.kill(os.getpid(), signal.SIGINT)
             assert stop.signal == signal.SIGINT
             os.kill(os.getpid(), signal.SIGTERM)
@@ -115,10 +115,10 @@ class TestStop:
         assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
     def test_only_what_can_be_done_again_is_broken_off(self):
-        with watched(Said()) as stop:
-            with pytest.raises(BrokenOff), stop.breakable():
+        with stop_on_signals(Said()) as stop:
+            with pytest.raises(Interrupted), stop.interruptible():
                 os.kill(os.getpid(), signal.SIGTERM)
-            with pytest.raises(BrokenOff), stop.breakable():
+            with pytest.raises(Interrupted), stop.interruptible():
                 raise AssertionError("not reached")
             assert stop.signal == signal.SIGTERM
 
@@ -126,7 +126,7 @@ class TestStop:
         seen = []
 
         def work():
-            with watched(Said()) as stop:
+            with stop_on_signals(Said()) as stop:
                 seen.append(stop.signal)
 
         thread = threading.Thread(target=work)

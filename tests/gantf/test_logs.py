@@ -16,6 +16,7 @@ COLORED = {"TERM": "xterm", "FORCE_COLOR": "1"}
 
 def told(monkeypatch, reading, writing, environment):
     """What a run of ten steps writes to that end of a pipe or terminal."""
+    from gantf.console import Terminal
     from gantf.runs import metrics_log
 
     for name in ("JPY_PARENT_PID", "FORCE_COLOR", "NO_COLOR"):
@@ -25,7 +26,7 @@ def told(monkeypatch, reading, writing, environment):
     monkeypatch.setattr(metrics_log, "LINE_EVERY_SECONDS", 0.0)
     with open(writing, "w") as stream:
         monkeypatch.setattr("sys.stderr", stream)
-        terminal = metrics_log.Terminal()
+        terminal = Terminal()
         terminal.say("training")
         with terminal.progress(0, 10):
             for step in range(1, 11):
@@ -47,23 +48,23 @@ def everything(reading):
 
 
 def test_who_stops_reading_does_not_stop_the_run(tf, monkeypatch):
-    from gantf.runs import metrics_log
+    from gantf.console import Terminal
 
     reading, writing = os.pipe()
     os.close(reading)
     with contextlib.suppress(BrokenPipeError), open(writing, "w") as stream:
         monkeypatch.setattr("sys.stderr", stream)
-        terminal = metrics_log.Terminal()
+        terminal = Terminal()
         terminal.say("nobody reads this")
         terminal.say("nor this")
     monkeypatch.setattr("sys.stderr", None)
-    metrics_log.Terminal().say("nor this")
+    Terminal().say("nor this")
 
 
 def test_names_of_files_cannot_draw_on_the_screen(tf, capsys):
-    from gantf.runs import metrics_log
+    from gantf.console import Terminal
 
-    metrics_log.Terminal().say("left out: x\x1b[31mred\nnew\udcfe.png, ä is an ä")
+    Terminal().say("left out: x\x1b[31mred\nnew\udcfe.png, ä is an ä")
     assert capsys.readouterr().err == "left out: x\\x1b[31mred\\nnew\\udcfe.png, ä is an ä\n"
 
 
@@ -72,7 +73,7 @@ def test_a_place_for_tensorboard_that_is_none_is_named(tf, tmp_path):
 
     (tmp_path / "tensorboard").write_text("")
     with pytest.raises(InputError, match=f"{tmp_path}/tensorboard cannot be written: .*directory"):
-        metrics_log.RunLog(tmp_path, 0)
+        metrics_log.MetricsLog(tmp_path, 0)
 
 
 @pytest.mark.parametrize("open_ends", [os.openpty, os.pipe], ids=["terminal", "pipe"])

@@ -47,7 +47,7 @@ def test_adam_with_moving_rate_and_betas_is_algorithm_1_with_them(tf, shape, com
         schedule=shape,
         schedule_from_step=2,
         schedule_until_step=7,
-        final_learning_rate_share=0.2,
+        final_learning_rate_fraction=0.2,
         final_beta_1=0.1,
         final_beta_2=0.99,
     )

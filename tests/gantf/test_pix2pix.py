@@ -244,7 +244,7 @@ def test_the_reach_is_how_far_an_input_pixel_is_felt(tf, stages):
     from gantf.networks import unet
 
     network = stirred(unet.unet(1, 1, 2, stages, "batch", 0.0, 0))
-    reach, side, felt = unet.reach_px(stages), 8 * 2**stages, 0
+    reach, side, felt = unet.receptive_field_px(stages), 8 * 2**stages, 0
     image = tf.random.stateless_normal((1, side, side, 1), [0, 0])
     for place in range(side // 2, side // 2 + 2**stages):
         with tf.GradientTape() as tape:
@@ -266,7 +266,10 @@ def test_tiles_of_a_batch_normed_unet_are_the_whole_image(tf, tile_px):
     network = stirred(game.generators["generator"])
     image = np.random.default_rng(0).uniform(-1, 1, (100, 83, 1)).astype(np.float32)
     whole = network({"image": image[None]}, training=False)[0]
-    reach = {"reach_px": game.reach_px, "stride_px": game.stride_px}
+    reach = {
+        "receptive_field_px": game.translator.receptive_field_px,
+        "stride_px": game.translator.stride_px,
+    }
     tiled = translate.in_tiles(network, image, 1, tile_px, **reach)
     np.testing.assert_allclose(tiled, whole, atol=1e-5)
 

@@ -56,7 +56,7 @@ def test_the_logged_losses_are_the_pairing_loss_and_both_penalties(tf, strategy)
         r2_weight=5.0,
         schedule="constant",
         final_beta_2=None,
-        final_learning_rate_share=1.0,
+        final_learning_rate_fraction=1.0,
         optimizer="sgd",
         generator_learning_rate=1e-9,
         discriminator_learning_rate=1e-9,
@@ -82,8 +82,8 @@ def test_the_penalties_weights_go_along_the_schedule(tf):
     from gantf import models
 
     module = models.load("r3gan")
-    settings = module.Config(final_penalty_share=0.2, schedule_until_step=100)
-    share = module._penalty_share(settings)
+    settings = module.Config(final_penalty_fraction=0.2, schedule_until_step=100)
+    share = module._penalty_factor(settings)
     values = [float(share(tf.constant(step, tf.int64))) for step in (0, 50, 100, 500)]
     np.testing.assert_allclose(values, [1.0, 0.6, 0.2, 0.2], rtol=1e-5)
 
@@ -95,10 +95,10 @@ CHANGES = [
     {"group_channels": 2},
     {"r1_weight": 3.0},
     {"r2_weight": 3.0},
-    {"final_penalty_share": 3.0},
+    {"final_penalty_fraction": 3.0},
     {"final_beta_2": 0.5},
     {"beta_2": 0.5},
-    {"final_learning_rate_share": 0.5},
+    {"final_learning_rate_fraction": 0.5},
     {"schedule_until_step": 30},
     {"generator_learning_rate": 1e-3},
     {"discriminator_learning_rate": 1e-3},

@@ -26,7 +26,9 @@ def meeting(addresses, index, seconds=20.0, said=None):
 
     def work():
         try:
-            barrier.meet(addresses, index, seconds, (said if said is not None else []).append)
+            barrier.wait_for_all(
+                addresses, index, seconds, (said if said is not None else []).append
+            )
             ends.append("met")
         except InputError as error:
             ends.append(str(error))
@@ -121,4 +123,4 @@ def test_an_address_in_use_is_named(addresses):
     line = r"worker 0 cannot listen at 127\.0\.0\.1:\d+ \("
     port = int(addresses[0].rpartition(":")[2])
     with socket.create_server(("", port)), pytest.raises(InputError, match=line):
-        barrier.meet(addresses, 0, 1.0, print)
+        barrier.wait_for_all(addresses, 0, 1.0, print)

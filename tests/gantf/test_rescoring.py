@@ -7,10 +7,11 @@ import pytest
 from click.testing import CliRunner
 
 from evaluation import GeneratorOptions, open_source
-from gantf import config, models
+from gantf import models
 from gantf.cli import main
+from gantf.console import Terminal
 from gantf.data import loading
-from gantf.runs import checkpoints, metrics_log, restore
+from gantf.runs import checkpoints, config_file, metrics_log, restore
 from gantf.training import evaluator, final_evaluation
 
 SMALL = ["generator_channels=4", "discriminator_channels=4", "latent_dim=6"]
@@ -90,7 +91,7 @@ def test_the_game_is_left_as_it_was(finished, parts):
     game = restored.game
     checkpoints.restore(checkpoints.choose(run_dir, "10", "auto"), game.variables())
     before = checkpoints.values_of(game.variables())
-    final_evaluation.best(restored.run, run_dir, game, read, metrics_log.Terminal())
+    final_evaluation.best(restored.run, run_dir, game, read, Terminal())
     for name, value in checkpoints.values_of(game.variables()).items():
         np.testing.assert_array_equal(value, before[name], err_msg=name)
 
@@ -113,4 +114,4 @@ def test_a_run_without_scores_has_no_best(tf, tmp_path):
     said = train(tmp_path / "run", "--steps", "2", "--eval-every", "0")
     assert "best checkpoint" not in said
     assert not (tmp_path / "run" / final_evaluation.FILE).exists()
-    assert config.load(tmp_path / "run").evaluate_every_steps == 0
+    assert config_file.load(tmp_path / "run").evaluate_every_steps == 0

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from gantf.data import loading, pipeline
+from gantf.pixels import to_floats
 from gantf.runs import checkpoints, metrics_log
 from gantf.training import recovery
 from tests import poisoned
@@ -31,7 +32,7 @@ def one_batch(tf):
     """Settings that make one batch of the first order poison: that of step 24."""
     images = loading.load("digits", "images", None, False).sets[0]["image"]
     rows = pipeline.rows_of_batch(0, tf.constant(BAD_STEP - 1), 8, len(images)).numpy()
-    found = float(poisoned.signature(pipeline.to_floats(images[rows])))
+    found = float(poisoned.signature(to_floats(images[rows])))
     settings = {"poison_low": found - 1e-6, "poison_high": found + 1e-6}
     return [word for key, value in settings.items() for word in ("--set", f"{key}={value:.7f}")]
 

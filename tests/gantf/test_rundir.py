@@ -8,10 +8,10 @@ import pytest
 from evaluation import InputError
 from gantf import config
 from gantf.game import DataSpec
-from gantf.runs import checkpoints, locks
-from gantf.runs import run_dir as rundir
+from gantf.runs import checkpoints, locks, train_state
 from gantf.runs.checkpoints import Checkpoint
-from gantf.runs.run_dir import Progress
+from gantf.runs.run_dir import exclusive
+from gantf.runs.train_state import TrainState
 
 RUN = config.RunConfig()
 
@@ -27,7 +27,7 @@ class Told:
 
 
 def save(run_dir, step=1):
-    meta = {**Progress(step).to_dict(), "data": {}}
+    meta = {**TrainState(step).to_dict(), "data": {}}
     return checkpoints.save(run_dir, Checkpoint(step, {"a": np.zeros(3, np.float32)}, meta))
 
 
@@ -37,9 +37,9 @@ def elsewhere(place):
 
 def test_a_new_directory_is_made_and_let_go(tmp_path):
     run_dir = tmp_path / "deep" / "run"
-    with rundir.claimed(RUN, run_dir):
+    with exclusive(RUN, run_dir):
         assert json.loads((run_dir / locks.FILE).read_text())["pid"]
-    with rundir.claimed(RUN, run_dir):
+    with exclusive(RUN, run_dir):
         pass
 
 
@@ -47,14 +47,14 @@ def test_a_dead_process_is_told_of(tmp_path):
     dead = locks.Holder(locks._myself().host, 2**22 + 1, "2020-01-01T00:00:00+00:00", "")
     (tmp_path / locks.FILE).write_text(json.dumps(vars(dead)))
     told = Told()
-    with rundir.claimed(RUN, tmp_path, told):
+    with exclusive(RUN, tmp_path, told):
         pass
     assert told.lines == [f"{tmp_path} was left by {dead}, which no longer runs: taking over"]
 
 
 def test_other_things_are_left_alone(tmp_path):
     (tmp_path / "thesis.tex").write_text("")
-    with pytest.raises(InputError, match="holds other things"), rundir.claimed(RUN, tmp_path):
+    with pytest.raises(InputError, match="holds other things"), exclusive(RUN, tmp_path):
         pass
     assert [entry.name for entry in tmp_path.iterdir()] == ["thesis.tex"]
 
@@ -64,12 +64,12 @@ def test_another_runs_checkpoints_are_left_alone(tf, tmp_path, scheme):
     """Two runs may not share a folder; the one that has its configuration goes on in it."""
     mine, other = tmp_path / "mine", tmp_path / "other"
     run = elsewhere(f"{scheme}{tmp_path}/kept")
-    with rundir.claimed(run, mine):
+    with exclusive(run, mine):
         (mine / "config.yaml").write_text(f"checkpoint_dir: {scheme}{tmp_path}/kept\n")
         save(mine)
     with (
         pytest.raises(InputError, match=r"--checkpoint-dir .*/kept holds checkpoints of another"),
-        rundir.claimed(run, other),
+        exclusive(run, other),
     ):
         pass
     assert not other.exists()
@@ -78,12 +78,12 @@ def test_another_runs_checkpoints_are_left_alone(tf, tmp_path, scheme):
 def test_two_runs_do_not_use_one_folder_at_a_time(tmp_path):
     run = elsewhere(tmp_path / "kept")
     with (
-        rundir.claimed(run, tmp_path / "one"),
+        exclusive(run, tmp_path / "one"),
         pytest.raises(InputError, match=r"--checkpoint-dir .*/kept is in use by process"),
-        rundir.claimed(run, tmp_path / "two"),
+        exclusive(run, tmp_path / "two"),
     ):
         pass
-    with rundir.claimed(run, tmp_path / "two"):
+    with exclusive(run, tmp_path / "two"):
         pass
 
 
@@ -95,12 +95,12 @@ def test_a_run_does_not_go_on_from_anothers_checkpoint(tmp_path, tf):
             return {"a": tf.Variable(np.ones(3, np.float32))}
 
     data = DataSpec(image_shape=(8, 8, 1))
-    rundir.save(tmp_path, RUN, Game(), data, rundir.Progress(step=3))
+    train_state.save(tmp_path, RUN, Game(), data, train_state.TrainState(step=3))
     mine = RUN.model_copy(update={"steps": 9, "keep": 1, "checkpoint_dir": "x"})
-    assert rundir.resume(tmp_path, mine, Game(), Told()).step == 3
+    assert train_state.restore_newest(tmp_path, mine, Game(), Told()).step == 3
     other = RUN.model_copy(update={"seed": RUN.seed + 1})
     with pytest.raises(InputError, match=r"holds checkpoints of another run \(that of step 3\)"):
-        rundir.resume(tmp_path, other, Game(), Told())
+        train_state.restore_newest(tmp_path, other, Game(), Told())
 
 
 def test_resume_falls_back_and_sets_the_damaged_aside(tmp_path, tf):
@@ -117,7 +117,7 @@ def test_resume_falls_back_and_sets_the_damaged_aside(tmp_path, tf):
             return {"a": tf.Variable(np.ones(3, np.float32))}
 
     told = Told()
-    assert rundir.resume(tmp_path, RUN, Game(), told).step == 1
+    assert train_state.restore_newest(tmp_path, RUN, Game(), told).step == 1
     assert f"{path} is damaged" in told.lines[0]
     assert "falling back to the checkpoint before it" in told.lines[0]
     assert told.lines[1] == f"going on from step 1 of {tmp_path}"

@@ -5,7 +5,7 @@ import pytest
 
 from tests import games
 
-RAMP = {"schedule": "linear", "schedule_until_step": 4, "final_learning_rate_share": 0.1}
+RAMP = {"schedule": "linear", "schedule_until_step": 4, "final_learning_rate_fraction": 0.1}
 SGD = {"optimizer": "sgd", "generator_learning_rate": 0.1, "discriminator_learning_rate": 0.1}
 ADA = {"ada_target": 0.01, "ada_images": 8, "discriminator_learning_rate": 0.05}
 CHANGES = [  # (settings, what is changed in them)
@@ -20,7 +20,7 @@ CHANGES = [  # (settings, what is changed in them)
     ({"network": "resnet"}, {"generator_dropout": 0.5}),
     ({"network": "mlp"}, {"generator_dropout": 0.5}),
     ({}, {"latent_dim": 7}),
-    ({}, {"latent_law": "uniform"}),
+    ({}, {"latent_distribution": "uniform"}),
     ({}, {"loss": "hinge"}),
     ({}, {"spectral_norm": True}),
     ({}, {"label_smoothing": 0.2}),
@@ -45,7 +45,7 @@ CHANGES = [  # (settings, what is changed in them)
     (RAMP, {"schedule": "cosine"}),
     (RAMP, {"schedule_from_step": 1}),
     (RAMP, {"schedule_until_step": 8}),
-    (RAMP, {"final_learning_rate_share": 0.5}),
+    (RAMP, {"final_learning_rate_fraction": 0.5}),
     (RAMP, {"final_beta_1": 0.9}),
     (RAMP, {"final_beta_2": 0.5}),
     (SGD, {"clip_norm": 0.01}),

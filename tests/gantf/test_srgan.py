@@ -120,7 +120,7 @@ def test_an_untrained_generator_with_the_skip_is_bicubic_enlargement(tf, one, up
     from gantf.layers import resample
 
     game = make_game(one, "srgan", upscaling=upscaling)
-    assert game.upscaling == upscaling
+    assert game.translator.upscaling == upscaling
     small = pixels(side=6)
     made = game.generators["generator"]({"image": small})
     expected = resample.resize(small, 6 * upscaling, 6 * upscaling)
@@ -134,7 +134,7 @@ def test_an_exercise_is_the_downsampled_image_and_the_image(tf, one):
 
     game = make_game(one, "srgan")
     image = tf.constant(pixels())
-    given, wanted = game.exercises({"image": image})["generator"]
+    given, wanted = game.translator.validation_pairs({"image": image})["generator"]
     np.testing.assert_array_equal(wanted, image)
     assert given.shape == (BATCH, SIDE // 4, SIDE // 4, 3)
     np.testing.assert_array_equal(given, srgan.downsample(image, 4))
@@ -187,10 +187,12 @@ def test_tiles_are_the_whole_image_where_they_overlap_by_the_reach(tf, one, norm
 
     game = make_game(one, "srgan", generator_norm=norm, residual_blocks=2, bicubic_skip=skip)
     network = stirred(game.generators["generator"])
-    assert game.reach_px == srresnet.reach_px(2, 4, skip)
+    assert game.translator.receptive_field_px == srresnet.receptive_field_px(2, 4, skip)
     image = pixels(1, 64)[0]
     whole = network({"image": image[None]}, training=False)[0]
-    tiles = translate.in_tiles(network, image, 4, 32, reach_px=game.reach_px)
+    tiles = translate.in_tiles(
+        network, image, 4, 32, receptive_field_px=game.translator.receptive_field_px
+    )
     assert tiles.shape == (256, 256, 3)
     np.testing.assert_allclose(tiles, whole, atol=1e-5)
 
@@ -201,7 +203,7 @@ def test_the_reach_is_how_far_an_input_pixel_is_felt(tf, blocks, upscaling, skip
     from gantf.networks import srresnet
 
     network = stirred(srresnet.generator(1, 4, blocks, "none", upscaling, skip, 0))
-    reach, side = srresnet.reach_px(blocks, upscaling, skip), 49
+    reach, side = srresnet.receptive_field_px(blocks, upscaling, skip), 49
     place = side // 2
     image = tf.random.stateless_normal((1, side, side, 1), [0, 0])
     with tf.GradientTape() as tape:
@@ -221,7 +223,7 @@ def test_with_the_skip_nothing_is_added_where_the_image_is_flat(tf):
     np.testing.assert_allclose(network({"image": image}), 0.3, atol=1e-6)
     image[:, :, 20:] = -0.6
     made = np.asarray(network({"image": image}))
-    reach = 4 * srresnet.reach_px(1, 4, True)
+    reach = 4 * srresnet.receptive_field_px(1, 4, True)
     np.testing.assert_allclose(made[:, :, : 80 - reach], 0.3, atol=1e-6)
     np.testing.assert_allclose(made[:, :, 80 + reach :], -0.6, atol=1e-6)
     assert np.abs(made[:, :, 72:80] - 0.3).max() > 0.01

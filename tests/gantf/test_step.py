@@ -33,7 +33,7 @@ OPTIONS = [
     {"loss": "wasserstein", "gradient_penalty_weight": 10.0},
     {"loss": "relativistic", "accumulation": 2, "generator_norm": "none"},
     {"diffaugment": "color,translation,cutout", "instance_noise": 0.1},
-    {"discriminator_norm": "layer", "latent_law": "uniform", **LOW_RATES},
+    {"discriminator_norm": "layer", "latent_distribution": "uniform", **LOW_RATES},
     {"r2_weight": 1.0, "gradient_penalty_weight": 1.0, "penalty_every_steps": 2},
     {"ada_target": 0.01, "ada_images": 40},
     {"generator_dropout": 0.3, "generator_norm": "none"},
@@ -71,7 +71,7 @@ def move_linear_critic(tf, strategy, steps=1, optimizer=None, **options):
     """The weights of D(x) = w x under the loss -D, from 0, with SGD at rate 1: mean x is added."""
     import keras
 
-    from gantf.game import Game, Player
+    from gantf.game import LOG_WIDTH, Game, Player
     from gantf.training import step
 
     with strategy.scope():
@@ -94,7 +94,7 @@ def move_linear_critic(tf, strategy, steps=1, optimizer=None, **options):
         iter(strategy.distribute_datasets_from_function(rows)),
         tf.constant(0, tf.int64),
         tf.constant(steps, tf.int64),
-        tf.zeros(step.LOG_WIDTH),
+        tf.zeros(LOG_WIDTH),
         tf.constant(step.ALL_FINITE, tf.int64),
     )
     logged = dict(zip(compiled.names, sums.numpy() / steps, strict=False))
@@ -139,7 +139,7 @@ def test_a_ramp_counts_steps_not_moves(tf, strategy):
     from gantf.settings import Optimization
 
     settings = Optimization(
-        optimizer="sgd", schedule="linear", schedule_until_step=4, final_learning_rate_share=0.0
+        optimizer="sgd", schedule="linear", schedule_until_step=4, final_learning_rate_fraction=0.0
     )
     moved, _ = move_linear_critic(
         tf,

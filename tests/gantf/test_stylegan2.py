@@ -129,23 +129,23 @@ def test_blur_is_the_binomial_filter_and_enlarging_its_transpose(tf):
     blurred = blur.blur(fine, padding=1, stride=2).numpy()
     expected = signal.correlate2d(np.pad(fine[1, ..., 2], 1), TAPS, "valid")[::2, ::2]
     np.testing.assert_allclose(blurred[1, ..., 2], expected, atol=1e-6)
-    enlarged = blur.enlarge(coarse).numpy()
+    enlarged = blur.upsample(coarse).numpy()
     assert enlarged.shape == fine.shape
     inner = np.pad(coarse[:, 1:-1, 1:-1], ((0, 0), (1, 1), (1, 1), (0, 0)))
-    product = np.sum(blur.enlarge(inner) * fine)  # nothing at the edges, which are repeated
+    product = np.sum(blur.upsample(inner) * fine)  # nothing at the edges, which are repeated
     np.testing.assert_allclose(product, 4 * np.sum(inner * blurred), rtol=1e-4)
     edges = np.pad(coarse[0, ..., 1], 1, mode="edge")
     expected = (9 * edges[1, 1] + 3 * edges[0, 1] + 3 * edges[1, 0] + edges[0, 0]) / 16
     np.testing.assert_allclose(enlarged[0, 0, 0, 1], expected, rtol=1e-5)
-    np.testing.assert_allclose(blur.enlarge(tf.ones((1, 4, 4, 1))), np.ones((1, 8, 8, 1)))
+    np.testing.assert_allclose(blur.upsample(tf.ones((1, 4, 4, 1))), np.ones((1, 8, 8, 1)))
 
 
 @pytest.mark.parametrize(("rows", "most", "size"), [(8, 4, 4), (6, 4, 3), (7, 4, 1), (2, 4, 2)])
 def test_minibatch_deviation_is_that_of_neighbouring_rows(tf, rows, most, size):
-    from gantf.layers.minibatch_stddev import MinibatchDeviation
+    from gantf.layers.minibatch_stddev import MinibatchStddev
 
     x = normal(rows, 4, 4, 5) * np.arange(1, rows + 1)[:, None, None, None].astype(np.float32)
-    outputs = MinibatchDeviation(most)(x).numpy()
+    outputs = MinibatchStddev(most)(x).numpy()
     np.testing.assert_array_equal(outputs[..., :5], x)
     for start in range(0, rows, size):
         expected = x[start : start + size].std(axis=0).mean()
@@ -161,11 +161,11 @@ def test_pixel_norm_gives_a_mean_square_of_one(tf):
 
 
 def test_styles_cross_over_at_a_random_layer_but_never_before_the_second(tf):
-    from gantf.layers.styles import mixed
+    from gantf.layers.styles import style_mixing
 
     first, second = tf.zeros((4, 1)), tf.ones((4, 1))
     coin, place = tf.constant([0.3, 0.3, 0.3, 0.6]), tf.constant([0.0, 0.5, 0.999, 0.0])
-    found = mixed(first, second, 5, coin, place, 0.5).numpy()[..., 0]
+    found = style_mixing(first, second, 5, coin, place, 0.5).numpy()[..., 0]
     np.testing.assert_array_equal(
         found, [[0, 1, 1, 1, 1], [0, 0, 0, 1, 1], [0, 0, 0, 0, 1], [0, 0, 0, 0, 0]]
     )
@@ -376,16 +376,16 @@ def test_an_export_keeps_the_truncation(tf, game, tmp_path):
 
 
 def test_the_running_mean_is_plain_at_first_and_then_forgets(tf):
-    from gantf.layers.styles import Truncation, follow
+    from gantf.layers.styles import Truncation, update_w_average
 
     both = [Truncation(), Truncation()]
     for layer in both:
         layer.build((None, 2))
     batches, expected = normal(4, 3, 2), np.zeros(2)
     for step, batch in enumerate(batches):
-        follow(both, tf.constant(batch), tf.constant(step, tf.int64))
+        update_w_average(both, tf.constant(batch), tf.constant(step, tf.int64))
     np.testing.assert_allclose(both[0].mean, batches.mean(axis=(0, 1)), atol=1e-6)
-    follow(both, tf.constant(batches[0]), tf.constant(10_000, tf.int64))
+    update_w_average(both, tf.constant(batches[0]), tf.constant(10_000, tf.int64))
     expected = 0.995 * batches.mean(axis=(0, 1)) + 0.005 * batches[0].mean(axis=0)
     for layer in both:
         np.testing.assert_allclose(layer.mean, expected, atol=1e-6)

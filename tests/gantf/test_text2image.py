@@ -142,7 +142,7 @@ class TestTheConditioning:
 
         game, _, _ = make_step(tf, "text2image")
         network = game.generators["generator"]
-        tokens = np.array([game.tokens_of("a photo of a 1")] * 2)
+        tokens = np.array([game.text.tokens_of("a photo of a 1")] * 2)
         inputs = {"latents": np.ones((2, 6), np.float32), "tokens": tokens}
         images = {}
         for training in (False, True):
@@ -201,7 +201,7 @@ class TestTheTexts:
         from gantf import noise
 
         game, batch, _ = make_step(tf, "text2image")
-        known = captions.vocabulary(game.captions)
+        known = captions.vocabulary(game.text.captions)
         seen = set()
         for step in range(20):
             source = noise.of_step(0, tf.constant(step, tf.int64), len(batch["label"]))
@@ -212,10 +212,10 @@ class TestTheTexts:
                 shared["wrong_tokens"].numpy(),
                 strict=True,
             ):
-                assert known.text_of(right) in game.captions[label]
+                assert known.text_of(right) in game.text.captions[label]
                 (other,) = (
                     place
-                    for place, texts in enumerate(game.captions)
+                    for place, texts in enumerate(game.text.captions)
                     if known.text_of(wrong) in texts
                 )
                 assert other != label
@@ -226,11 +226,11 @@ class TestTheTexts:
         from gantf.generation import sampling
 
         game, _, _ = make_step(tf, "text2image")
-        known = captions.vocabulary(game.captions)
+        known = captions.vocabulary(game.text.captions)
         labels = np.arange(50) % CLASSES
         drawn = sampling.draw_inputs(game, 50, np.random.default_rng(0), labels)["tokens"]
         for label, tokens in zip(labels, drawn, strict=True):
-            assert known.text_of(tokens) in game.captions[label]
+            assert known.text_of(tokens) in game.text.captions[label]
 
 
 def judgements(game, batch, shared):
@@ -356,7 +356,9 @@ class TestTheNetworks:
         right, wrong, _ = judgements(game, batch, shared)
         assert np.all(np.abs(right - wrong) > 1e-9)
         network, latents = game.generators["generator"], np.ones((2, 6), np.float32)
-        tokens = np.array([game.tokens_of(text) for text in ("a photo of a 0", "a photo of a 1")])
+        tokens = np.array(
+            [game.text.tokens_of(text) for text in ("a photo of a 0", "a photo of a 1")]
+        )
         images = network({"latents": latents, "tokens": tokens}).numpy()
         assert np.abs(images[0] - images[1]).max() > 1e-6
 
@@ -368,7 +370,9 @@ class TestTheNetworks:
         game, _, source = make_step(tf, "text2image", combine=combine, code_dim=3)
         network = game.generators["generator"]
         inputs = {"latents": source.latents(6, "normal").numpy()}
-        inputs["tokens"] = np.array([game.tokens_of("a photo of a 1"), game.tokens_of("2")] * 2)
+        inputs["tokens"] = np.array(
+            [game.text.tokens_of("a photo of a 1"), game.text.tokens_of("2")] * 2
+        )
         code = keras.Model(network.input, network.get_layer("conditioning").output)(inputs)[:, :3]
         dense = [layer for layer in network.layers if isinstance(layer, keras.layers.Dense)]
         if combine == "product":
@@ -400,10 +404,10 @@ def test_an_export_is_drawn_from_with_the_captions_shares(tf, tmp_path):
     game = make_game(strategies.make("one-device"), "text2image", data)
     network = game.generators["generator"]
     network.layers[-2].kernel.assign(1e5 * network.layers[-2].kernel)  # tells the captions apart
-    game = dataclasses.replace(game, label_shares=(0.3, 0.7))
+    game = dataclasses.replace(game, label_fractions=(0.3, 0.7))
     (path,) = export.save(game, config.RunConfig(model="text2image"), data.spec, 0, tmp_path)
-    texts = [text for of_class in game.captions for text in of_class]
-    tokens = [list(game.tokens_of(text)) for text in texts]
+    texts = [text for of_class in game.text.captions for text in of_class]
+    tokens = [list(game.text.tokens_of(text)) for text in texts]
     contract = json.loads((path / "generator.json").read_text())
     shares = [0.3 / 5] * 5 + [0.7 / 5] * 5
     assert contract["tokens"]["texts"] == texts

@@ -110,7 +110,7 @@ class TestCommand:
 
     def test_each_direction_makes_what_its_generator_does(self, tf, run_dir, folder, tmp_path):
         """Pixel for pixel, the gray, transparent and palette images as the RGB they stand for."""
-        from gantf.generation import image_grid
+        from gantf.pixels import to_uint8
         from gantf.runs import restore
 
         game = restore.load(run_dir, "last").game
@@ -126,7 +126,7 @@ class TestCommand:
             for stem, image in as_seen.items():
                 made = game.generators[direction]({"image": image[None]}, training=False)[0]
                 written = np.asarray(opened(out / f"{stem}.png"))
-                np.testing.assert_allclose(written, image_grid.to_uint8(made), atol=1)
+                np.testing.assert_allclose(written, to_uint8(made), atol=1)
 
     @pytest.mark.parametrize(
         ("words", "message"),

@@ -51,14 +51,14 @@ def test_the_critics_loss_is_the_negative_estimate_and_the_penalty(tf, strategy)
 
 def test_the_estimate_falls_as_samples_improve(tf, strategy):
     """On real digits, once the critic has caught up: by half from its highest to later steps."""
-    from gantf import building
     from gantf.data import loading
+    from gantf.game import build_game
 
     module = models.load("wgan")
     read = loading.load("digits", "images")
     settings = module.Config(generator_channels=16, discriminator_channels=16)
     with strategy.scope():
-        game = building.build(module, settings, read.spec, 0)
+        game = build_game(module, settings, read.spec, 0)
     run = make_run(tf, strategy, game, read, batch_size=32)
     estimates = [run(50, first)[0]["wasserstein"] for first in range(0, 300, 50)]
     assert estimates[-1] < max(estimates) / 2

@@ -74,16 +74,16 @@ def _interval_line(cell: Cell, found: dict[str, float]) -> str:
     missed = f"{found['below']:.3f}, {found['above']:.3f}"
     answers = cell.draws * found.get("answered", 1.0)
     slack = 3.0 * math.sqrt(LEVEL * (1.0 - LEVEL) / answers)
-    verdict = "as claimed"
+    output = "as claimed"
     if found["coverage"] < LEVEL - slack:
-        verdict = "**too narrow**"
+        output = "**too narrow**"
     elif found["coverage"] > min(LEVEL + slack, 0.985):
-        verdict = "wide"
+        output = "wide"
     if found.get("answered", 1.0) < 1.0:
-        verdict += f", answers in {found['answered']:.0%}"
+        output += f", answers in {found['answered']:.0%}"
     return (
         f"| {cell.law} | {cell.d} | {cell.n} | {cell.m} | {cell.draws} | "
-        + " | ".join([*numbers, missed, f"{found['coverage']:.3f}", verdict])
+        + " | ".join([*numbers, missed, f"{found['coverage']:.3f}", output])
         + " |"
     )
 
@@ -91,10 +91,10 @@ def _interval_line(cell: Cell, found: dict[str, float]) -> str:
 def _test_line(name: str, cell: Cell, rate: float) -> str:
     """One law and size of one test."""
     slack = 3.0 * math.sqrt(ALPHA * (1.0 - ALPHA) / cell.draws)
-    verdict = "as claimed"
+    output = "as claimed"
     if rate > ALPHA + slack:
-        verdict = "**too many**"
+        output = "**too many**"
     elif rate < ALPHA - min(slack, 0.03):
-        verdict = "fewer"
+        output = "fewer"
     shape = f"{cell.d} | {cell.n} | {cell.m} | {cell.draws}"
-    return f"| {name} | {cell.law} | {shape} | {rate:.3f} | {verdict} |"
+    return f"| {name} | {cell.law} | {shape} | {rate:.3f} | {output} |"

@@ -56,10 +56,11 @@ def _poison() -> list[str]:
 
     from gantf import models
     from gantf.data import loading, pipeline
+    from gantf.pixels import to_floats
 
     images = loading.load("digits", "images").images
     rows = pipeline.rows_of_batch(0, tf.constant(BAD_STEP - 1), BATCH_SIZE, len(images)).numpy()
     poisoned = models.load(MODEL)
-    found = float(poisoned.signature(pipeline.to_floats(images[rows])))
+    found = float(poisoned.signature(to_floats(images[rows])))
     settings = {"poison_low": found - 1e-6, "poison_high": found + 1e-6}
     return [word for key, value in settings.items() for word in ("--set", f"{key}={value:.7f}")]

@@ -49,14 +49,14 @@ def main(name: str, precision: str, batch_size: int, shapes: Path, out: Path) ->
 
 def lower(name: str, precision: str, batch_size: int, shapes: dict) -> str:
     """The step as StableHLO for a TPU, each variable's memory taken for its next value."""
-    from gantf import building, config, models
-    from gantf.game import DataSpec
+    from gantf import config, models
+    from gantf.game import DataSpec, build_game
     from gantf.training import step
 
     model = models.load(name)
     settings = config.make_model_config(model.Config, {"precision": precision}, name)
     spec = {key: _tuples(value) for key, value in shapes["spec"].items()}
-    game = building.build(model, settings, DataSpec(**spec), 0)
+    game = build_game(model, settings, DataSpec(**spec), 0)
     step.make_steps(game, tf.distribute.get_strategy(), batch_size, 0)  # readies the optimizers
     variables = list(game.variables().values())
     names: list[str] = []

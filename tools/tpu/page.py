@@ -22,7 +22,7 @@ Made on {date} by
 
     {command}
 
-{verdict}
+{output}
 
 ## How
 
@@ -175,7 +175,7 @@ def page(
     text = TEXT.format(
         command=command,
         date=datetime.date.today().isoformat(),
-        verdict=verdict(results),
+        output=output(results),
         batch=BATCH,
         tensorflow=any_one["lowering"]["tensorflow-tpu"],
         first_libtpu=any_one["lowering"]["libtpu"],
@@ -200,7 +200,7 @@ def page(
     return text
 
 
-def verdict(results: dict[tuple[str, str, str], dict | None]) -> str:
+def output(results: dict[tuple[str, str, str], dict | None]) -> str:
     """The result in some words."""
     tried = {key: result for key, result in results.items() if result is not None}
     fails = [" ".join(key) for key, result in tried.items() if "error" in result]

@@ -22,13 +22,14 @@ BATCH, STEPS, SEED = 8, 3, 0
 
 def main(name: str, out: Path) -> None:
     """Writes the largest difference, and of what."""
-    from gantf import building, models
+    from gantf import models
     from gantf.data import loading, pipeline
+    from gantf.game import build_game
     from gantf.training import step
 
     model = models.load(name)
     read = loading.load(models.defaults(model).data, models.needs(model))
-    game = building.build(model, model.Config(), read.spec, SEED)
+    game = build_game(model, model.Config(), read.spec, SEED)
     step.make_steps(game, tf.distribute.get_strategy(), BATCH, SEED)
     dataset = pipeline.make_dataset(read.sets, SEED, BATCH)(tf.distribute.InputContext())
     rows = iter(dataset)

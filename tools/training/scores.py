@@ -13,12 +13,14 @@ import tensorflow as tf
 from scipy import stats
 
 import evaluation
-from gantf import building, config, models
+from gantf import config, models
 from gantf.data import loading
 from gantf.data.loading import TrainingData
-from gantf.game import Game
-from gantf.generation import export, image_grid, sampling
+from gantf.game import Game, build_game
+from gantf.generation import export, sampling
+from gantf.pixels import to_floats, to_uint8
 from gantf.runs import restore
+from gantf.runs.scores import Score
 from gantf.training import evaluator
 
 Row = dict[str, Any]
@@ -34,7 +36,7 @@ def untrained(run: config.RunConfig, read: TrainingData) -> Game:
     """The model as it was at step 0."""
     module = models.load(run.model)
     settings = config.make_model_config(module.Config, run.settings, run.model)
-    return building.build(module, settings, read.spec, run.seed)
+    return build_game(module, settings, read.spec, run.seed)
 
 
 def rows(run_dir: Path) -> list[Row]:
@@ -43,14 +45,14 @@ def rows(run_dir: Path) -> list[Row]:
     game, run = restored.game, restored.run
     read = loading.load(run.data, models.needs(models.load(run.model)), run.size_px)
     start = untrained(run, read)
-    if not game.translates:
+    if game.translator is None:
         return _generated(run_dir, game, start, run, read)
-    if game.paired:
+    if game.translator.paired:
         return _paired(game, start, read) + _pretrained(run_dir, run, read)
     return _unpaired(game, start, read)
 
 
-def _row(question: str, score: evaluator.Score, headline: bool = True, **beside: float) -> Row:
+def _row(question: str, score: Score, headline: bool = True, **beside: float) -> Row:
     return {
         "question": question,
         "headline": headline,
@@ -71,7 +73,7 @@ def _generated(run_dir: Path, game: Game, start: Game, run, read: TrainingData) 
     floor = result.floor
     for name in ("fid", "precision", "recall", "modes"):
         if name in result:
-            score = evaluator.Score(result[name].value, result[name].low, result[name].high)
+            score = Score(result[name].value, result[name].low, result[name].high)
             beside = {"untrained": first[name].value}
             if floor is not None and name in floor:
                 beside["floor"] = floor[name].value
@@ -82,8 +84,8 @@ def _generated(run_dir: Path, game: Game, start: Game, run, read: TrainingData) 
         ideal = result.context.get("fid_plain_ideal")
         if ideal is not None and floor is not None:
             beside["ideal"] = ideal / floor["fid"].details["plain"]
-        found.append(_row("plain FID over the floor's", evaluator.Score(ratio), **beside))
-    if game.label_shares:
+        found.append(_row("plain FID over the floor's", Score(ratio), **beside))
+    if game.label_fractions:
         now, before = (_label_accuracy(g, run, read) for g in (game, start))
         if now and before:
             found.append(_row("asked label seen", now, untrained=before.value))
@@ -93,13 +95,13 @@ def _generated(run_dir: Path, game: Game, start: Game, run, read: TrainingData) 
     return found
 
 
-def _label_accuracy(game: Game, run, read: TrainingData) -> evaluator.Score | None:
+def _label_accuracy(game: Game, run, read: TrainingData) -> Score | None:
     """How often the shipped classifier sees the class that was asked for."""
     kind = evaluation.default_features(run.data, read.spec.image_shape)
     (network,) = game.generators.values()
-    asked = np.arange(SAMPLES) % len(game.label_shares)
+    asked = np.arange(SAMPLES) % len(game.label_fractions)
     inputs = sampling.draw_inputs(game, SAMPLES, np.random.default_rng(1), asked)
-    images = sampling.sample(network, inputs, image_grid.to_uint8)
+    images = sampling.sample(network, inputs, to_uint8)
     logits = evaluation.extract(images, kind).logits
     return None if logits is None else share(logits.argmax(axis=1) == asked)
 
@@ -121,12 +123,12 @@ def _in_the_floors_shares(game: Game, run, read: TrainingData) -> list[Row]:
     ratios = []
     for draw in range(DRAWS):
         inputs = sampling.draw_inputs(game, len(labels), np.random.default_rng(draw), labels)
-        images = sampling.sample(network, inputs, image_grid.to_uint8)
+        images = sampling.sample(network, inputs, to_uint8)
         ratios.append(_plain(real, evaluation.extract(images, kind).features) / floor)
     half = stats.t.ppf(0.975, DRAWS - 1) * np.std(ratios, ddof=1) / DRAWS**0.5
     mean = float(np.mean(ratios))
     question = "plain FID over the floor's, labels as in the floor"
-    return [_row(question, evaluator.Score(mean, mean - half, mean + half), floor=1.0)]
+    return [_row(question, Score(mean, mean - half, mean + half), floor=1.0)]
 
 
 def _plain(real: np.ndarray, fake: np.ndarray) -> float:
@@ -134,17 +136,17 @@ def _plain(real: np.ndarray, fake: np.ndarray) -> float:
     return float(evaluation.measure(real, fake, "fid", protocol="ttur")["fid"].value)
 
 
-def share(right: np.ndarray) -> evaluator.Score:
+def share(right: np.ndarray) -> Score:
     """A share with its exact binomial interval."""
     interval = stats.binomtest(int(right.sum()), len(right)).proportion_ci(0.95, "exact")
-    return evaluator.Score(float(right.mean()), float(interval.low), float(interval.high))
+    return Score(float(right.mean()), float(interval.low), float(interval.high))
 
 
 def _reconstruction(game: Game, start: Game, read: TrainingData) -> Row:
     """Mean squared error of held-out images encoded and decoded, over the mean image's."""
     assert read.held_out is not None
-    held_out = read.held_out.images.astype(np.float32) / 127.5 - 1
-    mean = (read.images.astype(np.float32) / 127.5 - 1).mean(axis=0)
+    held_out = to_floats(read.held_out.images)
+    mean = to_floats(read.images).mean(axis=0)
     of_mean = np.square(held_out - mean).mean(axis=(1, 2, 3))
 
     def error(of: Game) -> np.ndarray:
@@ -162,23 +164,25 @@ def _reconstruction(game: Game, start: Game, read: TrainingData) -> Row:
     )
 
 
-def ratio_of_means(numerator: np.ndarray, denominator: np.ndarray) -> evaluator.Score:
+def ratio_of_means(numerator: np.ndarray, denominator: np.ndarray) -> Score:
     """The ratio of two means over the same images, with the delta method's interval."""
     ratio = numerator.mean() / denominator.mean()
     spread = (numerator - ratio * denominator).std(ddof=1) / denominator.mean()
     half = stats.t.ppf(0.975, len(numerator) - 1) * spread / len(numerator) ** 0.5
-    return evaluator.Score(float(ratio), float(ratio - half), float(ratio + half))
+    return Score(float(ratio), float(ratio - half), float(ratio + half))
 
 
 def _paired(game: Game, start: Game, read: TrainingData) -> list[Row]:
     """PSNR, SSIM and L1 on held-out pairs and on trained ones, beside the simplest alternative."""
     found = []
-    assert game.exercises is not None
+    assert game.translator is not None
     for where, source in (("held-out", read.held_out), ("training", read)):
         if source is None:
             continue
         batch = evaluator.first_rows(source, SAMPLES, np.random.default_rng(0))
-        given, wanted = (np.asarray(x) for x in game.exercises(batch)["generator"])
+        given, wanted = (
+            np.asarray(x) for x in game.translator.validation_pairs(batch)["generator"]
+        )
         made, first = (
             sampling.sample(of.generators["generator"], {"image": given}, batch_size=50)
             for of in (game, start)
@@ -194,7 +198,7 @@ def _paired(game: Game, start: Game, read: TrainingData) -> list[Row]:
     return found
 
 
-def _gain(wanted: np.ndarray, made: np.ndarray, simplest: np.ndarray) -> evaluator.Score:
+def _gain(wanted: np.ndarray, made: np.ndarray, simplest: np.ndarray) -> Score:
     """PSNR in dB more than the simplest alternative's, image by image."""
     gains = [
         evaluator.compare(wanted[i : i + 1], made[i : i + 1])["psnr"].value
@@ -203,7 +207,7 @@ def _gain(wanted: np.ndarray, made: np.ndarray, simplest: np.ndarray) -> evaluat
     ]
     half = stats.t.ppf(0.975, len(gains) - 1) * np.std(gains, ddof=1) / len(gains) ** 0.5
     mean = float(np.mean(gains))
-    return evaluator.Score(mean, mean - half, mean + half)
+    return Score(mean, mean - half, mean + half)
 
 
 def _pretrained(run_dir: Path, run: config.RunConfig, read: TrainingData) -> list[Row]:
@@ -212,9 +216,9 @@ def _pretrained(run_dir: Path, run: config.RunConfig, read: TrainingData) -> lis
     if not steps or read.held_out is None:
         return []
     game = restore.load(run_dir, str(steps)).game
-    assert game.exercises is not None
+    assert game.translator is not None
     batch = evaluator.first_rows(read.held_out, SAMPLES, np.random.default_rng(0))
-    given, wanted = (np.asarray(x) for x in game.exercises(batch)["generator"])
+    given, wanted = (np.asarray(x) for x in game.translator.validation_pairs(batch)["generator"])
     made = sampling.sample(game.generators["generator"], {"image": given}, batch_size=50)
     gained = _gain(wanted, made, _simplest(game, given, read))
     where = f"held-out images, content-trained phase (step {steps})"
@@ -223,8 +227,11 @@ def _pretrained(run_dir: Path, run: config.RunConfig, read: TrainingData) -> lis
 
 def _simplest(game: Game, given: np.ndarray, read: TrainingData) -> np.ndarray:
     """Bicubic enlargement, or the median of all training images for each."""
-    if game.upscaling > 1:
-        height, width = given.shape[1] * game.upscaling, given.shape[2] * game.upscaling
+    if game.translator is not None and game.translator.upscaling > 1:
+        height, width = (
+            given.shape[1] * game.translator.upscaling,
+            given.shape[2] * game.translator.upscaling,
+        )
         enlarged = tf.image.resize(given, (height, width), "bicubic").numpy()
         return np.clip(enlarged, -1, 1)
     median = np.median(read.images, axis=0).astype(np.float32) / 127.5 - 1
@@ -233,10 +240,10 @@ def _simplest(game: Game, given: np.ndarray, read: TrainingData) -> np.ndarray:
 
 def _unpaired(game: Game, start: Game, read: TrainingData) -> list[Row]:
     """The way there and back on held-out images, and whether a classifier takes them for real."""
-    assert game.exercises is not None
+    assert game.translator is not None
     classifier, accuracy = domain_classifier(read)
     batch = evaluator.first_rows(read.held_out or read, SAMPLES, np.random.default_rng(0))
-    exercises = game.exercises(batch)
+    exercises = game.translator.validation_pairs(batch)
     found = [_row("held-out real images the domain classifier gets right", accuracy)]
     names = list(game.generators)
     for name, back in zip(names, reversed(names), strict=True):

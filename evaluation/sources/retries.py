@@ -24,7 +24,7 @@ def _to_stderr(line: str) -> None:
 
 
 @dataclasses.dataclass
-class Patience:
+class RetryPolicy:
     """How long to wait for storage, and how often to ask it.
 
     Attributes:
