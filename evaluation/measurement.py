@@ -76,7 +76,7 @@ def measure(
         "logits": {"real": real_logits, "fake": fake_logits},
         "spatial": {"real": real_spatial, "fake": fake_spatial},
     }
-    pairs = _pairs(chosen, given, all_metrics.asked(prepared))
+    pairs = _pairs(chosen, given, all_metrics.all_neighbour_requests(prepared))
     estimates: dict[str, Estimate] = {}
     with _fitting_threads(pairs.values()):
         for name, bound in prepared.items():

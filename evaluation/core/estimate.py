@@ -73,13 +73,13 @@ class Estimate:
         """Whether the protocol gives an interval at all (those of other programs often do not)."""
         return math.isfinite(self.low) or math.isfinite(self.high)
 
-    def comparable(self, other: "Estimate") -> None:
+    def check_comparable(self, other: "Estimate") -> None:
         """Says nothing where the two values mean the same, and refuses them where they do not.
 
         Metric, every setting, what the interval is about and the numbers of rows must agree: many
         metrics are biased, each n in its own way. Two protocols that set a metric alike give the
         same number, so their names need not agree. What an estimate does not hold, the features
-        and the reference, is compared by `Result.comparable`.
+        and the reference, is compared by `Result.check_comparable`.
 
         Args:
           other: another estimate.
@@ -95,7 +95,7 @@ class Estimate:
           >>> ours, theirs = (measure(*rows[:2], "fid", protocol=p)["fid"]
           ...                 for p in ("ttur", "stylegan3"))
           >>> try:
-          ...     ours.comparable(theirs)
+          ...     ours.check_comparable(theirs)
           ... except InputError as error:
           ...     print(error)
           fid setting ddof is 1 (ttur) and 0 (stylegan3); they must agree: measure both alike

@@ -39,8 +39,8 @@ def share_covered(
     counts, members = pair.neighbours.held(around, k, closed, least + ORDERS)
     covered = int((counts >= least).sum())
     value = covered / balls
-    worth = [0.0] * least + [1.0]
-    variance, freedom = occupancy_variance(counts, members, points, worth)
+    weight = [0.0] * least + [1.0]
+    variance, freedom = occupancy_variance(counts, members, points, weight)
     low, high = occupancy_interval(value, variance, freedom, balls, level)
     return MetricValue(
         value=value,

@@ -54,17 +54,17 @@ class Pool:
         return chosen
 
 
-def p_value(statistics: np.ndarray, slack: float) -> float:
+def p_value(statistics: np.ndarray, tolerance: float) -> float:
     """(1 + splits with a statistic of at least the observed one) / (1 + splits), in (0, 1].
 
     Args:
       statistics: the observed split's, then the random ones', float64, shape (1 + splits,).
-      slack: how much two statistics may differ by rounding alone: as much counts as equal.
+      tolerance: how much two statistics may differ by rounding alone: as much counts as equal.
 
     Source:
       Phipson & Smyth 2010, Statistical Applications in Genetics and Molecular Biology 9(1), 39.
     """
-    at_least = int((statistics[1:] >= statistics[0] - slack).sum())
+    at_least = int((statistics[1:] >= statistics[0] - tolerance).sum())
     return (1 + at_least) / len(statistics)
 
 

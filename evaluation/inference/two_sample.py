@@ -154,7 +154,7 @@ def same_distribution(
     both = _checked(x, y, test)
     settings: dict[str, Any] = {"permutations": permutations}
     if test == "classifier":
-        statistics, slack = _classifier(both, permutations, seed)
+        statistics, tolerance = _classifier(both, permutations, seed)
         settings["test_rows"] = 2 * (min(len(rows) for rows in both) // 2)
     else:
         if test == "kid":
@@ -164,13 +164,13 @@ def same_distribution(
             settings["max_operations"] = max_operations
             pool = _reduced(pool, permutations, max_operations)
         of_splits = {"kid": _kid, "energy": _energy, "fid": _fid}[test]
-        statistics, slack = of_splits(pool, pool.splits(permutations, seed))
+        statistics, tolerance = of_splits(pool, pool.splits(permutations, seed))
     random = statistics[1:]
     critical, expected = float(np.quantile(random, level)), float(random.mean())
     return SameDistribution(
         test=test,
         statistic=_statistic(test, statistics, settings),
-        p_value=p_value(statistics, slack),
+        p_value=p_value(statistics, tolerance),
         detectable=_detectable(critical - expected, float(random.std()), test),
         expected_at_equal_laws=expected,
         critical=critical,
@@ -296,11 +296,11 @@ def _classifier(
     tested = min(len(part) for part in rows) // 2
     scores = _scores([part[tested:] for part in rows], [part[:tested] for part in rows])
     chosen = Pool(scores[:, None], np.arange(2 * tested) < tested).splits(permutations, seed)
-    worth = (scores > 0.0) * 2.0 - 1.0
+    weight = (scores > 0.0) * 2.0 - 1.0
     spread = float(np.abs(scores).max())
     if spread > 0.0:
-        worth = worth + scores / spread / (4.0 * len(scores))
-    sums = worth.sum() - 2.0 * (worth @ chosen)  # of y's less of x's
+        weight = weight + scores / spread / (4.0 * len(scores))
+    sums = weight.sum() - 2.0 * (weight @ chosen)  # of y's less of x's
     return 0.5 + sums / (2.0 * len(scores)), 1e-12
 
 

@@ -16,7 +16,7 @@ metric that knows something of every single row also has
 
 and one that asks `pair.neighbours` says what, so that all such metrics share one pass:
 
-    def asks(**settings) -> requests, as in evaluation/neighbours/one_pass.py
+    def neighbour_requests(**settings) -> requests, as in evaluation/neighbours/one_pass.py
 """
 
 import difflib
@@ -45,9 +45,14 @@ def load(name: str) -> ModuleType:
     return importlib.import_module(f"{__name__}.{name}")
 
 
-def asked(settings: Mapping[str, Mapping[str, Any]]) -> tuple[Any, ...]:
+def all_neighbour_requests(settings: Mapping[str, Mapping[str, Any]]) -> tuple[Any, ...]:
     """What metrics of these settings ask of `Pair.neighbours`, each request once."""
-    found = (load(name).asks(**of) for name, of in settings.items() if hasattr(load(name), "asks"))
+    modules = {name: load(name) for name in settings}
+    found = (
+        module.neighbour_requests(**settings[name])
+        for name, module in modules.items()
+        if hasattr(module, "neighbour_requests")
+    )
     return tuple(dict.fromkeys(request for requests in found for request in requests))
 
 

@@ -25,7 +25,7 @@ COLLAPSE = "lower"
 LEAST_ROWS = 20
 
 
-def asks(k: int, **_: object) -> tuple[Request, ...]:
+def neighbour_requests(k: int, **_: object) -> tuple[Request, ...]:
     """What `estimate` asks of the pass over all neighbours."""
     return (("across", "real", k + ORDERS),)
 
@@ -70,8 +70,8 @@ def estimate(
     pair.require_neighbours("clipped_coverage", "real", k, closed=closed)
     counts, members = pair.neighbours.held("real", k, closed, k + ORDERS)
     value = float(np.minimum(counts, k).sum()) / (k * pair.n_real)
-    worth = [x / k for x in range(k + 1)]
-    variance, freedom = occupancy_variance(counts, members, pair.n_fake, worth)
+    weight = [x / k for x in range(k + 1)]
+    variance, freedom = occupancy_variance(counts, members, pair.n_fake, weight)
     low, high = occupancy_interval(value, variance, freedom, pair.n_real, level)
     curve = expected(pair.n_real, pair.n_fake, k)
     ends = [_share(y, curve) for y in (low, value, high)]

@@ -22,7 +22,7 @@ BETTER = "higher"
 COLLAPSE = "lower"
 
 
-def asks(**_: object) -> tuple[Request, ...]:
+def neighbour_requests(**_: object) -> tuple[Request, ...]:
     """What `estimate` asks of the pass over all neighbours."""
     return (("across", "real", 1 + ORDERS),)
 

@@ -21,7 +21,7 @@ BETTER = "higher"
 COLLAPSE = "lower"
 
 
-def asks(k: int, **_: object) -> tuple[Request, ...]:
+def neighbour_requests(k: int, **_: object) -> tuple[Request, ...]:
     """What `estimate` asks of the pass over all neighbours."""
     return (("across", "fake", k + ORDERS),)
 

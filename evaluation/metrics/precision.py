@@ -21,7 +21,7 @@ BETTER = "higher"
 COLLAPSE = "higher"
 
 
-def asks(k: int, distances: str, **_: object) -> tuple[Request, ...]:
+def neighbour_requests(k: int, distances: str, **_: object) -> tuple[Request, ...]:
     """What `estimate` asks of the pass over all neighbours."""
     return (("balls", "real", k, False),) if distances == "exact" else ()
 

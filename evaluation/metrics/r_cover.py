@@ -20,7 +20,7 @@ BETTER = "higher"
 COLLAPSE = "lower"
 
 
-def asks(k: int, **_: object) -> tuple[Request, ...]:
+def neighbour_requests(k: int, **_: object) -> tuple[Request, ...]:
     """What `estimate` asks of the pass over all neighbours."""
     return (("across", "real", k + ORDERS),)
 

@@ -23,7 +23,7 @@ BETTER = "higher"
 COLLAPSE = None
 
 
-def asks(k: int, **_: object) -> tuple[Request, ...]:
+def neighbour_requests(k: int, **_: object) -> tuple[Request, ...]:
     """What `estimate` asks of the pass over all neighbours."""
     return (("balls", "real", k, False),)
 

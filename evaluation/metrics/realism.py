@@ -22,7 +22,7 @@ BETTER = "higher"
 COLLAPSE = "higher"
 
 
-def asks(k: int, **_: object) -> tuple[Request, ...]:
+def neighbour_requests(k: int, **_: object) -> tuple[Request, ...]:
     """What `estimate` asks of the pass over all neighbours."""
     return (("ratio", k),)
 

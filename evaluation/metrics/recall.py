@@ -21,7 +21,7 @@ BETTER = "higher"
 COLLAPSE = "lower"
 
 
-def asks(k: int, distances: str, **_: object) -> tuple[Request, ...]:
+def neighbour_requests(k: int, distances: str, **_: object) -> tuple[Request, ...]:
     """What `estimate` asks of the pass over all neighbours."""
     return (("balls", "fake", k, False),) if distances == "exact" else ()
 

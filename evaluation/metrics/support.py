@@ -122,8 +122,8 @@ def _near(rows: np.ndarray, radius: float) -> np.ndarray:
             norms_b = np.square(b).sum(axis=1)
             gaps = norms_a[:, None] + norms_b - 2.0 * (a @ b.T)
             inside = gaps <= radius**2
-            slack = ROUNDING * (norms_a.max() + norms_b.max())
-            i, j = np.nonzero(np.abs(gaps - radius**2) <= slack)
+            tolerance = ROUNDING * (norms_a.max() + norms_b.max())
+            i, j = np.nonzero(np.abs(gaps - radius**2) <= tolerance)
             for k in range(0, len(i), step):
                 at = i[k : k + step], j[k : k + step]
                 differences = rows[start + at[0]].astype(np.float64) - rows[other + at[1]]

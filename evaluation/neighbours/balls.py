@@ -39,7 +39,7 @@ class Inside:
         i, j = i + rows.start, j + columns.start
         if axis == 1:
             i, j = j, i
-        high = low + self._centres.slack[i] + self._points.slack[j]
+        high = low + self._centres.tolerance[i] + self._points.tolerance[j]
         doubtful = np.zeros(len(i), dtype=bool)
         for radii2 in self._radii2:
             doubtful |= (low <= radii2[i]) & (radii2[i] <= high)

@@ -53,8 +53,8 @@ class Closest:
             self._prune()
 
     def _slack(self, i: np.ndarray, j: np.ndarray) -> np.ndarray:
-        slack = self._own.slack[i] + self._others.slack[j]
-        return slack if self._weights is None else slack * self._weights[j]
+        tolerance = self._own.tolerance[i] + self._others.tolerance[j]
+        return tolerance if self._weights is None else tolerance * self._weights[j]
 
     def _seed(
         self, own: slice, others: np.ndarray | slice, tile: np.ndarray, axis: int
@@ -65,7 +65,7 @@ class Closest:
             part = tile.T if axis == 0 else tile
         lows = np.partition(part, self._k - 1, axis=0)[self._k - 1].astype(np.float64)
         most = 1.0 if self._weights is None else self._weights[others].max()
-        return lows + (self._own.slack[own] + self._others.slack[others].max()) * most
+        return lows + (self._own.tolerance[own] + self._others.tolerance[others].max()) * most
 
     def _prune(self) -> None:
         """Drops what can no longer belong to the answer, and lowers the limits."""

@@ -26,8 +26,8 @@ class Points:
       raw: shape (n, d), float32 or float64.
       centred: the rows less a common centre, times a common power of two; no norm is above 1.
       low: squared norms of `centred`, less the error that a product may add; shape (n,).
-      slack: twice that error; a squared distance lies between the tile's number and that plus the
-        slacks of both rows. Float64, shape (n,).
+      tolerance: twice that error; a squared distance lies between the tile's number and that
+        plus the tolerances of both rows. Float64, shape (n,).
       names: equal for copies, and for copies only; int64, shape (n,).
       scale: what squared differences of `raw` are multiplied with; a power of four.
     """
@@ -35,7 +35,7 @@ class Points:
     raw: np.ndarray
     centred: np.ndarray
     low: np.ndarray
-    slack: np.ndarray
+    tolerance: np.ndarray
     names: np.ndarray
     scale: float
 
@@ -79,7 +79,7 @@ def names_of(rows: np.ndarray) -> list[int]:
 
 def take(points: Points, chosen: np.ndarray) -> Points:
     """Some of the rows."""
-    fields = ("raw", "centred", "low", "slack", "names")
+    fields = ("raw", "centred", "low", "tolerance", "names")
     return dataclasses.replace(points, **{name: getattr(points, name)[chosen] for name in fields})
 
 

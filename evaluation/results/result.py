@@ -97,11 +97,11 @@ class Result(Mapping[str, Estimate]):
             )
         return rows
 
-    def comparable(self, other: "Result") -> None:
+    def check_comparable(self, other: "Result") -> None:
         """Says nothing where the values of two results mean the same, and refuses them otherwise.
 
         The features, the network behind them and the real images must be the same where both
-        results say what they are, and of each metric what `Estimate.comparable` asks for.
+        results say what they are, and of each metric what `Estimate.check_comparable` asks for.
 
         Args:
           other: another result, with the same metrics.
@@ -128,7 +128,7 @@ class Result(Mapping[str, Estimate]):
                 " estimates of one metric"
             )
         for name, found in self.items():
-            found.comparable(other[name])
+            found.check_comparable(other[name])
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types: {"metrics": {...}, "floor": {...} or None, "context": {...}}.

@@ -8,13 +8,20 @@ import numpy as np
 
 from evaluation.errors import InputError
 from evaluation.sources import contract as contracts
-from evaluation.sources import guesses, keras_file, onnx_file, saved_model, torch_file, wiring
+from evaluation.sources import (
+    contract_inference,
+    keras_file,
+    onnx_file,
+    saved_model,
+    signature_matching,
+    torch_file,
+)
 from evaluation.sources.contract import Contract
 from evaluation.sources.options import GeneratorOptions, truncation
 from evaluation.sources.program import Program, cause
 from evaluation.sources.sampler import BATCH_IMAGES, Sampler, check_form, to_uint8
 from evaluation.sources.saved_model import MODEL_FILE
-from evaluation.sources.wiring import Wiring
+from evaluation.sources.signature_matching import Wiring
 
 HUB_FILE = "tfhub_module.pb"
 GENERATOR, BEST = "generator", "best"  # of a training run: RUN/generator, RUN/best/generator
@@ -55,7 +62,7 @@ def load(path: str | Path, options: GeneratorOptions | None = None) -> Sampler:
     Args:
       path: the directory of a SavedModel or of a training run, or a .keras, .h5, .onnx, .pt or
         .pt2 file.
-      options: what is said instead of its generator.json, or of what would be guessed. Without
+      options: what is said instead of its generator.json, or of what would be inferred. Without
         either, latents N(0, 1) and the range [-1, 1] are assumed, and said so in `inferred`.
 
     Raises:
@@ -76,25 +83,25 @@ def load(path: str | Path, options: GeneratorOptions | None = None) -> Sampler:
     file = place / contracts.FILE_NAME if place.is_dir() else place.with_suffix(".json")
     stated = contracts.read(file) if file.is_file() else None
     if stated is not None:
-        stated = guesses.override(stated, options, str(place))
+        stated = contract_inference.override(stated, options, str(place))
     program = _load_program(place, options.trust)
     if stated is None:
-        wired = wiring.inferred(program, options, str(place))
-        guessed = guesses.complete(wired, options, str(place))
+        wired = signature_matching.inferred(program, options, str(place))
+        inferred = contract_inference.complete(wired, options, str(place))
     else:
         by_name = place.is_dir() or stated.latents is None
         wired = (
-            wiring.declared(program, stated, str(place))
+            signature_matching.declared(program, stated, str(place))
             if by_name
-            else wiring.inferred(program, options, str(place))
+            else signature_matching.inferred(program, options, str(place))
         )
-        guessed = guesses.Guessed(stated, (), False)
+        inferred = contract_inference.Inferred(stated, (), False)
     run_dir = next((up for up in place.parents[:2] if (up / LOG_FILE).is_file()), None)
     if run_dir == Path(path) and stated is not None and stated.step is not None:
         which = place.relative_to(run_dir)
         said = f"the run's checkpoint: that of step {stated.step}, in {which}"
-        guessed = dataclasses.replace(guessed, inferred=(*guessed.inferred, said))
-    whole = _Generator(str(path), program, wired, guessed, options.batch_size, run_dir)
+        inferred = dataclasses.replace(inferred, inferred=(*inferred.inferred, said))
+    whole = _Generator(str(path), program, wired, inferred, options.batch_size, run_dir)
     return _by_reference(whole) if options.labels == "reference" else _sampler(whole)
 
 
@@ -105,13 +112,13 @@ class _Generator:
     name: str
     program: Program
     wired: Wiring
-    guessed: guesses.Guessed
+    inferred: contract_inference.Inferred
     batch_size: int | None
     run_dir: Path | None
 
     @property
     def contract(self) -> Contract:
-        return self.guessed.contract
+        return self.inferred.contract
 
     @property
     def batch_images(self) -> int:
@@ -155,7 +162,7 @@ def _sampler(whole: _Generator) -> Sampler:
         batches,
         whole.name,
         described,
-        whole.guessed.inferred,
+        whole.inferred.inferred,
         whole.run_dir,
         whole.program.sha256,
         notes,
@@ -166,11 +173,11 @@ def _by_reference(whole: _Generator) -> Sampler:
     """A sampler that waits for the labels of a reference."""
 
     def with_labels(labels: np.ndarray | None, real: str) -> Sampler:
-        contract = guesses.of_reference(
-            whole.contract, labels, real, whole.name, whole.guessed.open_classes
+        contract = contract_inference.of_reference(
+            whole.contract, labels, real, whole.name, whole.inferred.open_classes
         )
-        guessed = dataclasses.replace(whole.guessed, contract=contract)
-        return _sampler(dataclasses.replace(whole, guessed=guessed))
+        inferred = dataclasses.replace(whole.inferred, contract=contract)
+        return _sampler(dataclasses.replace(whole, inferred=inferred))
 
     return dataclasses.replace(_sampler(whole), with_labels=with_labels)
 
@@ -244,7 +251,7 @@ def _quantised(whole: _Generator, images: np.ndarray) -> np.ndarray:
     if images.dtype == np.uint8:
         return images
     quantised = to_uint8(images, whole.contract.images.range, whole.name)
-    if whole.guessed.range_is_a_guess and images.min() >= 0:
+    if whole.inferred.range_is_a_guess and images.min() >= 0:
         raise InputError(
             f"{whole.name} returned no negative value, so its range is hardly [-1, 1]; give its "
             f"true --range, or write {contracts.FILE_NAME} with it (see the README)."

@@ -20,7 +20,7 @@ LEAST_BOUND = 0.01  # a normal number within it is one of 125: with fewer, float
 
 @dataclasses.dataclass(frozen=True)
 class GeneratorOptions:
-    """Overrides of what is declared in generator.json, or guessed from a signature.
+    """Overrides of what is declared in generator.json, or inferred from a signature.
 
     None leaves each to the file or the guess.
 

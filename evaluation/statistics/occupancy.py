@@ -13,28 +13,28 @@ ORDERS = 3
 
 
 def occupancy_variance(
-    counts: np.ndarray, members: np.ndarray, points: int, worth: Sequence[float] = (0.0, 1.0)
+    counts: np.ndarray, members: np.ndarray, points: int, weight: Sequence[float] = (0.0, 1.0)
 ) -> tuple[float, float]:
-    """Variance of the mean of worth(points in the ball) over fixed balls, from one sample.
+    """Variance of the mean of weight(points in the ball) over fixed balls, from one sample.
 
     The balls overlap, so what they hold is neither independent nor binomial. By Hoeffding's
     decomposition the variance is the alternating series J1 - J2 + J3 - ..., where J_s sums, over
     all sets of s points, the square of the mean's mixed difference: for each ball that holds them
-    all, sum_a (-1)^a binom(s, a) worth(count - a). J1, centred, is the delete-one jackknife, which
+    all, sum_a (-1)^a binom(s, a) weight(count - a). J1, centred, is the delete-one jackknife, which
     is too large (Efron and Stein). The series need not converge term by term, so Euler's
     transformation sums its first three terms, 7/8 J1 - 1/2 J2 + 1/8 J3. Where a few points lie in
     many balls (hubs, in high dimensions) J1 dominates and J1 - 1/2 J2 is nearer; the larger of the
-    two is taken, and never less than a third of J1. One ball's worth is added, so that a sample
+    two is taken, and never less than a third of J1. One ball's weight is added, so that a sample
     without rare hits is not taken for certainty.
 
     Args:
       counts: points in each ball, int, shape (balls,); those above the width of `members` may be
         counted as that width.
       members: the points of each ball, nearest first, int, shape (balls, width); beyond its count
-        a row may hold anything. The width is at least len(worth) + 2, or all points, or with true
-        counts len(worth) + 1.
+        a row may hold anything. The width is at least len(weight) + 2, or all points, or with true
+        counts len(weight) + 1.
       points: number of points.
-      worth: of a ball with 0, 1, 2, ... points; the last one for all larger counts, too. The
+      weight: of a ball with 0, 1, 2, ... points; the last one for all larger counts, too. The
         default asks for the share of balls that are hit.
 
     Returns:
@@ -47,8 +47,8 @@ def occupancy_variance(
       Bulletin 2(6), 110-114, for the degrees of freedom; the rest is derived from the
       decomposition and checked by simulation in docs/coverage.md.
     """
-    balls, top = len(counts), len(worth) - 1
-    of = np.array([*worth] + [worth[-1]] * ORDERS)  # nothing changes beyond top + order - 1
+    balls, top = len(counts), len(weight) - 1
+    of = np.array([*weight] + [weight[-1]] * ORDERS)  # nothing changes beyond top + order - 1
     terms: list[float] = []
     sums, fourth = 0.0, 0.0
     for order in range(1, ORDERS + 1):
@@ -90,7 +90,7 @@ def occupancy_interval(
     """Wilson's interval with the effective trials, and Student's quantile in place of the normal.
 
     Args:
-      share: the mean worth, in [0, 1].
+      share: the mean weight, in [0, 1].
       variance: of it, from `occupancy_variance`.
       freedom: degrees of freedom of that.
       balls: number of balls.

@@ -125,10 +125,10 @@ def test_lower_bounds_are_below_and_no_farther_than_the_slack():
         (_, _, tile), *_ = distances.tiles(points, points)
         truth = own_table(rows) * points.scale
         off = ~np.eye(60, dtype=bool)
-        slack = (points.slack[:, None] + points.slack)[off]
+        tolerance = (points.tolerance[:, None] + points.tolerance)[off]
         assert (tile[off] <= truth[off]).all()
-        assert (truth[off] <= tile[off] + slack).all()
-        assert slack.max() < 1000 * np.finfo(dtype).eps
+        assert (truth[off] <= tile[off] + tolerance).all()
+        assert tolerance.max() < 1000 * np.finfo(dtype).eps
 
 
 def test_products_are_made_in_float64_where_float32_says_too_little():
@@ -170,7 +170,7 @@ def test_all_metrics_share_one_pass(monkeypatch, protocol):
     monkeypatch.setattr(Neighbours, "same", lambda *a: (same.append(a[1]), alike(*a))[1])
     real, fake = np.random.default_rng(4).standard_normal((2, 60, 4))
     able = protocols.defined(protocol)
-    names = [name for name in metrics.names() if hasattr(metrics.load(name), "asks")]
+    names = [name for name in metrics.names() if hasattr(metrics.load(name), "neighbour_requests")]
     assert len(names) >= 10
     measure(real, fake, [name for name in names if name in able], protocol=protocol)
     assert len(passes) == 1

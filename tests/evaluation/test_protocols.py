@@ -151,12 +151,12 @@ def plain():
 
 def test_protocols_that_set_a_metric_alike_are_comparable(plain):
     same = measure(REAL, FAKE, "fid", protocol="tf-gan")["fid"]
-    plain.comparable(same)
+    plain.check_comparable(same)
     assert same.value == plain.value
 
 
 def test_levels_and_values_may_differ(plain):
-    plain.comparable(dataclasses.replace(plain, value=3.0, level=0.5))
+    plain.check_comparable(dataclasses.replace(plain, value=3.0, level=0.5))
 
 
 @pytest.mark.parametrize(
@@ -173,10 +173,10 @@ def test_the_first_difference_is_named(plain, change, line):
     other = dataclasses.replace(plain, **change)
     for ours, theirs in ((plain, other), (other, plain)):
         with pytest.raises(InputError) as error:
-            ours.comparable(theirs)
+            ours.check_comparable(theirs)
         assert "\n" not in str(error.value)
     with pytest.raises(InputError, match=line):
-        plain.comparable(other)
+        plain.check_comparable(other)
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def test_the_first_difference_is_named(plain, change, line):
 def test_numbers_of_programs_that_differ_are_refused(metric, one, other, setting):
     ours, theirs = (measure(REAL, FAKE, metric, protocol=p)[metric] for p in (one, other))
     with pytest.raises(InputError, match=rf"{metric} setting {setting} is .* \({one}\) and .*"):
-        ours.comparable(theirs)
+        ours.check_comparable(theirs)
 
 
 def test_results_compare_features_reference_and_metrics():
@@ -201,24 +201,26 @@ def test_results_compare_features_reference_and_metrics():
     def said(**features):
         return Result(found, context={"features": features, "images": {"real": {"sha256": "a"}}})
 
-    found.comparable(found)
-    said(name="pixels", sha256="1").comparable(found)  # bare arrays do not say what they are
+    found.check_comparable(found)
+    said(name="pixels", sha256="1").check_comparable(found)  # bare arrays do not say what they are
     with pytest.raises(InputError, match="features name 'pixels' and 'digits'; they must agree"):
-        said(name="pixels").comparable(said(name="digits"))
+        said(name="pixels").check_comparable(said(name="digits"))
     with pytest.raises(InputError, match="features sha256 '1' and '2'"):
-        said(name="own", sha256="1").comparable(said(name="own", sha256="2"))
+        said(name="own", sha256="1").check_comparable(said(name="own", sha256="2"))
     reference = Result(found, context={"images": {"real": {"sha256": "b"}}})
     with pytest.raises(InputError, match="images real sha256 'b' and 'a'"):
-        reference.comparable(said(name="own"))
+        reference.check_comparable(said(name="own"))
     with pytest.raises(InputError, match="only one of the results holds kid"):
-        found.comparable(Result({"fid": found["fid"]}))
+        found.check_comparable(Result({"fid": found["fid"]}))
     with pytest.raises(InputError, match="fid setting estimator is 'corrected'"):
-        found.comparable(Result({**found, "fid": measure(REAL, FAKE, protocol="ttur")["fid"]}))
+        found.check_comparable(
+            Result({**found, "fid": measure(REAL, FAKE, protocol="ttur")["fid"]})
+        )
 
 
 def test_a_saved_result_compares_like_the_one_it_was(tmp_path):
     found = measure(REAL, FAKE, ("fid", "precision"))
-    found.comparable(Result.load(found.save(tmp_path / "scores.json")))
+    found.check_comparable(Result.load(found.save(tmp_path / "scores.json")))
 
 
 def test_the_example_prints_what_it_says():

@@ -135,9 +135,9 @@ def test_what_is_no_path_or_no_result_is_refused(found, wrong):
         with pytest.raises(InputError, match=f"path={wrong}; it must be the path of a file"):
             use(wrong)
     with pytest.raises(InputError, match=r"other is \w+; it must be an Estimate"):
-        found["fid"].comparable(wrong)
+        found["fid"].check_comparable(wrong)
     with pytest.raises(InputError, match=r"other is \w+; it must be a Result"):
-        found.comparable(wrong)
+        found.check_comparable(wrong)
 
 
 def test_csv_has_a_line_for_each_metric(found, tmp_path):

@@ -1,4 +1,4 @@
-"""The contract of a generator: what its file declares, what the user says, and what is guessed."""
+"""The contract of a generator: what its file declares, what the user says, and what is inferred."""
 
 import dataclasses
 from typing import Any
@@ -10,14 +10,14 @@ from evaluation.sources import contract as contracts
 from evaluation.sources.contract import Contract
 from evaluation.sources.options import GeneratorOptions
 from evaluation.sources.program import cause
-from evaluation.sources.wiring import Wiring
+from evaluation.sources.signature_matching import Wiring
 
 RANGE = (-1.0, 1.0)
 PROBES = 2  # latents of zeros, drawn to see what a model says nothing of
 
 
 @dataclasses.dataclass(frozen=True)
-class Guessed:
+class Inferred:
     """A contract and where it comes from.
 
     Attributes:
@@ -33,7 +33,7 @@ class Guessed:
     open_classes: bool = False
 
 
-def complete(wiring: Wiring, options: GeneratorOptions, name: str) -> Guessed:
+def complete(wiring: Wiring, options: GeneratorOptions, name: str) -> Inferred:
     """The contract of a generator without a generator.json.
 
     Raises:
@@ -76,7 +76,7 @@ def complete(wiring: Wiring, options: GeneratorOptions, name: str) -> Guessed:
         said.append("labels uniform")
     guess = guess and wiring.signature.value_range is None
     is_open = labels is not None and wiring.one_hot_classes is None
-    return Guessed(contract, tuple(said), guess, is_open)
+    return Inferred(contract, tuple(said), guess, is_open)
 
 
 def override(contract: Contract, options: GeneratorOptions, name: str) -> Contract:
