@@ -84,11 +84,11 @@ def _generated(run_dir: Path, game: Game, start: Game, run, read: TrainingData) 
         ideal = result.context.get("fid_plain_ideal")
         if ideal is not None and floor is not None:
             beside["ideal"] = ideal / floor["fid"].details["plain"]
-        found.append(_row("plain FID over the floor's", Score(ratio), **beside))
+        found.append(_row("plain FID / floor's plain FID", Score(ratio), **beside))
     if game.label_fractions:
         now, before = (_label_accuracy(g, run, read) for g in (game, start))
         if now and before:
-            found.append(_row("asked label seen", now, untrained=before.value))
+            found.append(_row("accuracy of the requested label", now, untrained=before.value))
         found += _in_the_floors_shares(game, run, read)
     if game.encoder is not None:
         found.append(_reconstruction(game, start, read))
@@ -127,7 +127,7 @@ def _in_the_floors_shares(game: Game, run, read: TrainingData) -> list[Row]:
         ratios.append(_plain(real, evaluation.extract(images, kind).features) / floor)
     half = stats.t.ppf(0.975, DRAWS - 1) * np.std(ratios, ddof=1) / DRAWS**0.5
     mean = float(np.mean(ratios))
-    question = "plain FID over the floor's, labels as in the floor"
+    question = "plain FID / floor's plain FID, labels as in the floor"
     return [_row(question, Score(mean, mean - half, mean + half), floor=1.0)]
 
 
@@ -157,7 +157,7 @@ def _reconstruction(game: Game, start: Game, read: TrainingData) -> Row:
 
     ratio = ratio_of_means(error(game), of_mean)
     return _row(
-        "reconstruction error over the mean image's",
+        "reconstruction error / error of the mean image",
         ratio,
         untrained=float(error(start).mean() / of_mean.mean()),
         baseline=1.0,
@@ -194,7 +194,7 @@ def _paired(game: Game, start: Game, read: TrainingData) -> list[Row]:
             headline = where == "held-out" and name != "ssim"
             found.append(_row(f"{name}, {where} images", now[name], headline, **beside))
         gained = _gain(wanted, made, simplest)
-        found.append(_row(f"psnr gained on the simplest alternative, {where} images", gained))
+        found.append(_row(f"psnr gain over the baseline, {where} images", gained))
     return found
 
 
@@ -222,7 +222,7 @@ def _pretrained(run_dir: Path, run: config.RunConfig, read: TrainingData) -> lis
     made = sampling.sample(game.generators["generator"], {"image": given}, batch_size=50)
     gained = _gain(wanted, made, _simplest(game, given, read))
     where = f"held-out images, content-trained phase (step {steps})"
-    return [_row(f"psnr gained on the simplest alternative, {where}", gained)]
+    return [_row(f"psnr gain over the baseline, {where}", gained)]
 
 
 def _simplest(game: Game, given: np.ndarray, read: TrainingData) -> np.ndarray:
@@ -244,7 +244,7 @@ def _unpaired(game: Game, start: Game, read: TrainingData) -> list[Row]:
     classifier, accuracy = domain_classifier(read)
     batch = evaluator.first_rows(read.held_out or read, SAMPLES, np.random.default_rng(0))
     exercises = game.translator.validation_pairs(batch)
-    found = [_row("held-out real images the domain classifier gets right", accuracy)]
+    found = [_row("accuracy of the domain classifier on held-out real images", accuracy)]
     names = list(game.generators)
     for name, back in zip(names, reversed(names), strict=True):
         given = np.asarray(exercises[name][0])
@@ -256,10 +256,10 @@ def _unpaired(game: Game, start: Game, read: TrainingData) -> list[Row]:
             told = np.asarray(classifier(tf.constant(np.clip(there, -1, 1)))).ravel() > 0
             fooled.append(share(told == (name == names[0])))
         ratio = ratio_of_means(errors[0], errors[1])
-        found.append(_row(f"cycle error of {name} over the untrained one's", ratio, untrained=1.0))
+        found.append(_row(f"cycle error of {name} / untrained cycle error", ratio, untrained=1.0))
         found.append(
             _row(
-                f"{name}: taken for the other domain",
+                f"{name}: classified as the target domain",
                 fooled[0],
                 fooled[1].value < TELLS_NOTHING,
                 untrained=fooled[1].value,
