@@ -62,7 +62,7 @@ def test_its_own_defaults_name_and_settings_are_told(tf, mine, tmp_path, monkeyp
     told = run("models", "mine.py").output
     assert "a least squares GAN of dense layers" in told
     assert "--data digits --steps 2000 --batch-size 64" in told
-    assert "--set width=128\n      of the hidden layers, in units" in told
+    assert "--set width=128\n      width of the hidden layers, in units" in told
     result = run("train", "--model", "mine.py", "--dry-run")
     assert result.exit_code == 0, result.output
     assert f"model: {mine}" in result.output
@@ -79,7 +79,7 @@ def test_its_own_defaults_name_and_settings_are_told(tf, mine, tmp_path, monkeyp
         ("class Config(ModelConfig)", "class Config", "Config must be a gantf.config.ModelConfig"),
         ("RUN = Defaults(", "RUN = dict(", "RUN must be a gantf.config.Defaults"),
         ("RUN =", 'NEEDS = "pictures"\nRUN =', "NEEDS is 'pictures'; it must be one of images,"),
-        ("    return Game(", "    Game(", "build gave a NoneType; it must give a gantf.game.Game"),
+        ("    return Game(", "    Game(", "build returned a NoneType; it must return a gantf.game.Game"),
         ("math.prod", "math.product", "line 29: AttributeError: .*'product'"),
         ('batch["image"], 1.0', 'batch["picture"], 1.0', "line 46: KeyError: 'picture'"),
         (
