@@ -1,4 +1,4 @@
-"""docs/coverage.md, from what the study found."""
+"""Writes docs/coverage.md from the results of the study."""
 
 import math
 from collections.abc import Iterable
@@ -8,31 +8,33 @@ from studies import ALPHA, LEVEL, Cell
 HEAD = """# How often the intervals hold what they claim
 
 Written by `{command}` on {date} (NumPy {numpy}, SciPy {scipy}). Level {level}; n real rows, m
-generated rows. *Coverage* is the share of draws whose interval held the truth, *missed* how often
-it lay wholly below and wholly above it. *Spread* is the standard deviation of the value,
-*half-width* the mean of the interval's. Verdicts allow for three binomial standard errors:
-**too narrow** covers less than claimed; *wide* more, which costs precision but does not mislead.
+generated rows. *Coverage* is the fraction of draws whose interval contains the true value. *Missed*
+gives the fractions whose interval lies entirely below, and entirely above, the true value. *Spread*
+is the standard deviation of the metric, *half-width* the mean half-width of its intervals. The
+verdicts allow for three binomial standard errors: **too narrow** means lower coverage than claimed;
+*wide* means higher coverage, which costs precision but does not mislead.
 
-What is drawn anew is what the interval's target says: both samples for distances; only the
-generated rows for metrics with a fixed reference, only the real ones for those with a fixed
-generated set (5 fixed sets each). Where a metric refuses or gives no interval, its other answers
-count. The truth is a closed form, or the value of 200 000 rows.
+The target of the interval decides which samples are drawn again for each draw: both samples for
+distances; only the generated rows for metrics with a fixed reference; only the real rows for
+metrics with a fixed generated set (5 fixed sets each). If a metric refuses some samples or returns
+no interval, only its other results count. The truth is a closed form, or the value for 200 000
+rows.
 """
 
 TESTS = """
 ## False findings of the tests
 
-Two samples, or two models, of one law: the share of p-values up to {alpha}. Tests of equality and
-`ndb` and `classifier_accuracy` compare the two samples of m rows, `compare` scores both against n
-rows of the real law.
+Two samples, or two models, have the same distribution; the rate is the fraction of p-values up to
+{alpha}. The tests of equality, `ndb` and `classifier_accuracy` compare the two samples of m rows;
+`compare` scores both against n rows of the real distribution.
 
-| test | law | d | n | m | draws | rate at {alpha} | |
+| test | distribution | d | n | m | draws | rate at {alpha} | |
 |---|---|---|---|---|---|---|---|
 """
 
 
 def page(saved: dict, cells: Iterable[Cell]) -> str:
-    """The whole page."""
+    """Returns the text of the page."""
     cells = list(cells)
     done = [cell for cell in cells if cell.key in saved["cells"]]
     names = dict.fromkeys(
@@ -50,7 +52,7 @@ def page(saved: dict, cells: Iterable[Cell]) -> str:
     for name in names:
         lines += [
             f"## `{name}`\n",
-            "| law | d | n | m | draws | truth | bias | spread | half-width | missed"
+            "| distribution | d | n | m | draws | truth | bias | spread | half-width | missed"
             " | coverage | |",
             "|---|---|---|---|---|---|---|---|---|---|---|---|",
         ]
@@ -68,33 +70,33 @@ def page(saved: dict, cells: Iterable[Cell]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _interval_line(cell: Cell, found: dict[str, float]) -> str:
-    """One law and size of one metric."""
-    numbers = [f"{found[key]:.3g}" for key in ("truth", "bias", "spread", "half_width")]
-    missed = f"{found['below']:.3f}, {found['above']:.3f}"
-    answers = cell.draws * found.get("answered", 1.0)
-    slack = 3.0 * math.sqrt(LEVEL * (1.0 - LEVEL) / answers)
-    output = "as claimed"
-    if found["coverage"] < LEVEL - slack:
-        output = "**too narrow**"
-    elif found["coverage"] > min(LEVEL + slack, 0.985):
-        output = "wide"
-    if found.get("answered", 1.0) < 1.0:
-        output += f", answers in {found['answered']:.0%}"
+def _interval_line(cell: Cell, summary: dict[str, float]) -> str:
+    """Returns the table row of one metric in one cell."""
+    numbers = [f"{summary[key]:.3g}" for key in ("truth", "bias", "spread", "half_width")]
+    missed = f"{summary['below']:.3f}, {summary['above']:.3f}"
+    answers = cell.draws * summary.get("answered", 1.0)
+    tolerance = 3.0 * math.sqrt(LEVEL * (1.0 - LEVEL) / answers)
+    verdict = "as claimed"
+    if summary["coverage"] < LEVEL - tolerance:
+        verdict = "**too narrow**"
+    elif summary["coverage"] > min(LEVEL + tolerance, 0.985):
+        verdict = "wide"
+    if summary.get("answered", 1.0) < 1.0:
+        verdict += f", answers in {summary['answered']:.0%}"
     return (
-        f"| {cell.law} | {cell.d} | {cell.n} | {cell.m} | {cell.draws} | "
-        + " | ".join([*numbers, missed, f"{found['coverage']:.3f}", output])
+        f"| {cell.distribution} | {cell.d} | {cell.n} | {cell.m} | {cell.draws} | "
+        + " | ".join([*numbers, missed, f"{summary['coverage']:.3f}", verdict])
         + " |"
     )
 
 
 def _test_line(name: str, cell: Cell, rate: float) -> str:
-    """One law and size of one test."""
-    slack = 3.0 * math.sqrt(ALPHA * (1.0 - ALPHA) / cell.draws)
-    output = "as claimed"
-    if rate > ALPHA + slack:
-        output = "**too many**"
-    elif rate < ALPHA - min(slack, 0.03):
-        output = "fewer"
+    """Returns the table row of one test in one cell."""
+    tolerance = 3.0 * math.sqrt(ALPHA * (1.0 - ALPHA) / cell.draws)
+    verdict = "as claimed"
+    if rate > ALPHA + tolerance:
+        verdict = "**too many**"
+    elif rate < ALPHA - min(tolerance, 0.03):
+        verdict = "fewer"
     shape = f"{cell.d} | {cell.n} | {cell.m} | {cell.draws}"
-    return f"| {name} | {cell.law} | {shape} | {rate:.3f} | {output} |"
+    return f"| {name} | {cell.distribution} | {shape} | {rate:.3f} | {verdict} |"

@@ -1,4 +1,4 @@
-"""What a cell of the study does: draws samples, measures each, and knows the truth."""
+"""One cell of the study: draws samples, measures each, and compares with the true value."""
 
 import contextlib
 import dataclasses
@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Callable, Iterable
 
 import numpy as np
-from laws import cubic, gaussian, pair, true_fid, true_mmd, true_sliced
+from distributions import cubic, gaussian, pair, true_fid, true_mmd, true_sliced
 from scipy import special
 
 from evaluation import InputError, compare, measure, metrics, same_distribution
@@ -14,13 +14,14 @@ from evaluation.core.pair import Pair
 
 LEVEL = 0.95
 ALPHA = 0.05
-REFERENCES = 5  # fixed sets that the draws of a cell are shared among
-MANY = 200_000  # rows that stand for a population
+REFERENCES = 5  # fixed sets in a cell; the draws are divided among them
+MANY = 200_000  # rows in place of a population
 
-# Given the real rows: those whose expectation does not depend on m, and the others.
+# Metrics with fixed real rows or fixed generated rows. The expectation of the metrics in
+# REAL_FIXED_AT_M depends on m, that of the metrics in FAKE_FIXED_AT_N on n.
 REAL_FIXED = ("precision", "density", "clipped_density", "probabilistic_precision", "realism")
 REAL_FIXED += ("rarity",)
-MEDIANS = ("realism", "rarity")  # of values of each row
+MEDIANS = ("realism", "rarity")  # medians over rows
 REAL_FIXED_AT_M = ("coverage", "clipped_coverage", "r_cover")
 FAKE_FIXED = ("recall", "probabilistic_recall")
 FAKE_FIXED_AT_N = ("p_cover",)
@@ -30,10 +31,19 @@ Row = tuple[float, float, float, float]  # value, low, high, truth
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """One cell: a group of metrics, a law, dimensions, real rows, generated rows, draws."""
+    """One cell of the study.
+
+    Attributes:
+      group: a group of metrics, or "tests".
+      distribution: the name of a pair of distributions.
+      d: dimensions of a row, or classes.
+      n: real rows.
+      m: generated rows.
+      draws: samples drawn.
+    """
 
     group: str
-    law: str
+    distribution: str
     d: int
     n: int
     m: int
@@ -41,18 +51,19 @@ class Cell:
 
     @property
     def key(self) -> str:
-        """Its name in the JSON file."""
-        return f"{self.group} | {self.law} | d={self.d} n={self.n} m={self.m} draws={self.draws}"
+        """Returns the key of the cell in docs/coverage.json."""
+        sizes = f"d={self.d} n={self.n} m={self.m} draws={self.draws}"
+        return f"{self.group} | {self.distribution} | {sizes}"
 
     def rng(self, draw: int) -> np.random.Generator:
-        """A random stream of its own for each draw of each cell."""
+        """Returns a separate random stream for each draw of each cell."""
         return np.random.default_rng([zlib.crc32(self.key.encode()), draw])
 
 
 def run(cell: Cell) -> dict[str, dict[str, float]]:
-    """A summary for each metric of the cell's group, or a rate for each test."""
+    """Returns a summary for each metric of the cell's group, or a rate for each test."""
     if cell.group == "tests":
-        return {name: {"rate": float(np.mean(found))} for name, found in tests(cell).items()}
+        return {name: {"rate": float(np.mean(r))} for name, r in tests(cell).items()}
     groups: dict[str, Callable[[Cell], dict[str, list[Row]]]] = {
         "fid": distances,
         "distances": distances,
@@ -63,12 +74,12 @@ def run(cell: Cell) -> dict[str, dict[str, float]]:
         "support": support,
         "variety": variety,
     }
-    found = groups[cell.group](cell)
-    return {name: summary(rows, cell.draws) for name, rows in found.items() if rows}
+    by_metric = groups[cell.group](cell)
+    return {name: summary(rows, cell.draws) for name, rows in by_metric.items() if rows}
 
 
 def summary(rows: list[Row], draws: int) -> dict[str, float]:
-    """What one metric did in one cell; where it refused or gave no interval, it has no row."""
+    """Summarises one metric in one cell; a draw without an interval has no row."""
     value, low, high, truth = np.array(rows).T
     return {
         "answered": len(rows) / draws,
@@ -82,44 +93,44 @@ def summary(rows: list[Row], draws: int) -> dict[str, float]:
     }
 
 
-def collect(found: dict[str, list[Row]], answers, truth: dict[str, float]) -> None:
-    """Adds the answers whose truth is known."""
-    for name, estimate in answers.items():
+def collect(rows: dict[str, list[Row]], estimates, truth: dict[str, float]) -> None:
+    """Adds the estimates that have an interval and a true value."""
+    for name, estimate in estimates.items():
         if name in truth and estimate.has_interval:
-            found[name].append((estimate.value, estimate.low, estimate.high, truth[name]))
+            rows[name].append((estimate.value, estimate.low, estimate.high, truth[name]))
 
 
 def distances(cell: Cell) -> dict[str, list[Row]]:
-    """Both samples are drawn anew each time; the population's distance is known."""
-    real, fake = pair(cell.law, cell.d)
-    truth: dict[str, float] = {"fid": 0.0 if "equal" in cell.law else true_fid(real, fake)}
+    """Draws both samples again each time; the distance of the populations has a closed form."""
+    real, fake = pair(cell.distribution, cell.d)
+    truth: dict[str, float] = {"fid": 0.0 if "equal" in cell.distribution else true_fid(real, fake)}
     if cell.group == "distances":
         cmmd = true_mmd(real, fake, gaussian(10.0))
         sliced = true_sliced(real, fake)
         others = {
-            "kid": 0.0 if "equal" in cell.law else true_mmd(real, fake, cubic),
+            "kid": 0.0 if "equal" in cell.distribution else true_mmd(real, fake, cubic),
             "cmmd": None if cmmd is None else 1000.0 * cmmd,
             "sliced_wasserstein": sliced,
             "mind": None if sliced is None else 3.0 * cell.d * sliced,
         }
         truth |= {name: value for name, value in others.items() if value is not None}
-    found: dict[str, list[Row]] = {name: [] for name in truth}
+    rows: dict[str, list[Row]] = {name: [] for name in truth}
     for draw in range(cell.draws):
         rng = cell.rng(draw)
         x, y = real.draw(rng, cell.n), fake.draw(rng, cell.m)
-        collect(found, measure(x, y, tuple(truth), level=LEVEL, seed=draw), truth)
-    return found
+        collect(rows, measure(x, y, tuple(truth), level=LEVEL, seed=draw), truth)
+    return rows
 
 
 def neighbours(cell: Cell) -> dict[str, list[Row]]:
-    """Each with the side fixed that its interval takes as fixed.
+    """Keeps the rows fixed that the metric's interval treats as fixed, and draws the others.
 
-    The truth is that of very many rows of the other side, or, where a metric's expectation depends
-    on how many there are, the mean over all draws.
+    The truth is the value for very many drawn rows. If the metric's expectation depends on the
+    number of rows, it is the mean over all draws.
     """
-    real, fake = pair(cell.law, cell.d)
+    real, fake = pair(cell.distribution, cell.d)
     names = REAL_FIXED + REAL_FIXED_AT_M + FAKE_FIXED + FAKE_FIXED_AT_N
-    found: dict[str, list[Row]] = {name: [] for name in names}
+    rows: dict[str, list[Row]] = {name: [] for name in names}
     for reference in range(REFERENCES):
         rng = cell.rng(reference)
         x, y = real.draw(rng, cell.n), fake.draw(rng, cell.m)
@@ -135,12 +146,12 @@ def neighbours(cell: Cell) -> dict[str, list[Row]]:
         for name in REAL_FIXED_AT_M + FAKE_FIXED_AT_N:
             truth[name] = float(np.mean([a[name].value for a in answers]))
         for answer in answers:
-            collect(found, answer, truth)
-    return found
+            collect(rows, answer, truth)
+    return rows
 
 
 def many(names: tuple[str, ...], draws: Iterable[Pair]) -> dict[str, float]:
-    """Values of means and medians over rows, from many samples of them."""
+    """Returns means and medians over the rows of many samples."""
     values: dict[str, list] = {name: [] for name in names}
     for samples in draws:
         for name in names:
@@ -155,17 +166,19 @@ def many(names: tuple[str, ...], draws: Iterable[Pair]) -> dict[str, float]:
     }
 
 
-def logits(rng: np.random.Generator, n: int, shares: np.ndarray, scale: float) -> np.ndarray:
-    """A classifier's answers: noise, and `scale` at the label."""
-    d = len(shares)
-    return rng.standard_normal((n, d)) + scale * np.eye(d)[rng.choice(d, size=n, p=shares)]
+def logits(rng: np.random.Generator, n: int, fractions: np.ndarray, scale: float) -> np.ndarray:
+    """Returns a classifier's logits: noise, plus `scale` at the label."""
+    d = len(fractions)
+    return rng.standard_normal((n, d)) + scale * np.eye(d)[rng.choice(d, size=n, p=fractions)]
 
 
 def score(cell: Cell) -> dict[str, list[Row]]:
-    """Inception Score; its truth from two million rows."""
-    scale = 6.0 if cell.law.startswith("sure") else 1.0
-    shares = np.arange(1.0, cell.d + 1.0) / np.arange(1.0, cell.d + 1.0).sum()
-    log_p = special.log_softmax(logits(np.random.default_rng(9), 2_000_000, shares, scale), axis=1)
+    """Measures the Inception Score; the truth comes from two million rows."""
+    scale = 6.0 if cell.distribution.startswith("sure") else 1.0
+    fractions = np.arange(1.0, cell.d + 1.0) / np.arange(1.0, cell.d + 1.0).sum()
+    log_p = special.log_softmax(
+        logits(np.random.default_rng(9), 2_000_000, fractions, scale), axis=1
+    )
     p = np.exp(log_p)
     mean = p.mean(axis=0)
     truth = {
@@ -173,14 +186,14 @@ def score(cell: Cell) -> dict[str, list[Row]]:
             np.exp((p * log_p).sum(axis=1).mean() - (mean * np.log(mean)).sum())
         )
     }
-    found: dict[str, list[Row]] = {name: [] for name in truth}
+    rows: dict[str, list[Row]] = {name: [] for name in truth}
     for draw in range(cell.draws):
-        rows = logits(cell.rng(draw), cell.m, shares, scale)
-        collect(found, measure(metrics="inception_score", fake_logits=rows), truth)
-    return found
+        fake = logits(cell.rng(draw), cell.m, fractions, scale)
+        collect(rows, measure(metrics="inception_score", fake_logits=fake), truth)
+    return rows
 
 
-SHARES: dict[str, Callable[[int], tuple[np.ndarray, np.ndarray]]] = {
+CLASS_FRACTIONS: dict[str, Callable[[int], tuple[np.ndarray, np.ndarray]]] = {
     "even, equal": lambda d: (np.ones(d), np.ones(d)),
     "geometric, equal": lambda d: (0.8 ** np.arange(d), 0.8 ** np.arange(d)),
     "even, generated falls": lambda d: (np.ones(d), np.exp(-2.0 * np.arange(d) / d)),
@@ -189,41 +202,43 @@ SHARES: dict[str, Callable[[int], tuple[np.ndarray, np.ndarray]]] = {
 
 
 def classes(cell: Cell) -> dict[str, list[Row]]:
-    """Classes of a sure classifier, with known shares."""
-    p, q = (x / x.sum() for x in SHARES[cell.law](cell.d))
+    """Draws classes with set probabilities; the classifier makes no errors."""
+    p, q = (x / x.sum() for x in CLASS_FRACTIONS[cell.distribution](cell.d))
     truth = {
         "missing_mass": float((q * (1.0 - q) ** cell.m).sum()),
         "mode_kl": float(special.xlogy(q, q / p).sum()),
     }
-    found: dict[str, list[Row]] = {name: [] for name in (*truth, "modes")}
+    rows: dict[str, list[Row]] = {name: [] for name in (*truth, "modes")}
     for draw in range(cell.draws):
         rng = cell.rng(draw)
         real = np.eye(cell.d)[rng.choice(cell.d, cell.n, p=p)]
-        truth["modes"] = float((q >= 0.1 * p)[real.any(axis=0)].sum())  # of those that it shows
+        shown = real.any(axis=0)  # classes in the real rows
+        truth["modes"] = float((q >= 0.1 * p)[shown].sum())
         fake = np.eye(cell.d)[rng.choice(cell.d, cell.m, p=q)]
         for name in truth:
-            with contextlib.suppress(InputError):  # a class that the real rows lack
+            with contextlib.suppress(InputError):  # a class may be missing in the real rows
                 answer = measure(metrics=name, real_logits=real, fake_logits=fake)
-                collect(found, answer, truth)
-    return found
+                collect(rows, answer, truth)
+    return rows
 
 
 def memory(cell: Cell) -> dict[str, list[Row]]:
-    """Metrics of memorisation: training rows are fixed, and what each holds fixed beside them.
+    """Measures memorisation: the training rows are fixed, and the other rows each metric fixes.
 
-    A quarter of the generated rows are near copies of training rows where the law says so.
+    With "copies" in the distribution's name, a quarter of the generated rows are near copies of
+    training rows.
     """
-    real, fake = pair(cell.law.split("; ")[0], cell.d)
-    copies = "copies" in cell.law
-    found: dict[str, list[Row]] = {name: [] for name in ("authenticity", "c_t", "fld")}
+    real, fake = pair(cell.distribution.split("; ")[0], cell.d)
+    copies = "copies" in cell.distribution
+    rows: dict[str, list[Row]] = {name: [] for name in ("authenticity", "c_t", "fld")}
 
     def generate(rng: np.random.Generator, m: int, train: np.ndarray) -> np.ndarray:
-        rows = fake.draw(rng, m)
+        generated = fake.draw(rng, m)
         if copies:
             some = np.flatnonzero(rng.random(m) < 0.25)
             noise = 0.05 * rng.standard_normal((len(some), cell.d))
-            rows[some] = train[rng.integers(len(train), size=len(some))] + noise
-        return rows
+            generated[some] = train[rng.integers(len(train), size=len(some))] + noise
+        return generated
 
     for reference in range(REFERENCES):
         rng = cell.rng(reference)
@@ -243,26 +258,29 @@ def memory(cell: Cell) -> dict[str, list[Row]]:
             answers.append(answer | dict(measure(x, y, "fld", train_features=train)))
         truth["c_t"] = float(np.mean([a["c_t"].value for a in answers]))
         for answer in answers:
-            collect(found, answer, truth)
-    return found
+            collect(rows, answer, truth)
+    return rows
 
 
 def support(cell: Cell) -> dict[str, list[Row]]:
-    """Rows out of d different ones; the truth is 1 over the chance that two are the same."""
-    shares = np.ones(cell.d)
-    if "uneven" in cell.law:
-        shares = 1.0 / np.arange(1.0, cell.d + 1.0)
-    shares /= shares.sum()
-    truth, found = {"support": float(1.0 / (shares @ shares))}, {"support": []}
+    """Draws rows among d distinct ones; the truth is 1 / P(two rows are equal)."""
+    fractions = np.ones(cell.d)
+    if "uneven" in cell.distribution:
+        fractions = 1.0 / np.arange(1.0, cell.d + 1.0)
+    fractions /= fractions.sum()
+    truth, rows = {"support": float(1.0 / (fractions @ fractions))}, {"support": []}
     for draw in range(cell.draws):
-        rows = cell.rng(draw).choice(cell.d, size=(cell.m, 1), p=shares)
-        collect(found, measure(fake_features=rows, metrics="support"), truth)
-    return found
+        fake = cell.rng(draw).choice(cell.d, size=(cell.m, 1), p=fractions)
+        collect(rows, measure(fake_features=fake, metrics="support"), truth)
+    return rows
 
 
 def variety(cell: Cell) -> dict[str, list[Row]]:
-    """RKE at a fixed bandwidth, whose truth has a closed form; Vendi's is that of many rows."""
-    _, fake = pair(cell.law, cell.d)
+    """Measures RKE and Vendi.
+
+    The truth of RKE at a fixed bandwidth is a closed form, that of Vendi the value for many rows.
+    """
+    _, fake = pair(cell.distribution, cell.d)
     width = 2.0 * cell.d**0.5
     assert fake.components
     w, means, variance = fake.components
@@ -274,22 +292,22 @@ def variety(cell: Cell) -> dict[str, list[Row]]:
     )
     many_rows = fake.draw(np.random.default_rng(9), MANY)
     truth = {"rke": 1.0 / square, "vendi": measure(None, many_rows, "vendi")["vendi"].value}
-    found: dict[str, list[Row]] = {name: [] for name in truth}
+    rows: dict[str, list[Row]] = {name: [] for name in truth}
     for draw in range(cell.draws):
-        rows = fake.draw(cell.rng(draw), cell.m)
+        drawn = fake.draw(cell.rng(draw), cell.m)
         settings = {"rke": {"bandwidth": width}}
-        collect(found, measure(rows, rows, tuple(truth), settings=settings), truth)
-    return found
+        collect(rows, measure(drawn, drawn, tuple(truth), settings=settings), truth)
+    return rows
 
 
 def tests(cell: Cell) -> dict[str, list[bool]]:
-    """False findings at 0.05: tests of equality, and `compare` of two models of one law."""
-    found: dict[str, list[bool]] = {}
+    """Counts false findings at 0.05: tests of equality, and `compare` for two equal models."""
+    rejections: dict[str, list[bool]] = {}
 
     def note(name: str, rejected: Iterable[bool]) -> None:
-        found.setdefault(name, []).extend(bool(r) for r in rejected)
+        rejections.setdefault(name, []).extend(bool(r) for r in rejected)
 
-    real, fake = pair(cell.law, cell.d)
+    real, fake = pair(cell.distribution, cell.d)
     for draw in range(cell.draws):
         rng = cell.rng(draw)
         x, a, b = real.draw(rng, cell.n), fake.draw(rng, cell.m), fake.draw(rng, cell.m)
@@ -302,4 +320,4 @@ def tests(cell: Cell) -> dict[str, list[bool]]:
         answer = measure(a, b, ("ndb", "classifier_accuracy"), seed=draw)
         for name in answer:
             note(name, [answer[name].details["p_value"] <= ALPHA])
-    return found
+    return rejections

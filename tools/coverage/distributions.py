@@ -1,4 +1,4 @@
-"""The laws that features are drawn from, and what is known of their distances."""
+"""Distributions of features, and the exact distances between them."""
 
 import dataclasses
 import functools
@@ -14,15 +14,15 @@ COMPONENTS = 10  # of a mixture
 
 
 @dataclasses.dataclass(frozen=True)
-class Law:
-    """Rows of one kind, with their first two moments.
+class Distribution:
+    """A distribution of rows, with its first two moments.
 
     Attributes:
       draw: (generator, n) -> rows, float32 where d > 1000, shape (n, d).
       mean: shape (d,).
-      covariance: its diagonal, shape (d,), or the whole of it, shape (d, d).
+      covariance: the diagonal, shape (d,), or the full matrix, shape (d, d).
       components: weights (K,), means (K, d) and variances (d,) of a mixture of Gaussians; None for
-        other laws.
+        other distributions.
     """
 
     draw: Callable[[np.random.Generator, int], np.ndarray]
@@ -31,8 +31,13 @@ class Law:
     components: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
 
 
-def gauss(d: int, shift: float = 0.0, spread: float = 0.0, decay: float = 0.0, df: int = 0) -> Law:
-    """Gaussian rows, or t with df degrees; variances k^-decay of trace d, times a wave."""
+def gauss(
+    d: int, shift: float = 0.0, spread: float = 0.0, decay: float = 0.0, df: int = 0
+) -> Distribution:
+    """Returns Gaussian rows, or t rows with df degrees of freedom.
+
+    The variances are k^-decay, scaled to trace d, times a wave.
+    """
     variance = np.arange(1.0, d + 1.0) ** -decay
     variance *= d / variance.sum() * np.exp(spread * np.cos(np.arange(d)))
     mean = np.full(d, shift)
@@ -45,26 +50,26 @@ def gauss(d: int, shift: float = 0.0, spread: float = 0.0, decay: float = 0.0, d
         return rows + mean.astype(dtype)
 
     components = None if df else (np.ones(1), mean[None], variance)
-    return Law(draw, mean, variance, components)
+    return Distribution(draw, mean, variance, components)
 
 
-def mixture(d: int, fall: float = 0.0) -> Law:
-    """Ten Gaussians of variance 1 around centres of variance 4; weights exp(-fall k)."""
+def mixture(d: int, fall: float = 0.0) -> Distribution:
+    """Returns ten Gaussians of variance 1; centres of variance 4, weights exp(-fall k)."""
     centres = 2.0 * np.random.default_rng(5).standard_normal((COMPONENTS, d))
     weights = np.exp(-fall * np.arange(COMPONENTS))
     weights /= weights.sum()
     mean = weights @ centres
-    apart = centres - mean
+    centred = centres - mean
 
     def draw(rng: np.random.Generator, n: int) -> np.ndarray:
         return centres[rng.choice(COMPONENTS, n, p=weights)] + rng.standard_normal((n, d))
 
-    covariance = np.eye(d) + (weights[:, None] * apart).T @ apart
-    return Law(draw, mean, covariance, (weights, centres, np.ones(d)))
+    covariance = np.eye(d) + (weights[:, None] * centred).T @ centred
+    return Distribution(draw, mean, covariance, (weights, centres, np.ones(d)))
 
 
-def relu(d: int, scale: float = 1.0) -> Law:
-    """Correlated Gaussians cut at 0, as a network's features are, times a scale."""
+def relu(d: int, scale: float = 1.0) -> Distribution:
+    """Returns correlated Gaussians rectified at 0, like a network's features, times a scale."""
     rng = np.random.default_rng(0)
     mixing, offset = rng.standard_normal((d, d)) / math.sqrt(d), 0.3 * rng.standard_normal(d)
 
@@ -76,11 +81,11 @@ def relu(d: int, scale: float = 1.0) -> Law:
     density = np.exp(-0.5 * z**2) / math.sqrt(2.0 * math.pi)
     mean = offset * special.ndtr(z) + sd * density
     square = (offset**2 + sd**2) * special.ndtr(z) + offset * sd * density
-    # Only equal laws and multiples are compared: their distance needs the variances alone.
-    return Law(draw, scale * mean, scale**2 * (square - mean**2))
+    # The study compares equal distributions and multiples; their distance needs only the variances.
+    return Distribution(draw, scale * mean, scale**2 * (square - mean**2))
 
 
-LAWS: dict[str, Callable[[int], tuple[Law, Law]]] = {
+DISTRIBUTIONS: dict[str, Callable[[int], tuple[Distribution, Distribution]]] = {
     "Gaussian, equal": lambda d: (gauss(d), gauss(d)),
     "Gaussian, near": lambda d: (gauss(d), gauss(d, 0.05, 0.1)),
     "Gaussian, far": lambda d: (gauss(d), gauss(d, 0.3, 0.4)),
@@ -97,13 +102,13 @@ LAWS: dict[str, Callable[[int], tuple[Law, Law]]] = {
 
 
 @functools.cache
-def pair(name: str, d: int) -> tuple[Law, Law]:
-    """Both laws of a name."""
-    return LAWS[name](d)
+def pair(name: str, d: int) -> tuple[Distribution, Distribution]:
+    """Returns the real and the generated distribution of that name."""
+    return DISTRIBUTIONS[name](d)
 
 
-def true_fid(real: Law, fake: Law) -> float:
-    """The distance of two laws whose covariances are given alike."""
+def true_fid(real: Distribution, fake: Distribution) -> float:
+    """Returns the Fréchet distance; both covariances are diagonals, or both are matrices."""
     gap = float(np.square(real.mean - fake.mean).sum())
     if real.covariance.ndim == 1:
         return gap + float(np.square(np.sqrt(real.covariance) - np.sqrt(fake.covariance)).sum())
@@ -115,7 +120,7 @@ Kernel = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], float]
 
 
 def cubic(m: np.ndarray, s: np.ndarray, u: np.ndarray, t: np.ndarray) -> float:
-    """E (x.y / d + 1)^3 of x ~ N(m, diag s) and y ~ N(u, diag t)."""
+    """Returns E (x.y / d + 1)^3 for x ~ N(m, diag s) and y ~ N(u, diag t)."""
     d = len(m)
     first = float(m @ u)
     second = float((s * t).sum() + (u * s * u).sum() + (m * t * m).sum()) + first**2
@@ -125,7 +130,7 @@ def cubic(m: np.ndarray, s: np.ndarray, u: np.ndarray, t: np.ndarray) -> float:
 
 
 def gaussian(width: float) -> Kernel:
-    """E exp(-|x - y|^2 / (2 width^2)) likewise."""
+    """Returns the function E exp(-|x - y|^2 / (2 width^2)) for the same x and y."""
 
     def mean(m: np.ndarray, s: np.ndarray, u: np.ndarray, t: np.ndarray) -> float:
         spread = width**2 + s + t
@@ -136,31 +141,31 @@ def gaussian(width: float) -> Kernel:
     return mean
 
 
-def kernel_mean(a: Law, b: Law, kernel: Kernel) -> float:
-    """E k(x, y) of independent rows of two mixtures of Gaussians."""
+def kernel_mean(a: Distribution, b: Distribution, kernel: Kernel) -> float:
+    """Returns E k(x, y) for independent rows of two mixtures of Gaussians."""
     assert a.components and b.components
     (w, m, s), (v, u, t) = a.components, b.components
     return sum(w[i] * v[j] * kernel(m[i], s, u[j], t) for i in range(len(w)) for j in range(len(v)))
 
 
-def true_mmd(real: Law, fake: Law, kernel: Kernel) -> float | None:
-    """The squared maximum mean discrepancy; None where no closed form is at hand."""
+def true_mmd(real: Distribution, fake: Distribution, kernel: Kernel) -> float | None:
+    """Returns the squared maximum mean discrepancy; None without a closed form."""
     if real.components is None or fake.components is None:
         return None
     own = kernel_mean(real, real, kernel) + kernel_mean(fake, fake, kernel)
     return own - 2.0 * kernel_mean(real, fake, kernel)
 
 
-def true_sliced(real: Law, fake: Law, directions: int = 200_000) -> float | None:
-    """Mean squared Wasserstein distance of projections of two Gaussians, over random directions."""
-    if any(law.components is None or len(law.components[0]) > 1 for law in (real, fake)):
+def true_sliced(real: Distribution, fake: Distribution, directions: int = 200_000) -> float | None:
+    """Returns the mean squared Wasserstein distance between random projections of two Gaussians."""
+    if any(x.components is None or len(x.components[0]) > 1 for x in (real, fake)):
         return None
     rng, total = np.random.default_rng(6), 0.0
     step = 2000
     for _ in range(directions // step):
         u = rng.standard_normal((step, len(real.mean)))
         u /= np.linalg.norm(u, axis=1, keepdims=True)
-        sds = [np.sqrt(np.square(u) @ law.covariance) for law in (real, fake)]
+        sds = [np.sqrt(np.square(u) @ x.covariance) for x in (real, fake)]
         total += float(np.square(u @ (real.mean - fake.mean)).sum())
         total += float(np.square(sds[0] - sds[1]).sum())
     return total / directions
