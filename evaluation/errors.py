@@ -1,21 +1,21 @@
-"""The exception that says: the input is wrong, and here is what to do; and special cases."""
+"""`InputError`, for wrong input, and its subclasses."""
 
 from typing import Any
 
 
 class InputError(ValueError):
-    """A mistake in what was given: one line that names it, its value, the rule and the remedy.
+    """Wrong input: one line that names the argument, its value, the rule and the remedy.
 
-    The commands print it without a traceback and exit with 2; in Python it is a ValueError.
+    The commands print it without a traceback and exit with code 2. In Python it is a ValueError.
     """
 
 
 class NoSplitError(InputError):
-    """A data set has no split of that name."""
+    """The data set has no split of that name."""
 
 
 class TooFewRows(InputError):
-    """Fewer rows on one side ("real" or "fake") than a metric needs; `need` says how many."""
+    """Too few rows for a metric; `side` is "real", "fake" or "train", `need` is the requirement."""
 
     def __init__(self, message: str, side: str, need: str) -> None:
         super().__init__(message)
@@ -23,7 +23,7 @@ class TooFewRows(InputError):
 
 
 class ReportError(InputError):
-    """The report could not be written; `result` holds the scores, which are none the worse."""
+    """The report could not be written; the scores in `result` are still valid."""
 
     def __init__(self, message: str, result: Any) -> None:
         super().__init__(message)

@@ -1,4 +1,4 @@
-"""Metrics on plain arrays: the core that everything else in this package feeds."""
+"""`measure`: computes metrics from plain arrays; the rest of the package builds on it."""
 
 import inspect
 import math
@@ -20,7 +20,7 @@ from evaluation.core.versions import versions
 from evaluation.errors import InputError
 from evaluation.results.result import Result
 
-ENTRIES_OF_ONE_THREAD = 1_000_000  # below that, threads of the linear algebra wait more than work
+ENTRIES_OF_ONE_THREAD = 1_000_000  # for fewer numbers, one BLAS thread is fastest
 
 DEFAULT_METRICS = ("fid", "kid", "precision", "recall", "density", "coverage")
 
@@ -39,30 +39,30 @@ def measure(
     real_spatial: Any = None,
     fake_spatial: Any = None,
 ) -> Result:
-    """Measures how far generated data are from real data, each metric with its interval.
+    """Measures how close generated data are to real data; each metric has its interval.
 
     Args:
-      real_features: array-like, shape (n, d), any real dtype, finite; a memory-mapped array or an
-        iterator of blocks (rows, d) does not have to fit in memory.
+      real_features: array-like, shape (n, d), any real dtype, finite. A memory-mapped array, or an
+        iterator of blocks (rows, d), need not fit in memory.
       fake_features: array-like, shape (m, d).
-      metrics: names of metrics, each a file in evaluation/metrics/; one name alone is allowed. If
-        None, those of `DEFAULT_METRICS` that the protocol defines.
-      protocol: "default", or the name of a published program's settings.
+      metrics: one name or several; each is a file in evaluation/metrics/. None: the metrics of
+        `DEFAULT_METRICS` that the protocol defines.
+      protocol: "default", or a protocol of a published program (see `evaluation.protocols`).
       level: confidence level of the intervals, in (0, 1).
-      seed: of what is random in an estimator, >= 0; the same seed gives the same numbers.
-      real_logits: array-like, shape (n, classes), for the metrics that read a classifier's logits.
+      seed: seed of random estimators, >= 0; the same seed gives the same numbers.
+      real_logits: array-like, shape (n, classes), for metrics that read a classifier's logits.
       fake_logits: array-like, shape (m, classes).
-      settings: per metric, settings that replace the protocol's: {"kid": {"subset_size": 125}}.
-      train_features: array-like, shape (t, d): what the generator was trained on, for the metrics
-        of memorisation; `real_features` are then held-out rows.
-      real_spatial: array-like, shape (n, d): an early layer that still knows places, for sFID.
+      settings: settings by metric, which replace the protocol's: {"kid": {"subset_size": 125}}.
+      train_features: array-like, shape (t, d): the generator's training data, for metrics of
+        memorisation; `real_features` are then held-out rows.
+      real_spatial: array-like, shape (n, d): an early layer with spatial information, for sFID.
       fake_spatial: array-like, shape (m, d).
 
     Returns:
-      A mapping from metric names to estimates, in the order asked for.
+      A mapping from metric names to estimates, in the order of `metrics`.
 
     Raises:
-      InputError: anything wrong with what was given, in one line.
+      InputError: an argument is wrong; the message is one line.
     """
     start = time.perf_counter()
     if metrics is None:
@@ -71,18 +71,20 @@ def measure(
     chosen = protocols.check_metrics(metrics, protocol)
     level, seed = validation.check_level(level), validation.check_whole("seed", seed, 0)
     prepared = bound_settings(chosen, protocol, settings)
-    given = {
+    arrays = {
         "features": {"real": real_features, "fake": fake_features, "train": train_features},
         "logits": {"real": real_logits, "fake": fake_logits},
         "spatial": {"real": real_spatial, "fake": fake_spatial},
     }
-    pairs = _pairs(chosen, given, all_metrics.all_neighbour_requests(prepared))
+    pairs = _pairs(chosen, arrays, all_metrics.all_neighbour_requests(prepared))
     estimates: dict[str, Estimate] = {}
     with _fitting_threads(pairs.values()):
         for name, bound in prepared.items():
             module = all_metrics.load(name)
-            found = module.estimate(pairs[module.READS], level=level, seed=seed, **bound)
-            estimates[name] = _estimate(name, found, pairs[module.READS], level, protocol, bound)
+            metric_value = module.estimate(pairs[module.READS], level=level, seed=seed, **bound)
+            estimates[name] = _estimate(
+                name, metric_value, pairs[module.READS], level, protocol, bound
+            )
     context = {
         "protocol": protocol,
         "level": level,
@@ -101,7 +103,7 @@ def measure(
 
 
 def _fitting_threads(pairs: Iterable[Pair]) -> AbstractContextManager[Any]:
-    """One thread of linear algebra for small problems, where several only wait for each other."""
+    """Limits BLAS to one thread for small problems, where several threads are slower."""
     if max(p.fake.size + (0 if p.real is None else p.real.size) for p in pairs) > (
         ENTRIES_OF_ONE_THREAD
     ):
@@ -112,14 +114,14 @@ def _fitting_threads(pairs: Iterable[Pair]) -> AbstractContextManager[Any]:
 def bound_settings(
     chosen: Sequence[str], protocol: str, settings: Mapping[str, Mapping[str, Any]] | None
 ) -> dict[str, dict[str, Any]]:
-    """All settings of each chosen metric: its defaults, the protocol's, and those given.
+    """Returns all settings of each chosen metric: defaults, then the protocol's, then `settings`.
 
     Raises:
-      InputError: settings of another metric, unknown ones, or values of another type.
+      InputError: a setting of a metric that is not chosen, an unknown setting, or a wrong type.
     """
-    given = _checked_settings(settings, chosen)
+    checked = _checked_settings(settings, chosen)
     return {
-        name: _bound(name, protocols.settings(protocol, name) | dict(given.get(name, {})))
+        name: _bound(name, protocols.settings(protocol, name) | dict(checked.get(name, {})))
         for name in chosen
     }
 
@@ -127,7 +129,7 @@ def bound_settings(
 def _checked_settings(
     settings: Mapping[str, Mapping[str, Any]] | None, chosen: Sequence[str]
 ) -> Mapping[str, Mapping[str, Any]]:
-    """The settings, which may name only metrics that are measured."""
+    """Returns the settings, after checking that they name chosen metrics only."""
     if settings is None:
         return {}
     if not isinstance(settings, Mapping):
@@ -145,22 +147,22 @@ def _checked_settings(
     return settings
 
 
-def _bound(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
-    """All settings of a metric: its own defaults, replaced by what is given."""
+def _bound(name: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns all settings of a metric: its defaults, updated with `changes`."""
     parameters = inspect.signature(all_metrics.load(name).estimate).parameters
     defaults = {
         key: p.default for key, p in parameters.items() if p.default is not inspect.Parameter.empty
     }
-    for key in given:
+    for key in changes:
         if key not in defaults:
             line = all_metrics.unknown(f"setting of {name}", key, defaults)
             raise InputError(f"{line}; correct the name or leave it out")
-    plain = {key: _plain_setting(name, key, given[key], defaults[key]) for key in given}
+    plain = {key: _plain_setting(name, key, changes[key], defaults[key]) for key in changes}
     return defaults | plain
 
 
 def _plain_setting(name: str, key: str, value: Any, default: Any) -> Any:
-    """A setting as plain Python; refuses another kind than its default's, but ints as floats."""
+    """Converts a setting to plain Python; its type must be the default's, or int for a float."""
     if isinstance(value, np.bool_ | np.integer | np.floating | np.str_):
         value = value.item() if not isinstance(value, np.longdouble) else float(value)
     kinds = {bool: bool, int: int, float: float | int, str: str, type(None): int | None}
@@ -177,34 +179,34 @@ def _plain_setting(name: str, key: str, value: Any, default: Any) -> Any:
 
 
 def _pairs(
-    chosen: Sequence[str], given: Mapping[str, Mapping[str, Any]], plan: tuple[Any, ...]
+    chosen: Sequence[str], arrays: Mapping[str, Mapping[str, Any]], plan: tuple[Any, ...]
 ) -> dict[str, Pair]:
-    """Checked rows of each kind that the chosen metrics read, of those sides that they need."""
+    """Checks the rows that the chosen metrics need; returns a `Pair` for each kind."""
     needs: dict[str, set[str]] = {}
     for name in chosen:
         module = all_metrics.load(name)
         kind = module.READS
         for side in module.NEEDS:
-            if given[kind].get(side) is None:
+            if arrays[kind].get(side) is None:
                 raise InputError(
                     f"{side}_{kind} is missing; {name} reads {kind}: give"
                     f" {' and '.join(f'{s}_{kind}=' for s in module.NEEDS)}"
                 )
         needs.setdefault(kind, set()).update(module.NEEDS)
-    return {kind: _pair(kind, given[kind], sides, plan) for kind, sides in needs.items()}
+    return {kind: _pair(kind, arrays[kind], sides, plan) for kind, sides in needs.items()}
 
 
-def _pair(kind: str, given: Mapping[str, Any], sides: set[str], plan: tuple[Any, ...]) -> Pair:
-    """Checked rows of one kind; all sides must have the same number of columns."""
+def _pair(kind: str, arrays: Mapping[str, Any], sides: set[str], plan: tuple[Any, ...]) -> Pair:
+    """Checks the rows of one kind; all sides must have the same number of columns."""
     rows = {
-        side: as_rows(given[side], f"{side}_{kind}", double=kind == "logits")
+        side: as_rows(arrays[side], f"{side}_{kind}", double=kind == "logits")
         for side in ("fake", "real", "train")
-        if side in sides or (side == "real" and given[side] is not None)
+        if side in sides or (side == "real" and arrays[side] is not None)
     }
-    for side, found in rows.items():
-        if found.shape[1] != rows["fake"].shape[1]:
+    for side, table in rows.items():
+        if table.shape[1] != rows["fake"].shape[1]:
             raise InputError(
-                f"{side}_{kind} has {found.shape[1]} columns and fake_{kind}"
+                f"{side}_{kind} has {table.shape[1]} columns and fake_{kind}"
                 f" {rows['fake'].shape[1]}; they must agree: take both from the same network and"
                 " layer"
             )
@@ -213,27 +215,27 @@ def _pair(kind: str, given: Mapping[str, Any], sides: set[str], plan: tuple[Any,
 
 def _estimate(
     name: str,
-    found: MetricValue,
+    result: MetricValue,
     pair: Pair,
     level: float,
     protocol: str,
     settings: Mapping[str, Any],
 ) -> Estimate:
-    """What a metric found, with all that a comparison needs to know."""
+    """Makes an `Estimate` from a metric's value."""
     module = all_metrics.load(name)
-    bounded = not (math.isnan(found.low) and math.isnan(found.high))
+    bounded = not (math.isnan(result.low) and math.isnan(result.high))
     return Estimate(
         metric=name,
-        value=found.value,
-        low=found.low,
-        high=found.high,
+        value=result.value,
+        low=result.low,
+        high=result.high,
         level=level if bounded else math.nan,
-        method=found.method,
-        target=found.target,
+        method=result.method,
+        target=result.target,
         better=module.BETTER,
         protocol=protocol,
         n_real=pair.n_real if "real" in module.NEEDS else 0,
         n_fake=pair.n_fake,
         settings=settings,
-        details=found.details,
+        details=result.details,
     )

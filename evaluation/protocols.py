@@ -1,34 +1,34 @@
-"""Named settings: what `measure(protocol=...)` changes in the metrics' own defaults.
+"""Protocols: named settings that reproduce the numbers of published programs.
 
-Each protocol maps the metrics it defines to their settings. `default` is every metric as its own
-file has it. The others repeat what a published program computes of features and logits, so that
-numbers can be compared with those already printed; where such a number has no valid interval, the
-estimate has none. A protocol says nothing of the network and of how images are resized for it.
+Each protocol maps the metrics that it defines to their settings. `default` keeps the defaults of
+every metric. The other protocols compute the same numbers from features and logits as a published
+program, so that they can be compared with published numbers. If such a number has no valid
+interval, the estimate has none. A protocol does not set the network or the resizing of images.
 
   ttur            Heusel et al. 2017: plain FID; Inception Score over 10 chunks in file order.
-                  Rows of an incomplete last batch, which that program leaves out, do count.
+                  Unlike in that program, rows of an incomplete last batch count.
   torch-fidelity  torch-fidelity 0.4: plain FID with float32 means; KID over 100 subsets of 1000;
                   Inception Score over 10 shuffled chunks; precision and recall with k = 3, closed.
                   Its random streams are reproduced, at its default seed.
   pytorch-fid     pytorch-fid 0.3: plain FID.
   clean-fid       clean-fid 0.1: plain FID with float32 means; KID over 100 subsets of min(n, m)
-                  rows, at most 1000, drawn as after `numpy.random.seed(2020)`: that program sets
-                  no seed, so that its own KID is another draw of the same.
+                  rows, at most 1000, drawn as after `numpy.random.seed(2020)`. That program sets
+                  no seed: its KID uses other random subsets.
   adm             the evaluator of OpenAI's guided-diffusion: plain FID and sFID with float32 means;
                   Inception Score over chunks of 5000 in file order; precision and recall with
-                  k = 3, closed, by squared distances whose terms are rounded to float16. The order
-                  in which its GPU sums is not reproduced: rows on a sphere may fall otherwise.
+                  k = 3, closed, by squared distances whose terms are rounded to float16. The
+                  summation order of its GPU is not reproduced: rows on a sphere may differ.
   stylegan3       StyleGAN3's metrics: plain FID with covariances divided by n; KID as clean-fid;
                   Inception Score over 10 chunks in file order; precision and recall with k = 3,
-                  closed, by distances rounded to float16; as for adm, the order of sums is not
+                  closed, by distances rounded to float16; as for adm, the summation order is not
                   reproduced.
   tf-gan          TensorFlow-GAN 2.1: plain FID; KID over blocks of at most 1024 rows, in file
                   order; Inception Score over all rows at once.
   torchmetrics    torchmetrics 1: plain FID; KID over 100 subsets of 1000; Inception Score over 10
-                  shuffled chunks. Subsets and shuffle come there from torch's global stream, here
-                  from NumPy's: KID and Inception Score are other draws of the same, not the same
-                  numbers. Its chunks all but the last are ceil(n / 10) rows, here they differ by
-                  one at most; it prints float32.
+                  shuffled chunks. That program draws subsets and shuffles from torch's global
+                  random stream, this one from NumPy's: KID and Inception Score use other random
+                  draws. Its chunks, except the last, have ceil(n / 10) rows; here the sizes differ
+                  by at most one. It prints float32.
   prdc            Naeem et al. 2020: precision, recall, density, coverage with k = 5, open balls.
 """
 
@@ -104,15 +104,15 @@ PROTOCOLS: Mapping[str, Mapping[str, Settings] | None] = MappingProxyType(
 
 
 def names() -> tuple[str, ...]:
-    """The names of all protocols."""
+    """Returns the names of all protocols."""
     return tuple(PROTOCOLS)
 
 
 def defined(protocol: str) -> tuple[str, ...]:
-    """The metrics that a protocol defines.
+    """Returns the metrics that a protocol defines.
 
     Raises:
-      InputError: no such protocol; the line names the nearest.
+      InputError: no such protocol; the message suggests a name.
     """
     if not isinstance(protocol, str) or protocol not in PROTOCOLS:
         raise InputError(all_metrics.unknown("protocol", protocol, PROTOCOLS))
@@ -121,10 +121,10 @@ def defined(protocol: str) -> tuple[str, ...]:
 
 
 def settings(protocol: str, metric: str) -> dict[str, Any]:
-    """What `protocol` sets for `metric`, on top of the metric's own defaults.
+    """Returns the settings of `metric` that `protocol` changes from the metric's defaults.
 
     Raises:
-      InputError: no such protocol, or it does not define this metric; the line says which do.
+      InputError: no such protocol, or it does not define this metric; the message says which do.
     """
     if metric not in defined(protocol):
         able = ", ".join(name for name in PROTOCOLS if metric in defined(name))
@@ -137,10 +137,10 @@ def settings(protocol: str, metric: str) -> dict[str, Any]:
 
 
 def check_metrics(metrics: Any, protocol: Any) -> tuple[str, ...]:
-    """The metrics' names, each once, known, and defined by the protocol.
+    """Returns the names of the metrics without repeats, after checking them.
 
     Raises:
-      InputError: no names, an unknown one, or one that the protocol does not define.
+      InputError: no names, an unknown name, or a metric that the protocol does not define.
     """
     chosen = tuple(metrics) if validation.is_listing(metrics) else (metrics,)
     if not all(isinstance(name, str) for name in chosen):

@@ -1,4 +1,4 @@
-"""What every metric answers: a value with the interval that goes with it."""
+"""`Estimate`: a metric's value and its interval."""
 
 import dataclasses
 import math
@@ -12,15 +12,15 @@ COMPARED = ("metric", "settings", "target", "n_real", "n_fake")
 
 @dataclasses.dataclass(frozen=True)
 class MetricValue:
-    """What a metric's own file finds; `measure` adds names, sizes and settings to an `Estimate`.
+    """The return value of a metric's `estimate`; `measure` turns it into an `Estimate`.
 
     Attributes:
-      value: see `Estimate`, as all of these.
-      method: how the interval was made, or why there is none.
-      target: what the interval is about.
-      low: lower end; nan where there is no interval.
-      high: upper end, likewise.
-      details: what else the metric knows.
+      value: the point estimate.
+      method: method of the interval, or the reason why there is none.
+      target: the quantity that the interval is about (see `Estimate`).
+      low: lower end of the interval; nan if there is none.
+      high: upper end of the interval; nan if there is none.
+      details: further results.
     """
 
     value: float
@@ -33,25 +33,25 @@ class MetricValue:
 
 @dataclasses.dataclass(frozen=True)
 class Estimate:
-    """One metric's value, its confidence interval, and all that a comparison needs to know.
+    """One metric's value, its confidence interval, and the facts that a comparison needs.
 
     Attributes:
       metric: the metric's name, as in `evaluation/metrics/`.
-      value: the point estimate, never clamped: an unbiased estimate of a small distance may be
+      value: the point estimate, never clamped; an unbiased estimate of a small distance may be
         negative.
-      low: lower end of the interval, <= value; -inf or nan where the protocol has none.
+      low: lower end of the interval, <= value; -inf or nan if the protocol has none.
       high: upper end, >= value.
-      level: the confidence level that the interval claims, in (0, 1); nan where there is none.
-      method: how the interval was made, a few words ("jackknife over 20 groups", "Wilson score").
-      target: what the interval is about: "fixed reference", "fixed generated set", "both
-        populations", or "generated population" where no real data enter.
+      level: confidence level of the interval, in (0, 1); nan if there is no interval.
+      method: method of the interval, in a few words ("jackknife over 20 groups", "Wilson score").
+      target: the quantity that the interval is about: "fixed reference", "fixed generated set",
+        "both populations", or "generated population" if the metric uses no real data.
       better: "lower" or "higher".
-      protocol: the named settings that gave the value.
-      n_real: rows of real data that entered.
-      n_fake: rows of generated data that entered.
+      protocol: name of the protocol.
+      n_real: number of real rows used.
+      n_fake: number of generated rows used.
       settings: every setting that changes the value (k, ddof, subsets, seed ...).
-      details: what else the metric knows (the uncorrected value, counts per mode ...); plain
-        numbers, strings and lists.
+      details: further results (the uncorrected value, counts per mode ...) as plain numbers,
+        strings and lists.
     """
 
     metric: str
@@ -70,23 +70,23 @@ class Estimate:
 
     @property
     def has_interval(self) -> bool:
-        """Whether the protocol gives an interval at all (those of other programs often do not)."""
+        """Whether there is an interval; protocols of other programs often give none."""
         return math.isfinite(self.low) or math.isfinite(self.high)
 
     def check_comparable(self, other: "Estimate") -> None:
-        """Says nothing where the two values mean the same, and refuses them where they do not.
+        """Raises InputError if the two values must not be compared; otherwise returns None.
 
-        Metric, every setting, what the interval is about and the numbers of rows must agree: many
-        metrics are biased, each n in its own way. Two protocols that set a metric alike give the
-        same number, so their names need not agree. What an estimate does not hold, the features
-        and the reference, is compared by `Result.check_comparable`.
+        The metric, all settings, the target and the numbers of rows must agree, because the bias of
+        many metrics depends on n. The names of the protocols may differ: two protocols with equal
+        settings give the same number. An estimate does not store its features and its reference:
+        `Result.check_comparable` compares those.
 
         Args:
           other: another estimate.
 
         Raises:
-          InputError: they differ; the line names the first thing that does, and both its values.
-            Or `other` is no estimate.
+          InputError: a field differs (the message names the first one and both values), or `other`
+            is not an Estimate.
 
         Example:
           >>> import numpy as np
@@ -116,9 +116,9 @@ class Estimate:
                 )
 
     def _compare_settings(self, other: "Estimate") -> None:
-        """Refuses settings that differ, or that one of the two does not have."""
+        """Raises InputError if a setting differs, or if only one estimate has it."""
         for key in (*self.settings, *other.settings):
-            both = [of.settings.get(key, "not set") for of in (self, other)]
+            both = [one.settings.get(key, "not set") for one in (self, other)]
             if both[0] != both[1]:
                 raise InputError(
                     f"{self.metric} setting {key} is {both[0]!r} ({self.protocol}) and"
@@ -126,20 +126,20 @@ class Estimate:
                 )
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields as plain JSON types: nan as None, infinities as "inf" and "-inf"."""
+        """Returns the fields as plain JSON types: nan as None, infinities as "inf" and "-inf"."""
         return plain(dataclasses.asdict(self))
 
 
 class Measured(Protocol):
-    """Estimates with the floor and the context beside them, as a `Result` holds them."""
+    """The interface of `Result` that wording and figures use: estimates, floor, context."""
 
     @property
     def estimates(self) -> Mapping[str, Estimate]:
-        """The estimates by metric."""
+        """Estimates by metric."""
 
     @property
     def floor(self) -> Mapping[str, Estimate] | None:
-        """The same metrics for real against real."""
+        """The same metrics, real against real data; or None."""
 
     @property
     def context(self) -> Mapping[str, Any]:
@@ -147,7 +147,7 @@ class Measured(Protocol):
 
 
 def plain(value: Any) -> Any:
-    """Plain JSON types: arrays as lists, nan as None, infinities as "inf" and "-inf"."""
+    """Converts to JSON types: arrays to lists, nan to None, infinities to "inf" and "-inf"."""
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

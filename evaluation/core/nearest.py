@@ -1,4 +1,4 @@
-"""`nearest`: the nearest reference rows of each row, with checked arguments."""
+"""`nearest`: the nearest reference rows of each row; checks its arguments."""
 
 from typing import Any
 
@@ -7,26 +7,25 @@ import numpy as np
 from evaluation.core.arrays import as_rows
 from evaluation.core.validation import check_whole
 from evaluation.errors import InputError
-from evaluation.neighbours.closest import Closest, closest_of_same
+from evaluation.neighbours.closest import Closest, closest_within_table
 from evaluation.neighbours.distances import tiles
 from evaluation.neighbours.one_pass import prepared
 
 
 def nearest(reference: Any, rows: Any = None, k: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    """The k nearest reference rows of each row, exactly, without a table of all distances.
+    """Returns the exact k nearest reference rows of each row, without a full distance matrix.
 
     Args:
-      reference: array-like, shape (t, d), any real dtype, finite; it may be memory-mapped.
-      rows: array-like, shape (m, d); None for the reference rows themselves, of which each then
-        leaves itself out.
-      k: how many, 1 <= k <= t (k < t without `rows`).
+      reference: array-like, shape (t, d), any real dtype, finite; may be memory-mapped.
+      rows: array-like, shape (m, d). None: the reference rows; a row is then not its own neighbour.
+      k: number of neighbours, 1 <= k <= t (k < t without `rows`).
 
     Returns:
       Indices, int, and Euclidean distances, float64, ascending, shape (m, k) each. Ties go to the
-      lowest index; the distance to a copy is exactly 0.
+      lowest index. The distance to a copy is exactly 0.
 
     Raises:
-      InputError: rows that are no table of finite numbers, of another width, or fewer than k.
+      InputError: the rows are not finite (n, d) tables, differ in width, or are fewer than k.
 
     Example:
       >>> from evaluation import nearest
@@ -41,17 +40,17 @@ def nearest(reference: Any, rows: Any = None, k: int = 1) -> tuple[np.ndarray, n
         raise InputError(f"reference has {len(table)} rows; k={k} needs at least {least}: lower k")
     if rows is None:
         points = prepared(table)[0]
-        indices, distances2 = closest_of_same(points, k)
+        indices, distances2 = closest_within_table(points, k)
         return indices, np.sqrt(distances2 / points.scale)
-    asked = as_rows(rows, "rows")
-    if asked.shape[1] != table.shape[1]:
+    queries = as_rows(rows, "rows")
+    if queries.shape[1] != table.shape[1]:
         raise InputError(
-            f"rows has {asked.shape[1]} columns and reference {table.shape[1]}; they must agree:"
+            f"rows has {queries.shape[1]} columns and reference {table.shape[1]}; they must agree:"
             " take both from the same network and layer"
         )
-    others, own = prepared(table, asked)
-    found = Closest(own, others, k)
+    others, own = prepared(table, queries)
+    closest = Closest(own, others, k)
     for part, columns, tile in tiles(own, others):
-        found.offer(part, columns, tile, 0)
-    indices, distances2 = found.finish()
+        closest.offer(part, columns, tile, 0)
+    indices, distances2 = closest.finish()
     return indices, np.sqrt(distances2 / own.scale)

@@ -1,4 +1,4 @@
-"""The versions of the programs that decide a number."""
+"""Versions of the software that determines the scores."""
 
 import importlib.metadata
 import platform
@@ -8,7 +8,7 @@ import scipy
 
 
 def versions() -> dict[str, str]:
-    """The versions of what decides the numbers."""
+    """Returns the versions of gantf, Python, NumPy and SciPy."""
     try:
         package = importlib.metadata.version("gantf")
     except importlib.metadata.PackageNotFoundError:

@@ -1,1 +1,1 @@
-"""Nearest neighbours and the balls they span, exact, from one streamed pass."""
+"""Exact nearest neighbours and nearest-neighbour balls, from one streamed pass."""

@@ -1,30 +1,30 @@
-"""The k nearest rows, gathered tile by tile."""
+"""The k nearest rows, collected tile by tile."""
 
 import numpy as np
 
 from evaluation.neighbours.distances import Points, below, exact, tiles
 
-ROOM = 4_000_000  # candidates held before all are made exact
-AT_ONCE = 1_000_000  # new candidates held before those out of reach are dropped
-SEED_COLUMNS = 512  # of the first tile, for a first limit
+ROOM = 4_000_000  # candidates kept before all distances are computed exactly
+AT_ONCE = 1_000_000  # new candidates kept before the distant ones are dropped
+SEED_COLUMNS = 512  # columns of the first tile that give the first limit
 
 
 class Closest:
-    """For each of `own` rows its k nearest among `others`, as the tiles of their distances pass.
+    """Finds the k nearest rows of `others` for each row of `own`, from streamed tiles.
 
-    Kept are the pairs that could still belong to the answer: those whose lower bound is within the
-    k-th smallest upper bound so far. At the end they are decided by exact distances, and ties by
-    the lowest index; tiles must come in ascending order of the others.
+    A pair is a candidate while its lower bound is at most the k-th smallest upper bound so far. At
+    the end exact distances decide; ties go to the lowest index. Tiles must arrive in ascending
+    order of `others`.
 
     Args:
-      own: whose neighbours are asked for.
-      others: among which, at least k.
-      k: how many.
-      weights: factors of the others' squared distances, > 0, shape (others,).
+      own: the rows whose neighbours are searched.
+      others: the possible neighbours, at least k rows.
+      k: number of neighbours.
+      weights: factors of the squared distances to `others`, > 0, shape (others,).
     """
 
     def __init__(self, own: Points, others: Points, k: int, weights: np.ndarray | None = None):
-        """Starts without candidates."""
+        """Starts with no candidates."""
         self._own, self._others, self._k, self._weights = own, others, k, weights
         self._limit = np.full(len(own), np.inf)
         self._kept = [np.empty(0, int), np.empty(0, int), np.empty(0), np.empty(0)]
@@ -32,7 +32,7 @@ class Closest:
         self._waiting = 0
 
     def offer(self, own: slice, others: np.ndarray | slice, tile: np.ndarray, axis: int) -> None:
-        """Looks at a tile of lower bounds, weighted; own rows are its rows (axis 0) or columns."""
+        """Processes a weighted tile of lower bounds; `own` are its rows (axis 0) or columns."""
         if not tile.size:
             return
         limit = self._limit[own]
@@ -44,22 +44,22 @@ class Closest:
         if axis == 1:
             i, j = j, i
         i, j = i + own.start, j + others.start if isinstance(others, slice) else others[j]
-        high = low + self._slack(i, j)
-        copies = self._own.names[i] == self._others.names[j]
+        high = low + self._tolerance(i, j)
+        copies = self._own.hashes[i] == self._others.hashes[j]
         low[copies] = high[copies] = 0.0
         self._new.append((i, j, low, high))
         self._waiting += len(i)
         if self._waiting > max(AT_ONCE, len(self._kept[0])):
             self._prune()
 
-    def _slack(self, i: np.ndarray, j: np.ndarray) -> np.ndarray:
+    def _tolerance(self, i: np.ndarray, j: np.ndarray) -> np.ndarray:
         tolerance = self._own.tolerance[i] + self._others.tolerance[j]
         return tolerance if self._weights is None else tolerance * self._weights[j]
 
     def _seed(
         self, own: slice, others: np.ndarray | slice, tile: np.ndarray, axis: int
     ) -> np.ndarray:
-        """An upper bound of each row's k-th smallest distance, from a part of the tile."""
+        """Upper bound of each row's k-th smallest distance, from a part of the tile."""
         part = tile[:, :SEED_COLUMNS].T if axis == 0 else tile[:SEED_COLUMNS]
         if len(part) < self._k:
             part = tile.T if axis == 0 else tile
@@ -68,7 +68,7 @@ class Closest:
         return lows + (self._own.tolerance[own] + self._others.tolerance[others].max()) * most
 
     def _prune(self) -> None:
-        """Drops what can no longer belong to the answer, and lowers the limits."""
+        """Drops pairs that cannot be among the k nearest, and lowers the limits."""
         parts = [self._kept, *self._new]
         self._new, self._waiting = [], 0
         near = [part[2] <= self._limit[part[0]] for part in parts]
@@ -89,7 +89,7 @@ class Closest:
             self._resolve()
 
     def _few_copies(self, i: np.ndarray, j: np.ndarray, high: np.ndarray) -> np.ndarray:
-        """All but those that cannot be among the k first copies of a row that has so many."""
+        """Mask that drops all but the first k copies of rows with k or more copies."""
         answer = np.ones(len(i), dtype=bool)
         rows = np.flatnonzero(self._limit[i] == 0.0)
         if len(rows):
@@ -98,11 +98,11 @@ class Closest:
         return answer
 
     def _resolve(self) -> None:
-        """Makes every candidate's distance exact, and keeps the k least of each row."""
+        """Computes every candidate's exact distance, and keeps the k least of each row."""
         i, j, low, high = self._kept
         open_ = low < high
-        found = exact(self._own, i[open_], self._others, j[open_])
-        low[open_] = found if self._weights is None else found * self._weights[j[open_]]
+        squared = exact(self._own, i[open_], self._others, j[open_])
+        low[open_] = squared if self._weights is None else squared * self._weights[j[open_]]
         order = np.lexsort((j, low, i))
         order = order[_ranks(i[order]) < self._k]
         self._kept = [i[order], j[order], low[order], low[order]]
@@ -111,34 +111,34 @@ class Closest:
         self._limit[full] = np.minimum(self._limit[full], low[order][ends])
 
     def candidates(self) -> int:
-        """Pairs that could still belong to the answer."""
+        """Returns the number of candidate pairs."""
         self._prune()
         return len(self._kept[0])
 
     def finish(self) -> tuple[np.ndarray, np.ndarray]:
-        """Indices, int64, and (weighted) squared distances, float64, ascending; (own, k) each."""
+        """Returns int64 indices and ascending (weighted) squared distances, shape (own, k) each."""
         self._prune()
         self._resolve()
-        i, j, low, _ = self._kept  # k of each row
+        i, j, low, _ = self._kept  # k entries per row
         starts = np.searchsorted(i, np.arange(len(self._own)))
         chosen = starts[:, None] + np.arange(self._k)
         return j[chosen], low[chosen]
 
 
-def closest_of_same(points: Points, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """The k nearest other rows of each row: indices and squared distances, shape (n, k)."""
-    found = Closest(points, points, k)
+def closest_within_table(points: Points, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns indices and squared distances of each row's k nearest other rows, shape (n, k)."""
+    closest = Closest(points, points, k)
     for rows, columns, tile in tiles(points, points):
-        found.offer(rows, columns, tile, 0)
+        closest.offer(rows, columns, tile, 0)
         past = max(0, rows.stop - columns.start)
         beyond = slice(columns.start + past, columns.stop)
         if beyond.start < beyond.stop:
-            found.offer(beyond, rows, np.ascontiguousarray(tile[:, past:]), 1)
-    return found.finish()
+            closest.offer(beyond, rows, np.ascontiguousarray(tile[:, past:]), 1)
+    return closest.finish()
 
 
 def _key(rows: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Whole numbers that sort by row, and then by the value, >= 0, to about ten digits."""
+    """Integer keys that sort by row, then by value (>= 0) to about ten digits."""
     bits = 62 - int(rows.max(initial=0)).bit_length()
     room = 2.0 ** min(bits, 50) - 1.0
     fine = np.maximum(values, 0.0) / (float(values.max(initial=0.0)) or 1.0) * room
@@ -146,5 +146,5 @@ def _key(rows: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 
 def _ranks(rows: np.ndarray) -> np.ndarray:
-    """How many entries of the same row come before each; `rows` ascend."""
+    """Number of earlier entries of the same row; `rows` are ascending."""
     return np.arange(len(rows)) - np.searchsorted(rows, rows)

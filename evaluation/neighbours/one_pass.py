@@ -1,4 +1,4 @@
-"""Nearest neighbours and balls, from one streamed pass that serves every metric of their kind."""
+"""Nearest neighbours and balls for all metrics, from one streamed pass."""
 
 import functools
 from collections.abc import Callable, Iterable
@@ -8,28 +8,28 @@ import numpy as np
 
 from evaluation.neighbours import distances
 from evaluation.neighbours.balls import Balls, Inside, Ratio
-from evaluation.neighbours.closest import Closest, closest_of_same
+from evaluation.neighbours.closest import Closest, closest_within_table
 from evaluation.neighbours.distances import Points, tiles
 from evaluation.neighbours.soft_balls import soft_product
 
-KEPT = 9  # neighbours of the same side kept at the first request
-SAMPLE = 32  # rows on which the precision of the products is tried
-WIDE = 4  # candidates per neighbour above which products are made in float64
+KEPT = 9  # neighbours of the same side computed at the first request
+SAMPLE = 32  # rows that test whether float32 products suffice
+WIDE = 4  # candidates per neighbour above which products use float64
 
 Request = tuple[Any, ...]
-"""A question to the pass over both sides, for one of `Neighbours`' methods of these names:
+"""A request to the pass over both sides, for the method of `Neighbours` with that name:
 ("balls", around, k, clipped), ("across", side, k), ("ratio", k)."""
 
 
 class Neighbours:
-    """Who is near whom, among the real rows, among the fake rows, and across.
+    """Nearest neighbours and balls among real rows, among fake rows, and between both.
 
-    The first question about both sides answers all of `plan` in the same pass; a question outside
-    of it costs another. All answers are those of exact float64 distances (see `distances`).
+    The first request about both sides computes all of `plan` in one pass; a request that is not
+    in `plan` needs another pass. All answers agree with exact float64 distances (see `distances`).
     """
 
     def __init__(self, real: np.ndarray, fake: np.ndarray, plan: Iterable[Request] = ()):
-        """Keeps `real` (n, d) and `fake` (m, d), float32 or float64, without looking at them."""
+        """Stores `real` (n, d) and `fake` (m, d), float32 or float64; computes nothing."""
         self._raw = (real, fake)
         self._plan = tuple(plan)
         self._nearest: dict[str, tuple[np.ndarray, np.ndarray]] = {}
@@ -41,64 +41,64 @@ class Neighbours:
 
     @property
     def share_rows(self) -> bool:
-        """Whether any real row is a copy of a fake one."""
-        return bool(np.isin(self._points["real"].names, self._points["fake"].names).any())
+        """Whether any real row is a copy of a fake row."""
+        return bool(np.isin(self._points["real"].hashes, self._points["fake"].hashes).any())
 
     def same(self, side: str, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Each row's k nearest other rows of its side.
+        """Finds each row's k nearest other rows of the same side.
 
         Args:
           side: "real" or "fake".
-          k: 1 <= k < rows of that side.
+          k: number of neighbours, 1 <= k < rows of that side.
 
         Returns:
-          Indices and squared distances, ascending, ties by index; shape (rows, k) each.
+          Indices and squared distances, ascending, ties by index, shape (rows, k) each.
         """
-        found = self._nearest.get(side)
-        if found is None or found[0].shape[1] < k:
+        nearest = self._nearest.get(side)
+        if nearest is None or nearest[0].shape[1] < k:
             points = self._points[side]
-            self._nearest[side] = found = closest_of_same(
+            self._nearest[side] = nearest = closest_within_table(
                 points, min(max(k, KEPT), len(points) - 1)
             )
-        return found[0][:, :k], found[1][:, :k] / self._points[side].scale
+        return nearest[0][:, :k], nearest[1][:, :k] / self._points[side].scale
 
     def radii2(self, side: str, k: int) -> np.ndarray:
         """Squared distance of each row to its k-th nearest other row of the same side."""
         return self.same(side, k)[1][:, k - 1]
 
     def clipped_radii2(self, side: str, k: int) -> np.ndarray:
-        """`radii2`, but none above the square of the median radius."""
+        """`radii2`, cut at the square of the median radius."""
         radii2 = self.radii2(side, k)
         return np.minimum(radii2, np.median(np.sqrt(radii2)) ** 2)
 
     def balls(self, around: str, k: int, closed: bool, clipped: bool = False) -> Balls:
-        """Counts, for each row of the other side, the balls around one side's rows that hold it.
+        """Counts the balls around one side's rows that contain each row of the other side.
 
         Args:
-          around: the side whose rows are the centres, "real" or "fake"; the other side is counted.
-          k: the ball reaches to the k-th nearest row of its own side.
+          around: the side of the centres, "real" or "fake".
+          k: the radius is the distance to the k-th nearest row of the same side.
           closed: whether a point on the sphere is inside (<=) or not (<).
-          clipped: whether no radius may exceed the median radius.
+          clipped: whether radii are cut at the median radius.
         """
         return self._answer(("balls", around, k, clipped))[closed]
 
     def across(self, side: str, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Each row's k nearest rows of the other side: indices and squared distances."""
+        """Returns indices and squared distances of each row's k nearest rows of the other side."""
         indices, distances2 = self._answer(("across", side, k))
         return indices[:, :k], distances2[:, :k] / self._points[side].scale
 
     def held(self, around: str, k: int, closed: bool, width: int) -> tuple[np.ndarray, np.ndarray]:
-        """What the balls around one side's rows hold of the other side.
+        """Finds the rows of the other side in each ball around one side's rows.
 
         Args:
-          around: as in `balls`, as k and closed.
-          k: likewise.
-          closed: likewise.
-          width: how far to count; at most the rows of the other side are.
+          around: the side of the centres, "real" or "fake".
+          k: the radius is the distance to the k-th nearest row of the same side.
+          closed: whether a point on the sphere is inside.
+          width: largest count; cut at the number of rows of the other side.
 
         Returns:
-          Counts, none above `width`, shape (rows,), and the nearest `width` rows of the other
-          side, shape (rows, width): the first count of them are those in the ball.
+          Counts, <= `width`, shape (rows,), and indices of the nearest `width` rows of the other
+          side, shape (rows, width); the first `count` of them lie in the ball.
         """
         rows = len(self._raw[1 if around == "real" else 0])
         indices, distances2 = self.across(around, min(width, rows))
@@ -107,12 +107,12 @@ class Neighbours:
         return inside.sum(axis=1), indices
 
     def outside(self, around: str, k: int, factor: float) -> np.ndarray:
-        """Product over balls of one size of min(distance / radius, 1), for the other side's rows.
+        """Product of min(distance / radius, 1) over balls of one size, for the other side's rows.
 
         Args:
-          around: the side whose rows are the centres; the other side's rows are the points.
-          k: the radius is `factor` times the mean distance to the k-th nearest of the same side.
-          factor: > 0.
+          around: the side of the centres; the points are the rows of the other side.
+          k: the radius is `factor` times the mean distance to the k-th nearest row of that side.
+          factor: factor of the radius, > 0.
 
         Returns:
           float64, in [0, 1], shape (points,); 0 at a copy of a centre.
@@ -125,9 +125,10 @@ class Neighbours:
         return self._answers[key]
 
     def largest_ratio(self, k: int) -> np.ndarray:
-        """For each fake row, the largest radius / distance over half of the real rows' balls.
+        """Largest radius / distance of each fake row, over half of the real rows' balls.
 
-        The half is that of the smaller radii, out to the k-th neighbour; radii of 0 do not count.
+        A radius is the distance to the k-th neighbour. The half with the smaller radii counts,
+        without radii of 0.
 
         Returns:
           float64, shape (fake rows,), >= 0; inf at a copy of a real row.
@@ -140,14 +141,14 @@ class Neighbours:
         return self._kept(request)
 
     def _kept(self, request: Request) -> Any:
-        """An answer that there is already; more neighbours across than asked for will do."""
+        """Returns a stored answer or None; an answer with more neighbours across also serves."""
         if request[0] != "across":
             return self._answers.get(request)
         able = [r for r in self._answers if r[:2] == request[:2] and r[2] >= request[2]]
         return self._answers[able[0]] if able else None
 
     def _feasible(self) -> list[Request]:
-        """What of the plan there are enough rows for."""
+        """Requests of the plan that have enough rows."""
         rows = {"real": len(self._raw[0]), "fake": len(self._raw[1])}
         able: dict[str, Callable[..., bool]] = {
             "balls": lambda around, k, clipped: k < rows[around],
@@ -157,17 +158,17 @@ class Neighbours:
         return [request for request in self._plan if able[request[0]](*request[1:])]
 
     def _pass(self, requests: set[Request]) -> None:
-        """One pass over all distances across, for all requests at once."""
+        """Computes all requests in one pass over the distances between both sides."""
         real, fake = self._points["real"], self._points["fake"]
         inside, across = {}, {}
         for axis, (side, own, others) in enumerate((("real", real, fake), ("fake", fake, real))):
-            asked = [r for r in requests if r[:2] == ("balls", side)]
+            ball_requests = [r for r in requests if r[:2] == ("balls", side)]
             radii2 = [
                 (self.clipped_radii2 if r[3] else self.radii2)(side, r[2]) * own.scale
-                for r in asked
+                for r in ball_requests
             ]
-            if asked:
-                inside[axis] = (asked, Inside(own, others, radii2))
+            if ball_requests:
+                inside[axis] = (ball_requests, Inside(own, others, radii2))
             depth = max((r[2] for r in requests if r[:2] == ("across", side)), default=0)
             if depth:
                 across[axis] = (("across", side, depth), Closest(own, others, depth))
@@ -180,24 +181,24 @@ class Neighbours:
                 closest.offer(*sides, tile, axis)
             for ratio in ratios.values():
                 ratio.offer(rows, columns, tile)
-        for asked, balls in inside.values():
-            self._answers.update(zip(asked, balls.finish(), strict=True))
-        self._answers.update({request: found.finish() for request, found in across.values()})
-        self._answers.update({request: found.finish() for request, found in ratios.items()})
+        for ball_requests, balls in inside.values():
+            self._answers.update(zip(ball_requests, balls.finish(), strict=True))
+        self._answers.update({request: closest.finish() for request, closest in across.values()})
+        self._answers.update({request: ratio.finish() for request, ratio in ratios.items()})
 
 
 def prepared(*tables: np.ndarray) -> tuple[Points, ...]:
-    """`Points` in float32, or in float64 where float32's error would leave too much undecided.
+    """Makes `Points` in float32, or in float64 if float32 leaves too many candidates.
 
-    That is seen on a sample of rows: far outliers or clusters make norms large beside distances.
+    A sample of rows decides. Distant outliers or clusters make norms large relative to distances.
     """
     points = distances.prepare(*tables)
     for own in points:
         chosen = np.unique(np.linspace(0, len(own) - 1, SAMPLE).astype(int))
         k = min(KEPT, len(own))
-        found = Closest(distances.take(own, chosen), own, k)
+        closest = Closest(distances.take(own, chosen), own, k)
         for rows, columns, tile in tiles(distances.take(own, chosen), own):
-            found.offer(rows, columns, tile, 0)
-        if found.candidates() > WIDE * k * len(chosen):
+            closest.offer(rows, columns, tile, 0)
+        if closest.candidates() > WIDE * k * len(chosen):
             return distances.prepare(*tables, dtype=np.float64)
     return points

@@ -1,23 +1,23 @@
-"""Products over balls that hold a point the less, the farther it is from their centres."""
+"""Products over soft balls, whose membership falls with the distance from the centre."""
 
 import numpy as np
 
-from evaluation.neighbours.distances import differences2, names_of
+from evaluation.neighbours.distances import differences2, hash_rows
 
 BLOCK_ROWS = 1024
-NEAR = 1e-3  # squared distance over squared norms, below which differences are used
+NEAR = 1e-3  # squared distance / squared norms below which differences are used
 
 
 def soft_product(centres: np.ndarray, points: np.ndarray, radius: float) -> np.ndarray:
-    """For each point, the product over the centres of min(distance / radius, 1).
+    """Product over the centres of min(distance / radius, 1), for each point.
 
-    Distances come from products in float64, by blocks, and from differences where the product
-    would lose more than six digits.
+    Distances come from float64 matrix products, in blocks. If a product would lose more than six
+    digits, differences are used instead.
 
     Args:
       centres: shape (n, d).
       points: shape (m, d).
-      radius: > 0.
+      radius: radius of all balls, > 0.
 
     Returns:
       float64, shape (m,), in [0, 1]; 0 at a copy of a centre.
@@ -28,7 +28,7 @@ def soft_product(centres: np.ndarray, points: np.ndarray, radius: float) -> np.n
         here = slice(first, first + BLOCK_ROWS)
         y = points[here].astype(np.float64) - origin
         y2 = np.einsum("ij,ij->i", y, y)
-        y_names = np.array(names_of(points[here].astype(np.float64)))
+        y_hashes = np.array(hash_rows(points[here].astype(np.float64)))
         for start in range(0, len(centres), BLOCK_ROWS):
             block = centres[start : start + BLOCK_ROWS]
             x = block.astype(np.float64) - origin
@@ -36,7 +36,7 @@ def soft_product(centres: np.ndarray, points: np.ndarray, radius: float) -> np.n
             size2 = x2[:, None] + y2
             distance2 = size2 - 2.0 * (x @ y.T)
             i, j = np.nonzero(distance2 < NEAR * size2)
-            same = np.array(names_of(block.astype(np.float64)))[i] == y_names[j]
+            same = np.array(hash_rows(block.astype(np.float64)))[i] == y_hashes[j]
             distance2[i[same], j[same]] = 0.0
             i, j = i[~same], j[~same]
             distance2[i, j] = differences2(block, i, points[here], j)

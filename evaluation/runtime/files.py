@@ -1,4 +1,4 @@
-"""The one way to write a file: whole, or not at all."""
+"""Atomic file writes."""
 
 import contextlib
 import os
@@ -10,9 +10,9 @@ from typing import IO
 
 @contextlib.contextmanager
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
-    """Opens a temporary file beside `path`; the file gets that name when the block ends.
+    """Opens a temporary file in the folder of `path`; renames it to `path` when the block ends.
 
-    If the block raises, or the process dies, whatever `path` held before stays as it was.
+    If the block raises or the process dies, an existing file at `path` is unchanged.
 
     Raises:
       OSError: the folder is missing or cannot be written, or the disk is full.

@@ -1,4 +1,4 @@
-"""The module of a name that a user gives: MODULE:FUNCTION or FILE.py:FUNCTION."""
+"""Imports the module in a user's MODULE:FUNCTION or FILE.py:FUNCTION."""
 
 import importlib
 import importlib.util
@@ -8,15 +8,15 @@ from types import ModuleType
 from evaluation.errors import InputError
 
 
-def module(where: str, given: str) -> ModuleType:
+def module(where: str, argument: str) -> ModuleType:
     """Imports a module by its name, or runs a .py file as one.
 
     Args:
       where: the module's name, or the file's path.
-      given: what the user wrote, for the error.
+      argument: the user's argument, for the error message.
 
     Raises:
-      InputError: it cannot be imported, for whatever reason.
+      InputError: the import fails, for any reason.
     """
     try:
         if not where.endswith(".py"):
@@ -24,12 +24,12 @@ def module(where: str, given: str) -> ModuleType:
         spec = importlib.util.spec_from_file_location(Path(where).stem, where)
         assert spec is not None
         assert spec.loader is not None
-        made = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(made)
-        return made
+        loaded = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(loaded)
+        return loaded
     except (Exception, SystemExit) as error:  # a module may raise anything while it is imported
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         hint = "" if where.endswith(".py") else ", or give the path of its .py file"
         raise InputError(
-            f"{given}: {where} cannot be imported ({reason[:200]}); mend it{hint}."
+            f"{argument}: {where} cannot be imported ({reason[:200]}); repair it{hint}."
         ) from None

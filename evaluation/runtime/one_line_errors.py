@@ -1,4 +1,4 @@
-"""Commands whose every mistake is one line on stderr, without click's usage lines."""
+"""Click commands whose errors are one line on stderr, without usage lines."""
 
 import sys
 
@@ -6,7 +6,7 @@ import click
 
 
 class OneLineErrors:
-    """Mixed into a click command or group: each error is one line, with the error's exit code."""
+    """Mix-in for click commands and groups: prints each error in one line, keeps its exit code."""
 
     def main(self, args=None, prog_name=None, complete_var=None, standalone_mode=True, **extra):
         """Runs the command; see `click.Command.main`."""

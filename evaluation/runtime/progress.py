@@ -1,4 +1,4 @@
-"""How far the work is: a bar in a notebook or on a terminal, plain lines anywhere else."""
+"""Progress of long work: a bar in a notebook or a terminal, plain lines elsewhere."""
 
 import contextlib
 import os
@@ -15,15 +15,15 @@ LINE_EVERY_SECONDS = 10.0
 
 @contextlib.contextmanager
 def shown(progress: Progress | bool | None) -> Iterator[Progress | None]:
-    """What is called as the work goes on.
+    """Yields the function that reports progress, or None.
 
     Args:
-      progress: a function of (stage, done, total), which is given as it is; True for a bar: of
-        tqdm in a notebook, where it is installed, of rich on a terminal, or else a line on stderr
-        at each stage and every 10 seconds; None or False for silence.
+      progress: a function of (stage, done, total), which is yielded unchanged. True: a tqdm bar in
+        a notebook (if tqdm is installed), a rich bar in a terminal, otherwise a line on stderr at
+        each stage and every 10 seconds. None or False: no progress.
 
     Raises:
-      InputError: it is none of these.
+      InputError: `progress` is something else.
     """
     if progress is None or progress is False:
         yield None
@@ -40,25 +40,25 @@ def shown(progress: Progress | bool | None) -> Iterator[Progress | None]:
 
 
 def on_terminal() -> bool:
-    """Whether stderr is a screen, on which a bar can move.
+    """Whether stderr is a terminal that can show a moving bar.
 
-    A file or a pipe is none, whatever FORCE_COLOR says, nor is what a `!command` of a notebook
-    gets: a terminal by its looks, but all that is written there is kept as text.
+    False for a file or a pipe, even with FORCE_COLOR, and for a notebook's `!command`, whose
+    terminal keeps all output as text.
     """
-    of_notebook = "JPY_PARENT_PID" in os.environ  # set by Jupyter for its kernels
-    stream = sys.stderr  # None where it was closed before the start
-    return bool(stream and stream.isatty()) and os.environ.get("TERM") != "dumb" and not of_notebook
+    in_notebook = "JPY_PARENT_PID" in os.environ  # set by Jupyter for its kernels
+    stream = sys.stderr  # None if it was closed before the start
+    return bool(stream and stream.isatty()) and os.environ.get("TERM") != "dumb" and not in_notebook
 
 
 def prefixed(progress: Progress | None, prefix: str) -> Progress | None:
-    """The same with some words before each stage: which of several sources it is of."""
+    """Returns a progress function that prefixes each stage, for example with a source's name."""
     if progress is None:
         return None
     return lambda stage, done, total: progress(f"{prefix}: {stage}", done, total)
 
 
 def _in_notebook() -> bool:
-    """Whether cells of a notebook run here, and tqdm can draw there."""
+    """Whether this is a notebook kernel in which tqdm can draw a bar."""
     if "ipykernel" not in sys.modules:
         return False
     try:

@@ -1,4 +1,4 @@
-"""TensorFlow without the lines that its C++ part writes, and without its search for TPUs."""
+"""Imports TensorFlow without its C++ log lines and without a search for TPUs."""
 
 import contextlib
 import logging
@@ -7,14 +7,14 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-TPU_FILES = ("accel[0-9]*", "vfio/[0-9]*")  # in /dev, of a TPU that is attached
+TPU_FILES = ("accel[0-9]*", "vfio/[0-9]*")  # device files of TPUs in /dev
 
 
 def import_tensorflow():
-    """The module `tensorflow`; on first import, what it says on stderr is dropped.
+    """Returns the module `tensorflow`; discards the stderr output of the first import.
 
-    Where no TPU is attached, tensorflow-tpu is kept from asking the network for one, which takes
-    many minutes.
+    If no TPU is attached, tensorflow-tpu must not search the network for one: that takes many
+    minutes.
     """
     if "tensorflow" not in sys.modules:
         if not tpu_files():
@@ -28,7 +28,7 @@ def import_tensorflow():
 
 
 def tpu_files(folder: Path = Path("/dev")) -> tuple[str, ...]:
-    """The device files of attached TPUs, such as /dev/accel0; none if they cannot be read."""
+    """Returns the device files of attached TPUs, such as /dev/accel0; empty if unreadable."""
     try:
         return tuple(
             path for pattern in TPU_FILES for path in sorted(map(str, folder.glob(pattern)))
@@ -39,7 +39,7 @@ def tpu_files(folder: Path = Path("/dev")) -> tuple[str, ...]:
 
 @contextlib.contextmanager
 def _without_stderr() -> Iterator[None]:
-    if sys.stderr is None:  # closed by who started the process
+    if sys.stderr is None:  # the parent process closed it
         yield
         return
     sys.stderr.flush()

@@ -1,1 +1,1 @@
-"""Estimates and the intervals that go with them; needs NumPy and SciPy alone."""
+"""Estimates and their intervals; needs only NumPy and SciPy."""

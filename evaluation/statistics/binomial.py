@@ -1,4 +1,4 @@
-"""Intervals for a share of independent successes and for a count; tests of equal shares."""
+"""Intervals for a fraction of independent successes and for a count; tests of equal fractions."""
 
 import math
 
@@ -7,7 +7,7 @@ from scipy import stats
 
 
 def normal_quantile(level: float) -> float:
-    """Z with P(|Z| <= z) = level for a standard normal Z."""
+    """Returns z with P(|Z| <= z) = level for a standard normal Z."""
     return float(stats.norm.ppf(0.5 + level / 2.0))
 
 
@@ -15,7 +15,7 @@ def wilson(successes: float, trials: float, level: float) -> tuple[float, float]
     """Wilson's score interval, (p + z^2/2n -+ z sqrt(p (1 - p) / n + z^2/4n^2)) / (1 + z^2/n).
 
     Args:
-      successes: 0 <= successes <= trials; need not be whole (an effective count).
+      successes: 0 <= successes <= trials; may be fractional (an effective count).
       trials: > 0.
       level: confidence level in (0, 1).
 
@@ -26,16 +26,16 @@ def wilson(successes: float, trials: float, level: float) -> tuple[float, float]
       Wilson 1927, JASA 22(158), 209-212.
     """
     z2 = normal_quantile(level) ** 2
-    share = successes / trials
+    fraction = successes / trials
     centre = (successes + z2 / 2.0) / (trials + z2)
-    half = math.sqrt(z2 * (trials * share * (1.0 - share) + z2 / 4.0)) / (trials + z2)
-    low = 0.0 if share == 0.0 else min(centre - half, share)
-    high = 1.0 if share == 1.0 else max(centre + half, share)
+    half = math.sqrt(z2 * (trials * fraction * (1.0 - fraction) + z2 / 4.0)) / (trials + z2)
+    low = 0.0 if fraction == 0.0 else min(centre - half, fraction)
+    high = 1.0 if fraction == 1.0 else max(centre + half, fraction)
     return low, high
 
 
 def clopper_pearson(successes: int, trials: int, error: float) -> tuple[float, float]:
-    """Exact bounds, each of which misses the true share with probability at most `error`.
+    """Exact bounds; each misses the true fraction with probability at most `error`.
 
     Args:
       successes: 0 <= successes <= trials, whole.
@@ -58,7 +58,7 @@ def garwood(count: float, level: float) -> tuple[float, float]:
     """Exact interval for the mean of a Poisson count: gamma quantiles at count and count + 1.
 
     Args:
-      count: >= 0; need not be whole (an effective count).
+      count: >= 0; may be fractional (an effective count).
       level: confidence level in (0, 1).
 
     Returns:
@@ -73,10 +73,10 @@ def garwood(count: float, level: float) -> tuple[float, float]:
 
 
 def equal_share_p_values(a: np.ndarray, trials_a: int, b: np.ndarray, trials_b: int) -> np.ndarray:
-    """Two-sided p-values of "the share of a equals the share of b", one for each pair of counts.
+    """Two-sided p-values of "a and b have equal fractions", one for each pair of counts.
 
-    The pooled z of two proportions; Fisher's exact test where one of the two expected counts
-    is below 5.
+    Uses the pooled z test of two proportions, or Fisher's exact test if an expected count is
+    below 5.
 
     Args:
       a: counts, int, shape (K,), each <= trials_a.

@@ -1,4 +1,4 @@
-"""Random parts of a sample, and cells of the feature space that k-means places in them."""
+"""Random shuffles of a sample, and k-means cells of the feature space."""
 
 import warnings
 import zlib
@@ -7,14 +7,15 @@ import numpy as np
 
 from evaluation.statistics.halves import canonical_order
 
-BLOCK_ENTRIES = 4_000_000  # distances held at once
+BLOCK_ENTRIES = 4_000_000  # distances in memory at once
 
 
 def shuffled(rows: np.ndarray, seed: int) -> np.ndarray:
-    """The rows in a random order that depends on `seed` and on all rows, but not on their order.
+    """Returns the rows in a random order.
 
-    A permutation of the canonical order that came from the seed alone would take the same ranks of
-    every sample: over samples, its parts would be no independent rows.
+    The order depends on `seed` and on the set of rows, but not on the order of the rows. If it
+    depended on `seed` alone, every sample would be split at the same ranks, and the parts would
+    not be independent from sample to sample.
 
     Args:
       rows: float64, shape (n, d).
@@ -26,15 +27,15 @@ def shuffled(rows: np.ndarray, seed: int) -> np.ndarray:
 
 
 def fit_centres(rows: np.ndarray, cells: int, seed: int) -> np.ndarray:
-    """Centres of Lloyd's k-means, from k-means++ starts; the order of the rows does not matter.
+    """Centres of Lloyd's k-means with k-means++ starts; independent of the order of the rows.
 
     Args:
       rows: float64, shape (n, d).
-      cells: how many, 1 <= cells <= n.
-      seed: of the starts.
+      cells: number of centres, 1 <= cells <= n.
+      seed: seed of the starts.
 
     Returns:
-      float64, shape (k, d); k < cells where fewer rows differ.
+      float64, shape (k, d); k < cells if there are fewer distinct rows.
 
     Source:
       Lloyd 1982; Arthur & Vassilvitskii 2007.
@@ -46,14 +47,14 @@ def fit_centres(rows: np.ndarray, cells: int, seed: int) -> np.ndarray:
     shift = rows.mean(axis=0)
     fit = KMeans(n_clusters=cells, n_init=1, random_state=np.random.RandomState(seed % 2**32))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # copies: see `Returns`
+        warnings.simplefilter("ignore", ConvergenceWarning)  # from copies: see `Returns`
         centres = fit.fit(rows - shift).cluster_centers_
     centres = np.unique(centres, axis=0) + shift
     return centres[np.unique(cells_of(rows, centres))]
 
 
 def cells_of(rows: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """The nearest centre of each row, int, shape (n,); rows (n, d), centres (k, d)."""
+    """Index of each row's nearest centre, int, shape (n,); rows (n, d), centres (k, d)."""
     shift = centres.mean(axis=0)
     centred = centres - shift
     norms = np.square(centred).sum(axis=1)

@@ -1,4 +1,4 @@
-"""Standard errors and intervals of distances that also hold where the two laws are equal."""
+"""Standard errors and intervals of distances, valid also if the two distributions are equal."""
 
 import math
 
@@ -6,9 +6,10 @@ import math
 def total_standard_error(first: float, second: float) -> float:
     """Square root of max(V1 - V2, V2) for a statistic with a linear and a quadratic part.
 
-    Near equal laws the linear part vanishes and the quadratic part, with variance V2, is all there
-    is. The usual estimate V1 of the linear part's variance uses fitted influence functions, whose
-    own noise adds 2 V2 on average, so V1 - V2 estimates the sum of both variances; V2 is its floor.
+    For nearly equal distributions the linear part vanishes and only the quadratic part, with
+    variance V2, remains. The usual estimate V1 of the linear part's variance uses fitted influence
+    functions. Their noise adds 2 V2 on average, so V1 - V2 estimates the sum of both variances.
+    The estimate is never below V2.
 
     Args:
       first: estimated variance of the linear part, V1 >= 0.
@@ -23,7 +24,7 @@ def total_standard_error(first: float, second: float) -> float:
 def interval(
     value: float, estimated: float, second: float, plain: float, critical: float
 ) -> tuple[float, float]:
-    """Of a distance: value - z SE, and `upper_end`."""
+    """Interval of a distance, from value - z SE to `upper_end`."""
     error = total_standard_error(estimated, second)
     return value - critical * error, upper_end(value, error, estimated, second, plain, critical)
 
@@ -31,28 +32,28 @@ def interval(
 def upper_end(
     value: float, error: float, estimated: float, second: float, plain: float, critical: float
 ) -> float:
-    """The distance theta below which `value` would be too small.
+    """Upper end of a distance's score interval: the largest theta that `value` does not reject.
 
-    The linear part's variance grows with the distance, V1 = c theta, so that a small value comes
-    with a small variance, and value + z SE lies too low. The score interval solves
+    The linear part's variance grows with the distance, V1 = c theta. A small value therefore has a
+    small estimated variance, and value + z SE is too low. The score interval solves
 
         value = theta - z sqrt(V2 + c theta) + (z^2 - 1) / 6 k3 / k2,
 
-    whose last term is Cornish and Fisher's for a third cumulant k3: as a sum of squares the
-    distance has k3 / k2 = 3/2 c in its linear part and c in its quadratic part; the mean of both is
-    taken. Where the value is lost in noise, c is taken from all that the rows show, bias and noise
+    The last term is the Cornish-Fisher correction for a third cumulant k3. The distance is a sum of
+    squares: k3 / k2 = 3/2 c for its linear part and c for its quadratic part; the mean of both is
+    used. If the value is small against its noise, c is estimated with the bias and the noise
     included.
 
     Args:
-      value: T, the distance without its bias.
-      error: its standard error.
-      estimated: V1 + 2 V2, the estimated variance of the linear part with its own noise.
-      second: V2, that of the quadratic part.
-      plain: the distance with its bias.
-      critical: z.
+      value: T, the bias-corrected distance.
+      error: standard error of `value`.
+      estimated: V1 + 2 V2, the estimated variance of the linear part, noise included.
+      second: V2, the variance of the quadratic part.
+      plain: the uncorrected distance.
+      critical: z, a normal quantile.
 
     Returns:
-      At least `value`.
+      The upper end, >= `value`.
 
     Source:
       Wilson 1927, Journal of the American Statistical Association 22, 209-212, for score intervals;
@@ -61,8 +62,8 @@ def upper_end(
     if estimated <= 0.0:
         return value
     slope = max(estimated - 2.0 * second, 0.0) / max(value, critical * math.sqrt(estimated))
-    if seen := max(plain, math.sqrt(second)):  # of copies, plain alone would be 0
-        slope = max(slope, estimated / seen)
+    if observed := max(plain, math.sqrt(second)):  # for copies, plain alone would be 0
+        slope = max(slope, estimated / observed)
     skew = max(critical**2 - 1.0, 0.0) / 6.0 * 1.25 * slope
     shift = 0.5 * critical**2 * slope
     half2 = max(critical**2 * (error**2 - slope * skew), 0.0)

@@ -8,21 +8,22 @@ BLOCK_ENTRIES = 4_000_000
 
 
 def canonical_order(rows: np.ndarray) -> np.ndarray:
-    """The rows, shape (n, d), sorted along a fixed random direction.
+    """Returns the rows, shape (n, d), sorted along a fixed random direction.
 
-    The order depends on the rows' content, so use it only before a shuffle.
+    The order depends on the content of the rows: use it only before a shuffle.
     """
     return rows[np.argsort(_projection(rows), kind="stable")]
 
 
 def shuffled_indices(rows: np.ndarray, seed: int) -> np.ndarray:
-    """A random order that depends on `seed` and on all rows, but not on their order.
+    """Returns indices that shuffle the rows.
 
-    A permutation that came from the seed alone would take the same ranks of every sample: over
-    samples, its parts would be no independent rows.
+    The shuffled sample depends on `seed` and on the set of rows, but not on the order of the rows.
+    If the order depended on `seed` alone, every sample would be split at the same ranks, and the
+    parts would not be independent from sample to sample.
 
     Args:
-      rows: float32 or float64, shape (n, d), read block by block.
+      rows: float32 or float64, shape (n, d); read in blocks.
       seed: >= 0.
 
     Returns:
@@ -35,10 +36,10 @@ def shuffled_indices(rows: np.ndarray, seed: int) -> np.ndarray:
 
 
 def _projection(rows: np.ndarray) -> np.ndarray:
-    """Rows, shape (n, d), along a fixed random direction, shape (n,).
+    """Projects rows, shape (n, d), onto a fixed random direction; returns shape (n,).
 
-    It sees the rows rounded to float32: float32 and float64 copies sort alike. Ties are copies or
-    differ by rounding.
+    The rows are first rounded to float32, so float32 and float64 copies sort in the same order.
+    Tied rows are copies or differ by rounding.
     """
     direction = np.random.default_rng(0).standard_normal(rows.shape[1])
     answer = np.empty(len(rows))
@@ -54,7 +55,7 @@ def _projection(rows: np.ndarray) -> np.ndarray:
 
 
 def halves(rows: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Splits rows, shape (n, ...), at random into parts of n // 2 and n - n // 2 rows."""
+    """Splits rows, shape (n, ...), at random into n // 2 and n - n // 2 rows."""
     order = rng.permutation(len(rows))
     middle = len(rows) // 2
     return rows[order[:middle]], rows[order[middle:]]

@@ -1,4 +1,4 @@
-"""Classes of rows of logits."""
+"""Class counts from logits."""
 
 import numpy as np
 
@@ -6,17 +6,17 @@ from evaluation.errors import InputError
 
 
 def class_counts(logits: np.ndarray, name: str) -> np.ndarray:
-    """Rows of each class, where a row's class is its largest logit.
+    """Counts the rows of each class; a row's class is the index of its largest logit.
 
     Args:
       logits: shape (n, K).
-      name: what the caller calls them, for the error.
+      name: name of the argument, for error messages.
 
     Returns:
       int, shape (K,).
 
     Raises:
-      InputError: a row whose largest logit is not unique has no class.
+      InputError: the largest logit of a row is not unique.
     """
     labels = logits.argmax(axis=1)
     largest = logits[np.arange(len(logits)), labels]

@@ -1,4 +1,4 @@
-"""A p-value against a confidence level, whatever floats make of 1 - level."""
+"""Compares p-values with a confidence level, robust to the rounding of 1 - level."""
 
 import math
 
@@ -6,19 +6,19 @@ import numpy as np
 
 
 def error_rate(level: float) -> float:
-    """1 - level, and a few units in the last place of `level`: of 0.9 it is no less than 0.1."""
+    """Returns 1 - level, rounded up by a few units in the last place; at least 0.1 for 0.9."""
     return 1.0 - level + 4.0 * math.ulp(level)
 
 
 def rejects(p_values: float | np.ndarray, level: float) -> np.ndarray:
-    """Whether each p-value is at most 1 - level.
+    """Returns whether each p-value is at most 1 - level.
 
     Args:
-      p_values: in [0, 1], of any shape.
+      p_values: any shape, in [0, 1].
       level: confidence level in (0, 1).
 
     Returns:
-      bool, of that shape.
+      bool, same shape as `p_values`.
 
     Example:
       >>> 0.1 <= 1.0 - 0.9, bool(rejects(0.1, 0.9))
@@ -28,7 +28,7 @@ def rejects(p_values: float | np.ndarray, level: float) -> np.ndarray:
 
 
 def least_permutations(level: float) -> int:
-    """The fewest permutations whose smallest p-value, 1 / (1 + permutations), rejects at `level`.
+    """Returns the fewest permutations that can reject: 1 / (1 + permutations) <= 1 - level.
 
     Example:
       >>> least_permutations(0.95), least_permutations(0.9999)

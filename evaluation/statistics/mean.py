@@ -1,4 +1,4 @@
-"""Interval for a mean of independent, bounded numbers."""
+"""Interval for a mean of independent, bounded values."""
 
 import math
 
@@ -9,19 +9,19 @@ from scipy import stats
 def mean_interval(
     values: np.ndarray, level: float, floor: float, ceiling: float
 ) -> tuple[float, float, float]:
-    """Student's t interval, widened for skewed values; where all agree, a bound on the unseen.
+    """Student's t interval, widened for skewed values, and bounds if all values are equal.
 
-    A long tail on the right makes a mean's error lean left, and t's upper end falls short. Hall's
-    cubic transformation corrects for the skewness; each end is the outer one of both.
+    If the values have a long right tail, the upper end of the t interval is too low. Hall's cubic
+    transformation corrects for the skewness. Each end is the outer one of the two intervals.
 
-    With no spread in the sample the t interval has no width, yet a part q of the population with
-    (1 - q)^n >= (1 - level) / 2 may differ; it can move the mean as far as `floor` or `ceiling`.
+    If all values are equal, the t interval has no width. But a fraction q of the population with
+    (1 - q)^n >= (1 - level) / 2 may differ, and can shift the mean towards `floor` or `ceiling`.
 
     Args:
       values: float, shape (n,), n >= 2, independent and identically distributed.
       level: confidence level in (0, 1).
-      floor: the least value possible.
-      ceiling: the greatest value possible.
+      floor: least possible value.
+      ceiling: greatest possible value.
 
     Returns:
       (low, high, standard_error), low <= mean <= high.
@@ -41,7 +41,7 @@ def mean_interval(
 
 
 def _untransformed(quantile: float, skewness: float) -> float:
-    """T with T + g T^2 / 3 + g^2 T^3 / 27 + g / 6 = quantile; g is the skewness over sqrt(n)."""
+    """Solves T + g T^2 / 3 + g^2 T^3 / 27 + g / 6 = quantile for T; g is skewness / sqrt(n)."""
     if abs(skewness) < 1e-6:
         return quantile
     return 3.0 * (math.cbrt(1.0 + skewness * (quantile - skewness / 6.0)) - 1.0) / skewness

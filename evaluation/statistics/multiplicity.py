@@ -1,7 +1,7 @@
-"""P-values of many tests at once, adjusted so that they can be compared with one error rate.
+"""Adjusted p-values of several tests.
 
-Holm's say which findings are sure: the chance that a single one is false stays below the rate.
-Benjamini and Hochberg's say where to look: of what they name, the rate is false on average.
+Holm's p-values control the chance of any false rejection. Benjamini and Hochberg's control the
+expected fraction of false rejections.
 """
 
 from typing import Any
@@ -14,14 +14,14 @@ from evaluation.errors import InputError
 def holm(p_values: Any) -> np.ndarray:
     """Holm's step-down p-values, max_{j <= i} min(1, (K - j + 1) p_(j)) in ascending order.
 
-    Rejecting what lies at or below a keeps the chance of any false rejection at most a, whatever
-    the dependence of the tests.
+    If all tests with an adjusted p-value <= a are rejected, the chance of any false rejection is at
+    most a, also for dependent tests.
 
     Args:
       p_values: array-like, shape (K,), in [0, 1].
 
     Returns:
-      float64, shape (K,), in the order given; never below `p_values`.
+      float64, shape (K,), in the order of `p_values`; never below them.
 
     Raises:
       InputError: not one-dimensional, nan, or outside [0, 1].
@@ -33,23 +33,23 @@ def holm(p_values: Any) -> np.ndarray:
       >>> holm([0.01, 0.04, 0.03]).round(3).tolist()
       [0.03, 0.06, 0.06]
     """
-    given = _checked(p_values)
-    order = np.argsort(given, kind="stable")
-    steps = np.arange(len(given), 0, -1) * given[order]
-    return _back(np.minimum(np.maximum.accumulate(steps), 1.0), order)
+    values = _checked(p_values)
+    order = np.argsort(values, kind="stable")
+    steps = np.arange(len(values), 0, -1) * values[order]
+    return _unsorted(np.minimum(np.maximum.accumulate(steps), 1.0), order)
 
 
 def benjamini_hochberg(p_values: Any) -> np.ndarray:
     """Benjamini and Hochberg's step-up p-values, min_{j >= i} min(1, K p_(j) / j), ascending.
 
-    Rejecting what lies at or below a keeps the expected share of false rejections at most a for
-    independent or positively dependent tests.
+    If all tests with an adjusted p-value <= a are rejected, the expected fraction of false
+    rejections is at most a, for independent or positively dependent tests.
 
     Args:
       p_values: array-like, shape (K,), in [0, 1].
 
     Returns:
-      float64, shape (K,), in the order given; never below `p_values`, never above Holm's.
+      float64, shape (K,), in the order of `p_values`; never below them, never above Holm's.
 
     Raises:
       InputError: not one-dimensional, nan, or outside [0, 1].
@@ -61,29 +61,29 @@ def benjamini_hochberg(p_values: Any) -> np.ndarray:
       >>> benjamini_hochberg([0.01, 0.04, 0.03]).round(3).tolist()
       [0.03, 0.04, 0.04]
     """
-    given = _checked(p_values)
-    order = np.argsort(given, kind="stable")
-    steps = given[order] * (len(given) / np.arange(1, len(given) + 1))
+    values = _checked(p_values)
+    order = np.argsort(values, kind="stable")
+    steps = values[order] * (len(values) / np.arange(1, len(values) + 1))
     smallest = np.minimum.accumulate(steps[::-1])[::-1]
-    return _back(np.minimum(smallest, 1.0), order)
+    return _unsorted(np.minimum(smallest, 1.0), order)
 
 
 def _checked(p_values: Any) -> np.ndarray:
-    """The p-values in float64."""
-    given = np.asarray(p_values, dtype=np.float64)
-    if given.ndim != 1:
-        raise InputError(f"p_values has shape {given.shape}; it must be (tests,): flatten it")
-    bad = np.flatnonzero(~((given >= 0.0) & (given <= 1.0)))
+    """Returns the p-values in float64, or raises InputError."""
+    values = np.asarray(p_values, dtype=np.float64)
+    if values.ndim != 1:
+        raise InputError(f"p_values has shape {values.shape}; it must be (tests,): flatten it")
+    bad = np.flatnonzero(~((values >= 0.0) & (values <= 1.0)))
     if bad.size:
         raise InputError(
-            f"p_values[{bad[0]}] is {given[bad[0]]}; each must lie in [0, 1]: leave out tests"
-            " that gave none"
+            f"p_values[{bad[0]}] is {values[bad[0]]}; each must lie in [0, 1]: leave out tests"
+            " without a p-value"
         )
-    return given
+    return values
 
 
-def _back(ascending: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """Values of sorted tests in the order in which the tests were given."""
+def _unsorted(ascending: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """Undoes the sort by `order`."""
     answer = np.empty_like(ascending)
     answer[order] = ascending
     return answer

@@ -1,4 +1,4 @@
-"""Interval for a median of independent numbers, of any law."""
+"""Distribution-free interval for a median of independent values."""
 
 import math
 
@@ -7,12 +7,14 @@ from scipy import stats
 
 
 def median_rows(level: float) -> int:
-    """The least number of rows whose extremes hold the median with probability `level`."""
+    """Least number of rows whose range contains the median with probability `level`."""
     return math.ceil(1.0 - math.log2(1.0 - level))
 
 
 def median_interval(values: np.ndarray, level: float) -> tuple[float, float]:
-    """Order statistics that hold the median: how many values lie below it is binomial(n, 1/2).
+    """Interval between two order statistics.
+
+    The number of values below the median is binomial(n, 1/2).
 
     Args:
       values: shape (n,), n >= `median_rows(level)`, independent and identically distributed; they
@@ -20,7 +22,7 @@ def median_interval(values: np.ndarray, level: float) -> tuple[float, float]:
       level: confidence level in (0, 1).
 
     Returns:
-      (low, high), which hold the median at least as often as `level` says, whatever the law.
+      (low, high); they contain the median with probability at least `level`, for any distribution.
 
     Source:
       David & Nagaraja 2003, Order Statistics, section 7.1.

@@ -68,7 +68,7 @@ REAL, FAKE = RNG.standard_normal((60, 4)), RNG.standard_normal((50, 4))
         ({"fake_features": [["a"]]}, "fake_features has dtype <U1; it must be real numbers"),
         ({"fake_features": 1j * FAKE}, "fake_features has dtype complex128"),
         ({"fake_features": [[1.0], [2.0, 3.0]]}, "fake_features is not a table"),
-        ({"fake_features": 1e21 * FAKE}, "magnitudes must stay within 1e+20"),
+        ({"fake_features": 1e21 * FAKE}, "magnitudes must be at most 1e+20"),
         ({"fake_features": FAKE[:19]}, "has 19 rows; fid needs at least 20"),
         (
             {"protocol": "torch-fidelity", "metrics": "kid"},
@@ -94,7 +94,7 @@ class _OnDevice:
 @pytest.mark.parametrize(
     ("rows", "line"),
     [
-        (_OnDevice(), "does not become an array (TypeError: can't convert device tensor"),
+        (_OnDevice(), "which NumPy cannot convert (TypeError: can't convert device tensor"),
         (np.full((60, 4), np.longdouble("1e400")), "holds NaN or infinite numbers in 60 of 60"),
         (iter([np.full((60, 4), np.longdouble("1e400"))]), "holds NaN or infinite numbers"),
         (
