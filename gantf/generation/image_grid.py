@@ -1,7 +1,7 @@
 """Images side by side in one PNG."""
 
+import io
 import math
-import os
 from pathlib import Path
 
 import numpy as np
@@ -38,14 +38,6 @@ def save(images: np.ndarray, path: Path, columns: int | None = None) -> None:
     picture = picture.resize(
         (picture.width * factor, picture.height * factor), Image.Resampling.NEAREST
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        picture.save(temporary, format="PNG")
-        os.replace(temporary, path)
-    except OSError as error:
-        if error.filename is None:  # of a write: it does not say of what
-            raise files.unwritable(path, error) from None
-        raise
-    finally:
-        temporary.unlink(missing_ok=True)
+    encoded = io.BytesIO()
+    picture.save(encoded, format="PNG")
+    files.write(path, encoded.getvalue())

@@ -1,6 +1,6 @@
 """What `gantf translate` does: a folder of images of any size -> a folder of what a game makes."""
 
-import os
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from gantf.console import Terminal
 from gantf.game import Game, Translator
 from gantf.generation import sampling
 from gantf.pixels import to_floats, to_uint8
+from gantf.runs import files
 
 TILE_PX = 1024
 
@@ -165,7 +166,6 @@ def _as_input(pixels: np.ndarray, channels: int) -> np.ndarray:
 
 
 def _write(pixels: np.ndarray, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).save(temporary, "PNG")
-    os.replace(temporary, path)
+    encoded = io.BytesIO()
+    Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).save(encoded, "PNG")
+    files.write(path, encoded.getvalue(), durable=False)

@@ -1,6 +1,6 @@
-"""One checkpoint as one file, in which no damage goes unnoticed; NumPy opens it without gantf.
+"""The file format of a checkpoint: an npz that detects any damage and opens without gantf.
 
-An npz file holds every variable of the game under its name, and a JSON text "meta". Each carries a
+The file holds every variable of the game under its name, and a JSON text "meta", each with a
 CRC-32.
 """
 
@@ -18,7 +18,7 @@ import numpy as np
 from gantf.runs.files import Place
 
 META = "meta"
-_OF_THE_FILE = (  # it leads nowhere, is gone, or is none
+_DAMAGE_ERRNOS = (  # the path is broken, missing, or no file
     errno.EINVAL,
     errno.EIO,
     errno.ENOENT,
@@ -29,12 +29,12 @@ _OF_THE_FILE = (  # it leads nowhere, is gone, or is none
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
-    """What one file holds.
+    """The content of one file.
 
     Attributes:
       step: steps done.
-      values: arrays by the variables' names.
-      meta: JSON: the metrics at this step, the open log window.
+      values: arrays by the names of the variables.
+      meta: plain JSON: the state of the training, the data's form, the run's identity.
     """
 
     step: int
@@ -43,11 +43,11 @@ class Checkpoint:
 
 
 class DamagedError(Exception):
-    """A checkpoint's file is truncated, altered, or no checkpoint."""
+    """The file is truncated, altered, or no checkpoint."""
 
 
 def pack(checkpoint: Checkpoint) -> bytes:
-    """A checkpoint as an npz file; the same one in the same bytes."""
+    """Returns a checkpoint as the bytes of an npz file; equal checkpoints give equal bytes."""
     meta = {"step": checkpoint.step, "arrays": len(checkpoint.values), **checkpoint.meta}
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
@@ -58,13 +58,13 @@ def pack(checkpoint: Checkpoint) -> bytes:
 
 
 def read(path: Place) -> Checkpoint:
-    """Reads and verifies one file: each array carries a CRC-32.
+    """Reads one file and verifies every CRC-32.
 
     Raises:
-      DamagedError: the file is not whole.
-      OSError: it cannot be reached, and may be whole.
+      DamagedError: the file is damaged.
+      OSError: the file cannot be reached; it may be intact.
     """
-    with _damage_named(), zipfile.ZipFile(io.BytesIO(path.read_bytes())) as archive:
+    with _raise_damage(), zipfile.ZipFile(io.BytesIO(path.read_bytes())) as archive:
         arrays = {name.removesuffix(".npy"): _array(archive, name) for name in archive.namelist()}
         meta = json.loads(str(arrays.pop(META)))
         if meta.pop("arrays") != len(arrays):
@@ -73,24 +73,24 @@ def read(path: Place) -> Checkpoint:
 
 
 def read_meta(path: Place) -> dict[str, Any]:
-    """Only the JSON of a file, as it stands there; errors as for `read`."""
-    with _damage_named(), path.open("rb") as file, zipfile.ZipFile(file) as archive:
+    """Reads only the JSON of a file; errors as for `read`."""
+    with _raise_damage(), path.open("rb") as file, zipfile.ZipFile(file) as archive:
         return json.loads(str(_array(archive, f"{META}.npy")))
 
 
 def _array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
-    """One array, of which every byte was read and its checksum compared."""
+    """Reads one array whole, which compares its checksum."""
     return np.lib.format.read_array(io.BytesIO(archive.read(name)), allow_pickle=False)
 
 
 @contextlib.contextmanager
-def _damage_named() -> Iterator[None]:
-    """Whatever a damaged file raises, in one exception; not what a missing right or server does."""
+def _raise_damage() -> Iterator[None]:
+    """Turns every error of a damaged file into DamagedError; lets errors of access pass."""
     try:
         yield
     except (DamagedError, MemoryError):
         raise
-    except Exception as error:  # a damaged archive fails in any of a dozen ways
-        if isinstance(error, OSError) and error.errno not in _OF_THE_FILE:
+    except Exception as error:  # damaged archives raise a dozen kinds of errors
+        if isinstance(error, OSError) and error.errno not in _DAMAGE_ERRNOS:
             raise
         raise DamagedError(str(error) or type(error).__name__) from error

@@ -1,7 +1,7 @@
-"""The checkpoints of a run: which there are, which is the best, which may go.
+"""The checkpoints of a run: save, list, choose the best, restore, prune.
 
-`checkpoints/step-00002000.npz` holds every variable of the game, see `archives`: read on any
-number of replicas. The folder may be elsewhere, behind a URL: see `folder`.
+`checkpoints/step-00002000.npz` holds every variable of the game (see `archive`) and can be restored
+on any number of replicas. `--checkpoint-dir` may put the folder elsewhere, also behind a URL.
 """
 
 import contextlib
@@ -19,22 +19,27 @@ from evaluation import InputError
 from gantf.runs import archive, files
 from gantf.runs.archive import Checkpoint, DamagedError, read
 from gantf.runs.files import Place
-from gantf.runs.scores import HIGHER_IS_BETTER
+from gantf.runs.scores import deciding_score, sort_key
 
 
 @dataclasses.dataclass
 class _Seen:
-    """What this process has found in a file: its metrics, and whether it is whole, if it looked."""
+    """A file that this process has looked at: its metrics, and whether it is intact.
+
+    Attributes:
+      metrics: scores at the checkpoint's step.
+      intact: whether the whole file was read without damage; None if it was not read yet.
+    """
 
     metrics: Mapping[str, float]
-    whole: bool | None = None
+    intact: bool | None = None
 
 
-_seen: dict[tuple[Place, tuple[int, ...]], _Seen] = {}  # by file, and what changes when it does
+_seen: dict[tuple[Place, tuple[int, ...]], _Seen] = {}  # by path and stamp (see `files.stamp`)
 
 
 def folder(run_dir: Path) -> Place:
-    """Where a run's checkpoints are: in its directory, or where its config.yaml says.
+    """Returns the folder of a run's checkpoints: in its directory, or as config.yaml says.
 
     Raises:
       InputError: config.yaml is damaged, or names a URL that TensorFlow does not reach.
@@ -58,38 +63,38 @@ def _elsewhere(file: Path, _stamp: tuple[int, ...]) -> str:
 
 
 def save(run_dir: Path, checkpoint: Checkpoint) -> Place:
-    """Writes a checkpoint, reads it back, then moves it to its name in one step.
+    """Writes a checkpoint, reads it back, and then gives it its name.
 
     Raises:
       FloatingPointError: a value is not finite; nothing is written.
-      InputError: it cannot be written; the checkpoints before it are whole.
+      InputError: it cannot be written; earlier checkpoints stay intact.
     """
     for name, value in checkpoint.values.items():
         if not np.all(np.isfinite(value)):
             raise FloatingPointError(f"{name} is not finite at step {checkpoint.step}")
     path = folder(run_dir) / f"step-{checkpoint.step:08d}.npz"
     files.write(path, archive.pack(checkpoint))
-    _seen[path, files.stamp(path)] = _Seen(checkpoint.meta.get("metrics", {}), whole=True)
+    _seen[path, files.stamp(path)] = _Seen(checkpoint.meta.get("metrics", {}), intact=True)
     return path
 
 
 def paths(run_dir: Path) -> dict[int, Place]:
-    """The checkpoints of a run by step, oldest first."""
+    """Returns the checkpoints of a run by step, oldest first."""
     return paths_in(folder(run_dir))
 
 
 def paths_in(place: Place) -> dict[int, Place]:
-    """The checkpoints in a folder by step, oldest first."""
-    found: dict[int, Place] = {}
+    """Returns the checkpoints in a folder by step, oldest first."""
+    by_step: dict[int, Place] = {}
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         for path in place.iterdir():
             if match := re.fullmatch(r"step-(\d+)\.npz", path.name):
-                found[int(match[1])] = path
-    return dict(sorted(found.items()))
+                by_step[int(match[1])] = path
+    return dict(sorted(by_step.items()))
 
 
 def newest(run_dir: Path) -> tuple[Checkpoint | None, list[tuple[Place, str]]]:
-    """The newest whole checkpoint, and the newer ones that are damaged, with what is wrong."""
+    """Returns the newest intact checkpoint, and the damaged ones after it with the reasons."""
     damaged: list[tuple[Place, str]] = []
     for path in reversed(paths(run_dir).values()):
         try:
@@ -100,13 +105,18 @@ def newest(run_dir: Path) -> tuple[Checkpoint | None, list[tuple[Place, str]]]:
 
 
 def choose(run_dir: Path, which: str, best_by: str) -> Checkpoint:
-    """A checkpoint by what a user calls it: "last", "best" or a step.
+    """Reads the checkpoint that a user names.
+
+    Args:
+      run_dir: the run's directory.
+      which: "last", "best" or a step.
+      best_by: the score that decides which checkpoint is the best.
 
     Raises:
-      InputError: there is none such, or it is damaged.
+      InputError: there is no such checkpoint, or it is damaged.
     """
-    found = paths(run_dir)
-    if not found:
+    by_step = paths(run_dir)
+    if not by_step:
         raise InputError(f"{run_dir} has no checkpoint; train it first.")
     if which == "last":
         checkpoint, damaged = newest(run_dir)
@@ -117,89 +127,94 @@ def choose(run_dir: Path, which: str, best_by: str) -> Checkpoint:
         step = best(run_dir, best_by)
         if step is None:
             raise InputError(f"--checkpoint best: no checkpoint of {run_dir} tells its {best_by}.")
-    elif which.isascii() and which.isdigit() and int(which) in found:
+    elif which.isascii() and which.isdigit() and int(which) in by_step:
         step = int(which)
     else:
-        steps = ", ".join(map(str, found))
+        steps = ", ".join(map(str, by_step))
         raise InputError(f"--checkpoint {which}: choose from last, best, {steps}.")
     try:
-        return read(found[step])
+        return read(by_step[step])
     except DamagedError as error:
-        raise InputError(f"{found[step]} is damaged ({error}); choose another.") from None
+        raise InputError(f"{by_step[step]} is damaged ({error}); choose another.") from None
 
 
 def best(run_dir: Path, metric: str) -> int | None:
-    """The step whose checkpoint is whole and has the best `metric`, None if none tells it.
+    """Returns the step of the intact checkpoint with the best `metric`; None if none has it.
 
-    "auto" is the first metric that the checkpoints tell.
+    "auto" is the first metric of each checkpoint.
     """
-    found = paths(run_dir)
+    by_step = paths(run_dir)
     scores = {}
-    for step, path in found.items():
+    for step, path in by_step.items():
         metrics = _look(path).metrics
-        name = next(iter(metrics), "") if metric == "auto" else metric
+        name = deciding_score(metrics, metric)
         if name in metrics:
-            scores[step] = -metrics[name] if name in HIGHER_IS_BETTER else metrics[name]
-    return _first_whole(found, sorted(scores, key=lambda step: scores[step]))
+            scores[step] = sort_key(metrics, name)
+    return _first_intact(by_step, sorted(scores, key=lambda step: scores[step]))
 
 
 def prune(run_dir: Path, keep: int, metric: str) -> None:
-    """Deletes all but the newest `keep`, the newest whole one, and the best by `metric`.
+    """Deletes all checkpoints but the newest `keep`, the newest intact one, and the best one.
 
-    What a killed process had begun to write goes too.
+    Also deletes the temporary files of killed processes.
+
+    Args:
+      run_dir: the run's directory.
+      keep: how many of the newest to keep.
+      metric: the score that decides which checkpoint is the best.
     """
-    found = paths(run_dir)
-    whole = _first_whole(found, reversed(found))
-    if whole is None:  # nothing to go on from but what a user may mend
+    by_step = paths(run_dir)
+    newest_intact = _first_intact(by_step, reversed(by_step))
+    if newest_intact is None:  # a user may still repair one of them
         return
-    spared = {*list(found)[-keep:], whole, best(run_dir, metric)}
-    for step, path in found.items():
-        if step not in spared:
+    kept = {*list(by_step)[-keep:], newest_intact, best(run_dir, metric)}
+    for step, path in by_step.items():
+        if step not in kept:
             path.unlink(missing_ok=True)
     for path in folder(run_dir).iterdir():
         if re.fullmatch(r"\.step-\d+\.npz\.tmp", path.name):
             path.unlink(missing_ok=True)
 
 
-def _first_whole(found: Mapping[int, Place], steps: Iterable[int]) -> int | None:
-    """The first of these steps whose file is whole; each file is read once in a process."""
+def _first_intact(by_step: Mapping[int, Place], steps: Iterable[int]) -> int | None:
+    """Returns the first of these steps with an intact file; reads each file once in a process."""
     for step in steps:
-        seen = _look(found[step])
-        if seen.whole is None:
+        seen = _look(by_step[step])
+        if seen.intact is None:
             try:
-                read(found[step])
-                seen.whole = True
+                read(by_step[step])
+                seen.intact = True
             except DamagedError:
-                seen.whole = False
-        if seen.whole:
+                seen.intact = False
+        if seen.intact:
             return step
     return None
 
 
 def _look(path: Place) -> _Seen:
-    """What this process knows of a file: its metrics, read without its weights."""
+    """Returns the metrics of a file, which are read without its weights."""
     try:
         key = path, files.stamp(path)
-    except FileNotFoundError:  # deleted meanwhile by a training
-        return _Seen({}, whole=False)
+    except FileNotFoundError:  # a training deleted it meanwhile
+        return _Seen({}, intact=False)
     if key not in _seen:
         try:
             _seen[key] = _Seen(archive.read_meta(path).get("metrics", {}))
         except DamagedError:
-            _seen[key] = _Seen({}, whole=False)
+            _seen[key] = _Seen({}, intact=False)
     return _seen[key]
 
 
 def values_of(variables: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """The variables' values, by their names in a `Game`."""
+    """Returns the values of variables, by their names in the `Game`."""
     return {name: variable.numpy() for name, variable in variables.items()}
 
 
 def restore(checkpoint: Checkpoint, variables: Mapping[str, Any]) -> None:
-    """Puts a checkpoint's values into the variables.
+    """Assigns a checkpoint's values to the variables.
 
     Raises:
-      InputError: the names or shapes are those of another game.
+      InputError: a name is missing or a shape differs, so that it is of another network.
     """
     for name, variable in variables.items():
         value = checkpoint.values.get(name)

@@ -1,8 +1,7 @@
-"""`config.yaml` in a run's directory, and whether another configuration may go on with the run."""
+"""`config.yaml` in a run's directory, and whether a new configuration may resume the run."""
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,18 +11,23 @@ import yaml
 
 from evaluation import InputError
 from gantf.config import FORMER_SETTINGS, MAY_CHANGE, RunConfig
+from gantf.runs import files
+
+FILE = "config.yaml"
 
 
 def dump(config: RunConfig) -> str:
-    """The configuration as YAML."""
+    """Returns the configuration as YAML."""
     return yaml.safe_dump(config.model_dump(), sort_keys=False)
 
 
 def save(config: RunConfig, run_dir: Path) -> None:
-    """Writes `config.yaml`, whole or not at all."""
-    temporary = run_dir / ".config.yaml.tmp"
-    temporary.write_text(dump(config))
-    os.replace(temporary, run_dir / "config.yaml")
+    """Writes `config.yaml`, whole or not at all.
+
+    Raises:
+      InputError: it cannot be written.
+    """
+    files.write(run_dir / FILE, dump(config).encode())
 
 
 def load(run_dir: Path) -> RunConfig:
@@ -32,7 +36,7 @@ def load(run_dir: Path) -> RunConfig:
     Raises:
       InputError: there is no run, or its file is damaged.
     """
-    path = run_dir / "config.yaml"
+    path = run_dir / FILE
     if not path.is_file():
         raise InputError(f"{run_dir} is no run directory: it has no config.yaml; train one first.")
     try:
@@ -43,12 +47,13 @@ def load(run_dir: Path) -> RunConfig:
 
 
 def shared_by_workers(run: RunConfig) -> dict[str, Any]:
-    """What all workers of a run must have been given alike, each setting by its own name.
+    """Returns everything that must be the same on all workers, by the name of the option.
 
-    Of a model in a file, what the file holds; places may be called otherwise on each machine.
+    Paths are left out, since they may differ between machines; a model file counts by its content.
     """
-    own = {"data", "data_sha256", "checkpoint_dir", "worker_timeout_seconds"}
-    fields = run.model_dump(mode="json", exclude=own | {"data_timeout_seconds"})
+    paths = {"data", "data_sha256", "checkpoint_dir"}
+    timeouts = {"worker_timeout_seconds", "data_timeout_seconds"}
+    fields = run.model_dump(mode="json", exclude=paths | timeouts)
     settings = fields.pop("settings")
     if Path(run.model).is_file():
         content = Path(run.model).read_bytes()
@@ -57,17 +62,17 @@ def shared_by_workers(run: RunConfig) -> dict[str, Any]:
 
 
 def identity(run: RunConfig) -> str:
-    """What tells a run's checkpoints from another's: a hash of all that may not change."""
+    """Returns a hash of everything that may not change; it tells the checkpoints of runs apart."""
     fields = run.model_dump(mode="json", exclude={*MAY_CHANGE, "checkpoint_dir"})
     fields["settings"] = _by_former_names(fields["settings"])
     return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
 
 def check_same_run(old: RunConfig, new: RunConfig, run_dir: Path) -> None:
-    """Refuses to continue a run with another configuration.
+    """Checks that a new configuration may resume a run.
 
     Raises:
-      InputError: names the fields that differ.
+      InputError: a field differs that may not change; the line names all such fields.
     """
     before, after = old.model_dump(), new.model_dump()
     pairs = [
@@ -80,7 +85,7 @@ def check_same_run(old: RunConfig, new: RunConfig, run_dir: Path) -> None:
         (f"set {FORMER_SETTINGS.get(key, key)}", was.get(key), now.get(key))
         for key in sorted({*was, *now})
     ]
-    changed = [f"{name} was {was}, now {now}" for name, was, now in pairs if was != now]
+    changed = [f"{name} was {old}, now {new}" for name, old, new in pairs if old != new]
     if changed:
         raise InputError(
             f"{run_dir} holds a run of another configuration ({'; '.join(changed)}); "
@@ -89,6 +94,6 @@ def check_same_run(old: RunConfig, new: RunConfig, run_dir: Path) -> None:
 
 
 def _by_former_names(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings under the names of version 0.1, so that its runs compare as equal."""
+    """Returns settings under the names of version 0.1, so that its runs compare as equal."""
     former = {present: name for name, present in FORMER_SETTINGS.items()}
     return {former.get(name, name): value for name, value in settings.items()}

@@ -1,6 +1,6 @@
 """Files by path or by URL: on the local disk, or wherever tf.io.gfile reaches.
 
-A file is written whole or not at all: to a temporary name, read back, then moved to its own.
+`write` is the one way to write a file: to a temporary name first, then renamed.
 """
 
 import contextlib
@@ -24,9 +24,9 @@ _OF_TENSORFLOW |= {16: errno.EACCES}  # the error codes of tf.errors, the rest i
 
 @dataclasses.dataclass(frozen=True)
 class Url:
-    """A file or folder that tf.io.gfile reaches, with those methods of `Path` that are in use.
+    """A file or folder that tf.io.gfile reaches, with the methods of `Path` that gantf needs.
 
-    They raise what those of `Path` raise: OSError, with the reason that the server gave.
+    The methods raise OSError as those of `Path` do, with the server's reason.
     """
 
     text: str
@@ -58,7 +58,7 @@ class Url:
         return (self / name.rstrip("/") for name in names)
 
     def open(self, mode: str = "rb") -> IO[bytes]:
-        """The whole file, in memory."""
+        """Reads the whole file into memory."""
         return io.BytesIO(self.read_bytes())
 
     def read_bytes(self) -> bytes:
@@ -83,7 +83,7 @@ class Url:
 
     @contextlib.contextmanager
     def _gfile(self) -> Iterator:
-        """tf.io.gfile, whose errors become those of a `Path`."""
+        """Gives tf.io.gfile; turns its errors into OSError."""
         import tensorflow as tf
 
         try:
@@ -98,7 +98,7 @@ Place = Path | Url
 
 
 def place(text: str) -> Place:
-    """A path, or what a URL names.
+    """Returns the path or the URL that a text names.
 
     Raises:
       InputError: TensorFlow does not reach this kind of URL.
@@ -108,46 +108,52 @@ def place(text: str) -> Place:
         return Path(text)
     import tensorflow as tf
 
-    known = sorted(filter(None, tf.io.gfile.get_registered_schemes()))
-    if scheme[1] not in known:
+    schemes = sorted(filter(None, tf.io.gfile.get_registered_schemes()))
+    if scheme[1] not in schemes:
         raise InputError(
             f"{text}: TensorFlow does not reach {scheme[0]} here; give a local directory, or "
-            f"a URL of {', '.join(f'{name}://' for name in known)}."
+            f"a URL of {', '.join(f'{name}://' for name in schemes)}."
         )
     return Url(text.rstrip("/"))
 
 
 def stamp(path: Place) -> tuple[int, ...]:
-    """What changes when a file is written anew.
+    """Returns numbers that change when a file is rewritten.
 
     Raises:
-      OSError: there is none, or it cannot be reached.
+      OSError: the file does not exist or cannot be reached.
     """
     if isinstance(path, Url):
         with path._gfile() as gfile:
-            found = gfile.stat(path.text)
-            return found.mtime_nsec, found.length
+            status = gfile.stat(path.text)
+            return status.mtime_nsec, status.length
     status = path.stat()
     return status.st_ino, status.st_mtime_ns, status.st_size
 
 
-def write(path: Place, content: bytes) -> None:
-    """Writes a file and reads it back before it gets its name: what was there stays until then.
+def write(path: Place, content: bytes, durable: bool = True) -> None:
+    """Writes a file under a temporary name and renames it; a former file stays whole until then.
+
+    Args:
+      path: the file; its folder is made if it does not exist.
+      content: of the file.
+      durable: flush to the medium, and read the file back before it is renamed.
 
     Raises:
-      InputError: it cannot be written, or what is read back differs; what was there is whole.
+      InputError: the file cannot be written, or reads back differently; a former file is whole.
     """
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _put(temporary, content)
-        if not _holds(temporary, content):
+        _put(temporary, content, durable)
+        if durable and not _holds(temporary, content):
             raise InputError(
                 f"{path} cannot be written: what is read back differs from what was written; "
                 "what was saved before it is whole; check that disk, or give another place."
             )
         rename(temporary, path.name)
-        _sync_folder(path.parent)
+        if durable:
+            _sync_folder(path.parent)
     except BaseException as error:  # Ctrl-C too
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -157,12 +163,12 @@ def write(path: Place, content: bytes) -> None:
 
 
 def rename(path: Place, name: str) -> None:
-    """Gives a file another name in its folder; a file that has that name goes."""
+    """Renames a file within its folder; replaces a file of the new name."""
     path.replace(path.with_name(name))  # type: ignore[arg-type]  # both are of the same kind
 
 
 def unwritable(path: Place, error: OSError) -> InputError:
-    """One line for a file that could not be written: the place, the reason, the remedy."""
+    """Returns the error for a file that could not be written: the path, the reason, the remedy."""
     remedy = "mend that"
     if error.errno in _FULL:
         remedy = "free some space there"
@@ -174,36 +180,37 @@ def unwritable(path: Place, error: OSError) -> InputError:
     )
 
 
-def _put(path: Place, content: bytes) -> None:
-    """Writes to the medium itself, where a path says that there is one."""
+def _put(path: Place, content: bytes, durable: bool) -> None:
+    """Writes a file; `durable` flushes a local one to the medium."""
     if isinstance(path, Url):
         path.write_bytes(content)
         return
     with path.open("wb") as file:
         for start in range(0, len(content), CHUNK):
             file.write(memoryview(content)[start : start + CHUNK])
-        file.flush()
-        os.fsync(file.fileno())
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def _holds(path: Place, content: bytes) -> bool:
-    """Whether a file holds just this: read from the medium, not from the kernel's memory."""
+    """Returns whether a file holds exactly this content, read from the medium if possible."""
     if isinstance(path, Url):
         return path.read_bytes() == content
     with path.open("rb") as file:
         if hasattr(os, "posix_fadvise"):
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
         for start in range(0, len(content), CHUNK):
-            found = file.read(CHUNK)
-            if len(found) != min(CHUNK, len(content) - start) or not content.startswith(
-                found, start
+            chunk = file.read(CHUNK)
+            if len(chunk) != min(CHUNK, len(content) - start) or not content.startswith(
+                chunk, start
             ):
                 return False
         return not file.read(1)
 
 
 def _sync_folder(folder: Place) -> None:
-    """Makes a new name last through a power cut, where the file system can say so."""
+    """Makes a renaming survive a power cut, if the file system supports it."""
     if isinstance(folder, Url):
         return
     descriptor = os.open(folder, os.O_RDONLY)

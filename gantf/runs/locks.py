@@ -1,8 +1,8 @@
-"""One process at a time in a directory: a lock file that says whose it is.
+"""Locks a directory for one process by a lock file that names the holder.
 
-The kernel's lock decides (`flock`), and is gone when its process dies. On a shared file system it
-may be missing, or bind one host only; then the file's content decides: host, process, since when.
-A holder touches the file now and then, so that others see whether its host is still there.
+The kernel's lock (`flock`) decides; it ends with its process. A shared file system may have no such
+lock, or one that binds a single host only. There the content of the file decides: host, process,
+start. The holder touches the file regularly, so that other hosts see that it is alive.
 """
 
 import contextlib
@@ -24,22 +24,22 @@ from gantf.runs import files
 
 FILE = ".lock"
 BEAT_SECONDS = 20.0  # between two touches
-STALE_SECONDS = 120.0  # untouched for so long, the lock of another host is nobody's
-LOOK_SECONDS = 1.0  # between two looks at it
-SETTLE_SECONDS = 1.0  # where there is no flock: until whoever wrote at the same time has written
+STALE_SECONDS = 120.0  # a lock of another host that is not touched for so long may be taken over
+LOOK_SECONDS = 1.0  # between two looks at the lock of another host
+SETTLE_SECONDS = 1.0  # without flock: wait for processes that write the lock at the same time
 _NO_FLOCK = (errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.ENOSYS, errno.EINVAL)
 _ours: list[IO] = []  # open lock files, which a child process must not keep locked
 
 
 @dataclasses.dataclass(frozen=True)
 class Holder:
-    """Whose a lock is.
+    """The process that holds a lock.
 
     Attributes:
-      host: its name.
-      pid: the process there.
-      since: when it took the lock, UTC.
-      started: when the process started: the host's boot, and clock ticks since; "" if unknown.
+      host: the name of its host.
+      pid: its process number.
+      since: the time when it took the lock, UTC.
+      started: the start of the process: the host's boot ID and clock ticks since; "" if unknown.
     """
 
     host: str
@@ -52,16 +52,16 @@ class Holder:
 
 
 @contextlib.contextmanager
-def held(folder: Path, say: Callable[[str], None], option: str = "--run-dir") -> Iterator[None]:
-    """Holds a directory for this process alone while the block runs.
+def hold(folder: Path, say: Callable[[str], None], option: str = "--run-dir") -> Iterator[None]:
+    """Locks an existing directory for this process while the block runs.
 
     Args:
-      folder: the directory, which is there.
-      say: told when it waits for another host, and when a lock that was left is taken over.
-      option: which gave the directory.
+      folder: the directory.
+      say: prints that this process waits for another host, or takes over a stale lock.
+      option: the option that named the directory, for errors.
 
     Raises:
-      InputError: another process holds it, or the lock file cannot be written.
+      InputError: another process holds the lock, or the lock file cannot be written.
     """
     path, me = folder / FILE, _myself()
     with open(path, "ab", buffering=0) as file:
@@ -83,7 +83,7 @@ def held(folder: Path, say: Callable[[str], None], option: str = "--run-dir") ->
             raise _refusal(folder, last, option)
         _ours.append(file)
         ended = threading.Event()
-        threading.Thread(target=_touch, args=(path, me, ended), daemon=True).start()
+        threading.Thread(target=_keep_touching, args=(path, me, ended), daemon=True).start()
         try:
             yield
         finally:
@@ -95,14 +95,14 @@ def held(folder: Path, say: Callable[[str], None], option: str = "--run-dir") ->
 
 
 def check(folder: Path) -> None:
-    """Sees that this process holds a directory still: asleep for long, it may have lost it.
+    """Checks that this process still holds a directory: it may lose it while it is suspended.
 
     Raises:
-      InputError: another has taken it over.
+      InputError: another process has taken the directory over.
     """
     try:
         holder = _signed((folder / FILE).read_bytes())
-    except OSError:  # who writes next will say why
+    except OSError:  # the next write raises it with a reason
         return
     if holder is None or (holder.host, holder.pid) != (socket.gethostname(), os.getpid()):
         raise InputError(
@@ -113,7 +113,7 @@ def check(folder: Path) -> None:
 
 
 def _flock(file: IO, folder: Path, option: str) -> bool:
-    """Takes the kernel's lock; False where the file system has none."""
+    """Takes the kernel's lock; returns False if the file system has none."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -127,30 +127,30 @@ def _flock(file: IO, folder: Path, option: str) -> bool:
 
 def _refusal(folder: Path, holder: Holder | None, option: str) -> InputError:
     here = socket.gethostname()
-    signed = holder and (holder.host != here or _runs(holder))  # it may have only just come
+    signed = holder and (holder.host != here or _runs(holder))  # a new holder may not have signed
     return InputError(
         f"{option} {folder} is in use by {holder if signed else 'another training'}; wait for it, "
         "or give another."
     )
 
 
-def _touch(path: Path, me: Holder, ended: threading.Event) -> None:
-    """Shows that the holder lives, until the lock is given back or has been taken away."""
+def _keep_touching(path: Path, me: Holder, ended: threading.Event) -> None:
+    """Touches the lock file regularly until the lock is released or taken over."""
     while not ended.wait(BEAT_SECONDS) and _read(path) == me:
         with contextlib.suppress(OSError):
             os.utime(path)
 
 
 def _shows_life(path: Path, holder: Holder, say: Callable[[str], None]) -> bool:
-    """Whether a lock of another host is touched, or signed anew, before it counts as stale."""
+    """Returns whether the lock of another host is touched or signed before it counts as stale."""
     first = path.stat().st_mtime
-    left = STALE_SECONDS - max(_file_clock(path) - first, 0.0)  # a clock may have been set back
+    left = STALE_SECONDS - max(_file_clock(path) - first, 0.0)  # a clock may be set back
     if left > 0:
         say(f"{path.parent} is in use by {holder}: waiting up to {left:.0f} s for a sign of life")
     until = time.monotonic() + left
     while time.monotonic() < until:
         time.sleep(LOOK_SECONDS)
-        if (now := _read(path)) is None:  # given back
+        if (now := _read(path)) is None:  # released
             return False
         if now != holder or path.stat().st_mtime != first:
             return True
@@ -158,7 +158,7 @@ def _shows_life(path: Path, holder: Holder, say: Callable[[str], None]) -> bool:
 
 
 def _file_clock(path: Path) -> float:
-    """What time it is for the file system that a file is on."""
+    """Returns the time by the clock of the file system that holds a file."""
     fresh = _temporary(path)
     try:
         fresh.touch()
@@ -177,7 +177,7 @@ def _myself() -> Holder:
 
 
 def _runs(holder: Holder) -> bool:
-    """Whether a process of this host runs still, and is not another that was given its number."""
+    """Returns whether the holder, of this host, still runs; another process may have its number."""
     started = _started(holder.pid)
     if started is None:
         return False
@@ -185,12 +185,12 @@ def _runs(holder: Holder) -> bool:
 
 
 def _started(pid: int) -> str | None:
-    """When a process of this host started; "" if that cannot be told, None if there is none."""
+    """Returns the start of a process of this host; "" if unknown, None if no such process runs."""
     try:
         os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):
         return None
-    except PermissionError:  # another user's
+    except PermissionError:  # a process of another user
         pass
     try:
         after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -202,7 +202,7 @@ def _started(pid: int) -> str | None:
 
 
 def _read(path: Path) -> Holder | None:
-    """Who has signed a lock file; None if nobody has, or it cannot be read."""
+    """Returns the holder in a lock file; None if there is none, or it cannot be read."""
     try:
         return _signed(path.read_bytes())
     except OSError:
@@ -210,7 +210,7 @@ def _read(path: Path) -> Holder | None:
 
 
 def _signed(content: bytes) -> Holder | None:
-    """Who that is; None if nobody, or not yet in full."""
+    """Parses a lock file; returns None if it is empty or incomplete."""
     try:
         holder = Holder(**json.loads(content))
     except (ValueError, TypeError):
@@ -219,7 +219,7 @@ def _signed(content: bytes) -> Holder | None:
 
 
 def _write(target: IO | Path, holder: Holder) -> None:
-    """Signs: in a file that the kernel has locked, or by a new file, of which the last stays."""
+    """Writes the holder into the locked file; without flock, as a new file: the last one wins."""
     content = f"{json.dumps(dataclasses.asdict(holder))}\n".encode()
     if isinstance(target, Path):
         temporary = _temporary(target)

@@ -1,4 +1,4 @@
-"""Where a run tells what happens: `metrics.jsonl`, TensorBoard, and the terminal."""
+"""The log of a run: `metrics.jsonl`, one JSON object a line, and TensorBoard."""
 
 import errno
 import json
@@ -11,21 +11,22 @@ from typing import Any
 import tensorflow as tf
 
 from gantf.runs import files
-from gantf.runs.scores import Scores
+from gantf.runs.scores import Scores, to_record
 
 METRICS_FILE = "metrics.jsonl"
-WINDOW_MARK = "generator/loss"  # what only records of log windows have
+WINDOW_MARK = "generator/loss"  # a key of log windows alone
 SCORE_MARK = "scored"
 ROLLBACK_MARK = "rollback"
 
 
 class MetricsLog:
-    """Writes each record to `metrics.jsonl` (a JSON object a line) and to TensorBoard."""
+    """Writes each record to `metrics.jsonl` and to TensorBoard."""
 
     def __init__(self, run_dir: Path, first_step: int, rollbacks: int = 0):
-        """Opens the log of a run that goes on at `first_step`: later lines, of lost work, go.
+        """Opens the log of a run that starts or resumes at `first_step`.
 
-        So do those that tell of a later rollback than the run's last: it will come again.
+        Removes records of later steps, whose work is lost, and of later rollbacks, which the run
+        will repeat.
         """
         self._path = path = run_dir / METRICS_FILE
         kept = [
@@ -33,18 +34,16 @@ class MetricsLog:
             for line in read(run_dir)
             if line["step"] <= first_step and line.get(ROLLBACK_MARK, 0) <= rollbacks
         ]
-        temporary = path.with_name(f".{path.name}.tmp")
-        temporary.write_text("".join(json.dumps(line) + "\n" for line in kept))
-        os.replace(temporary, path)
+        files.write(path, "".join(json.dumps(line) + "\n" for line in kept).encode())
         self.windows = [line for line in kept if WINDOW_MARK in line]
         self.scores = [line for line in kept if SCORE_MARK in line]
-        with self._told_if_unwritable():
+        with self._errors_in_one_line():
             self._summaries = tf.summary.create_file_writer(str(run_dir / "tensorboard"))
         self._file = open(path, "a", buffering=1)  # noqa: SIM115  closed by `close`
 
     def write(self, step: int, values: Mapping[str, Any]) -> None:
-        """Adds one record; numbers go to TensorBoard too."""
-        with self._told_if_unwritable():
+        """Adds one record; floats also go to TensorBoard."""
+        with self._errors_in_one_line():
             self._file.write(json.dumps({"step": step, **values}) + "\n")
             with self._summaries.as_default():
                 for name, value in values.items():
@@ -52,37 +51,33 @@ class MetricsLog:
                         tf.summary.scalar(name, value, step=step)
 
     def write_window(self, step: int, values: Mapping[str, float]) -> None:
-        """Adds the means of a log window, which the alarms look back on."""
+        """Adds the means of a log window, which the alarms use."""
         self.write(step, values)
         self.windows.append({"step": step, **values})
 
     def write_scores(self, step: int, scores: Scores) -> None:
         """Adds one record of scores: each value, and its interval as NAME_low and NAME_high."""
-        values = {}
-        for name, score in scores.items():
-            values[name] = score.value
-            if score.low is not None and score.high is not None:
-                values |= {f"{name}_low": score.low, f"{name}_high": score.high}
+        values = to_record(scores)
         self.write(step, {SCORE_MARK: True, **values})
         self.scores.append({"step": step, **values})
 
     def flush(self) -> None:
-        """Brings all to disk: before a checkpoint that says it has been written."""
-        with self._told_if_unwritable():
+        """Flushes everything to disk; a checkpoint must not be newer than the log."""
+        with self._errors_in_one_line():
             self._file.flush()
             os.fsync(self._file.fileno())
             self._summaries.flush()
 
     def close(self) -> None:
-        """Ends both files."""
+        """Closes both files."""
         self.flush()
-        with self._told_if_unwritable():
+        with self._errors_in_one_line():
             self._file.close()
             self._summaries.close()
 
     @contextmanager
-    def _told_if_unwritable(self) -> Iterator[None]:
-        """One line for what cannot be written, of which Python and TensorFlow tell differently."""
+    def _errors_in_one_line(self) -> Iterator[None]:
+        """Turns the errors of Python and of TensorFlow for an unwritable file into one line."""
         try:
             yield
         except OSError as error:
@@ -96,7 +91,7 @@ class MetricsLog:
 
 
 def read(run_dir: Path) -> list[dict[str, Any]]:
-    """The records of a run; a line that was cut off by a crash is left out."""
+    """Returns the records of a run; skips a line that a crash cut off."""
     path = run_dir / METRICS_FILE
     if not path.is_file():
         return []

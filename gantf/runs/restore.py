@@ -1,4 +1,4 @@
-"""A run directory -> its game with the weights of one checkpoint, on one device."""
+"""Rebuilds the game of a run on one device, with the weights of one checkpoint."""
 
 import dataclasses
 from pathlib import Path
@@ -10,7 +10,7 @@ from gantf.runs import checkpoints, config_file
 
 @dataclasses.dataclass(frozen=True)
 class Restored:
-    """A game as it was at `step` of `run`, and the data that it was built for."""
+    """The game of `run` at `step`, and the form of the data it was built for."""
 
     run: config.RunConfig
     game: Game
@@ -19,23 +19,27 @@ class Restored:
 
 
 def load(run_dir: Path, checkpoint: str) -> Restored:
-    """Builds the run's model and restores "last", "best" or a step.
+    """Builds a run's game and restores one of its checkpoints.
+
+    Args:
+      run_dir: the run's directory.
+      checkpoint: "last", "best" or a step.
 
     Raises:
-      InputError: no such run or checkpoint.
+      InputError: there is no such run or checkpoint, or it is damaged.
     """
     run = config_file.load(run_dir)
-    chosen = checkpoints.choose(run_dir, checkpoint, run.best_by)
+    restored = checkpoints.choose(run_dir, checkpoint, run.best_by)
     model = models.load(run.model)
     settings = config.make_model_config(model.Config, run.settings, models.title(run.model))
-    data = _spec(chosen.meta["data"])
+    data = _spec(restored.meta["data"])
     game = build_game(model, settings, data, run.seed)
-    checkpoints.restore(chosen, game.variables())
-    return Restored(run, game, data, chosen.step)
+    checkpoints.restore(restored, game.variables())
+    return Restored(run, game, data, restored.step)
 
 
 def _spec(fields: dict) -> DataSpec:
-    """A `DataSpec` from JSON, which has no tuples; "class_shares" is a former name."""
+    """Reads a `DataSpec` from JSON, which has no tuples; "class_shares" is a former name."""
     return DataSpec(
         **{
             "class_fractions" if name == "class_shares" else name: (

@@ -1,4 +1,4 @@
-"""Where a run stands: its state, saved with each checkpoint and sent to all workers."""
+"""The state of a training beside its variables: saved in checkpoints, sent to all workers."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -18,17 +18,17 @@ from gantf.runs.checkpoints import Checkpoint
 
 @dataclasses.dataclass
 class TrainState:
-    """Where a run is: what changes from visit to visit and is not a variable of the game.
+    """Everything that changes during a training and is no variable of the game.
 
     Attributes:
       step: steps done.
-      window_steps: of them, in the log window that is open.
-      window_seconds: that those took.
-      window_sums: of what they logged, shape (LOG_WIDTH,).
-      metrics: scores at this very step, if it was scored.
-      stopped_early: whether its score no longer improved.
-      pending_evaluation: whether samples and scores of this very step are still to be made.
-      rollbacks: how often the run went back to a checkpoint and took a new order of the data.
+      window_steps: steps in the open log window.
+      window_seconds: training time of the open log window.
+      window_sums: sums of the values that the open log window's steps logged, shape (LOG_WIDTH,).
+      metrics: scores at this step; empty if it was not scored.
+      stopped_early: whether the score no longer improved.
+      pending_evaluation: whether samples and scores of this step are still to be made.
+      rollbacks: how often the run restored a checkpoint and reshuffled the data.
     """
 
     step: int = 0
@@ -43,17 +43,17 @@ class TrainState:
     rollbacks: int = 0
 
     def to_dict(self) -> dict[str, Any]:
-        """All but the step, in plain JSON types; float32 numbers come back bit for bit."""
+        """Returns every field but the step as plain JSON; float32 numbers survive bit for bit."""
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         fields["window_sums"] = [float(value) for value in self.window_sums]
         return {name: value for name, value in fields.items() if name != "step"}
 
     @classmethod
     def from_dict(cls, step: int, fields: Mapping[str, Any]) -> "TrainState":
-        """What `to_dict` gave; what it does not name is as at the start, other names are passed."""
+        """Reads what `to_dict` wrote; missing fields take their defaults, others are ignored."""
         fields = {"pending_evaluation": fields.get("owed", False), **fields}  # its former name
-        known = {field.name for field in dataclasses.fields(cls)} - {"step"}
-        values = {name: value for name, value in fields.items() if name in known}
+        names = {field.name for field in dataclasses.fields(cls)} - {"step"}
+        values = {name: value for name, value in fields.items() if name in names}
         values["window_sums"] = np.array(values["window_sums"], np.float32)
         return cls(step, **values)
 
@@ -61,16 +61,16 @@ class TrainState:
 def restore_newest(
     run_dir: Path, run: config.RunConfig, game: Game, terminal: Terminal
 ) -> TrainState:
-    """Puts the newest whole checkpoint into the game.
+    """Restores the newest intact checkpoint into the game, and returns the state.
 
     Args:
-      run_dir: of the run.
-      run: what is trained; one that has stopped early stays so if `stop_after` asks for it.
-      game: whose variables are set.
-      terminal: where to tell what was found.
+      run_dir: the run's directory.
+      run: the configuration; a run that stopped early stays so if `stop_after` is set.
+      game: its variables take the checkpoint's values.
+      terminal: prints which checkpoint is restored, and which are damaged.
 
     Raises:
-      InputError: there are checkpoints, and all are damaged, or the newest is of another run.
+      InputError: all checkpoints are damaged, or the newest belongs to another run.
     """
     checkpoint, damaged = checkpoints.newest(run_dir)
     if checkpoint is None:
@@ -79,7 +79,7 @@ def restore_newest(
                 f"all checkpoints of {run_dir} are damaged ({damaged[0][0].name}: "
                 f"{damaged[0][1]}); restore one from a copy, or train anew in another --run-dir."
             )
-        if any(line["step"] > 0 for line in metrics_log.read(run_dir)):
+        if any(record["step"] > 0 for record in metrics_log.read(run_dir)):
             terminal.say(f"{run_dir} has a log but no checkpoint: starting over at step 0")
         return TrainState()
     identity = config_file.identity(run)
@@ -99,7 +99,7 @@ def restore_newest(
 
 
 def broadcast_state(workers: Workers, game: Game, state: TrainState) -> TrainState:
-    """The chief's variables, and where it says that the run is, on all workers."""
+    """Copies the chief's variables to all workers, and returns the chief's state on each."""
     workers.broadcast_variables(game.variables())
     step, fields = workers.broadcast([state.step, state.to_dict()])
     return TrainState.from_dict(step, fields)
@@ -108,12 +108,12 @@ def broadcast_state(workers: Workers, game: Game, state: TrainState) -> TrainSta
 def save(
     run_dir: Path, run: config.RunConfig, game: Game, data: DataSpec, state: TrainState
 ) -> None:
-    """Writes a checkpoint of the game, and of which run it is and where that stands.
+    """Writes a checkpoint: the variables, the state, the data's form, the run's identity.
 
     Raises:
       FloatingPointError: a variable is not finite; nothing is written.
+      InputError: the checkpoint cannot be written.
     """
-    identified = {"data": dataclasses.asdict(data), "run": config_file.identity(run)}
-    meta = state.to_dict() | identified
+    origin = {"data": dataclasses.asdict(data), "run": config_file.identity(run)}
     values = checkpoints.values_of(game.variables())
-    checkpoints.save(run_dir, Checkpoint(state.step, values, meta))
+    checkpoints.save(run_dir, Checkpoint(state.step, values, state.to_dict() | origin))

@@ -1,23 +1,21 @@
-"""What the discriminator and the generator do to each other, and the alarms in plain words."""
+"""Alarms: signs in the log that a training goes wrong, with settings that may help."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
 
 VANISHING_NORM = 1e-5
-VANISHING_SHARE = 1e-3  # of the largest norm that the generator's gradient has had
+VANISHING_FRACTION = 1e-3  # of the largest gradient norm of the generator so far
 COLLAPSED_DIVERSITY = 0.1
 WON_RANKING = 0.995
-WON_MARGIN = 4.0  # logits between real and fake: D is sure to 98 % on each side
-PATIENCE_WINDOWS = 3  # an alarm needs so many log windows in a row
-QUIET_STEPS = 200  # of the start, when an untrained generator looks like a collapsed one
-SWING_LOGITS = 2.0  # least swing of D's lead between two turns of an oscillation ...
-SWING_SHARE = (
-    1.0  # ... and this share of its mean lead: a critic's logits have a scale of their own
-)
-SWINGS = 4
-SWING_WINDOWS = 20  # in which so many swings are an oscillation
-OVERFITTED = 0.6  # of the way from training images to fakes, for held-out images
-OVERFITTED_GAP = 1.0  # logits between training images and fakes: less is no judgement at all
+WON_MARGIN = 4.0  # logits between real and fake: D is 98 % sure of each
+PATIENCE_WINDOWS = 3  # log windows in a row that an alarm needs
+QUIET_STEPS = 200  # no alarms before: an untrained generator looks like a collapsed one
+SWING_LOGITS = 2.0  # the smallest swing of D's lead in an oscillation ...
+SWING_FRACTION = 1.0  # ... and at least this times its mean lead: a critic's logits have any scale
+SWINGS = 4  # an oscillation has so many swings ...
+SWING_WINDOWS = 20  # ... in so many log windows
+OVERFITTED = 0.6  # position of held-out images between training images (0) and fakes (1)
+OVERFITTED_GAP = 1.0  # logits between training images and fakes that make this position meaningful
 PATIENCE_SCORES = 2
 
 Window = Mapping[str, float]
@@ -25,12 +23,12 @@ Window = Mapping[str, float]
 
 @dataclasses.dataclass(frozen=True)
 class Alarm:
-    """Something that is going wrong.
+    """A sign that the training goes wrong.
 
     Attributes:
       name: "vanishing_gradient", "mode_collapse", "oscillation", "discriminator_won" or
         "discriminator_overfitted".
-      message: what was seen and what to try, one line.
+      message: the observation and what to try, in one line.
     """
 
     name: str
@@ -38,38 +36,39 @@ class Alarm:
 
 
 def alarms(windows: Sequence[Window], settings: Sequence[str] | None = None) -> list[Alarm]:
-    """The alarms at the end of a training's log, judged on its last windows.
+    """Returns the alarms that the last log windows raise.
 
     Args:
       windows: "step" and means of the logged values over each log window so far, oldest first.
-      settings: names of the model's settings: no other is offered as a remedy; None for all.
+      settings: names of the model's settings; only these are suggested. None for all.
 
     Returns:
-      The alarms that hold in each of the last `PATIENCE_WINDOWS` windows, after `QUIET_STEPS`.
+      Alarms whose condition holds in each of the last `PATIENCE_WINDOWS` windows after
+      `QUIET_STEPS`.
     """
     largest = max((window.get("generator/gradient_norm", 0.0) for window in windows), default=0.0)
     windows = [window for window in windows if window["step"] > QUIET_STEPS]
     if len(windows) < PATIENCE_WINDOWS:
         return []
     recent = windows[-PATIENCE_WINDOWS:]
-    found = [
+    raised = [
         _vanishing(largest, recent, settings),
         _collapsed(recent, settings),
     ]
     for prefix in _discriminators(recent[-1]):
-        found += [_oscillating(windows, prefix, settings), _won(recent, prefix, settings)]
-    return [alarm for alarm in found if alarm is not None]
+        raised += [_oscillating(windows, prefix, settings), _won(recent, prefix, settings)]
+    return [alarm for alarm in raised if alarm is not None]
 
 
 def score_alarms(
     scores: Sequence[Window], windows: Sequence[Window], settings: Sequence[str] | None = None
 ) -> list[Alarm]:
-    """The alarms that the last scores raise: whether D only knows its training images.
+    """Returns the alarms that the last scores raise: whether D has overfitted.
 
     Args:
       scores: "step" and scores so far, oldest first.
       windows: as for `alarms`.
-      settings: likewise.
+      settings: as for `alarms`.
     """
     recent = [score["overfitting"] for score in scores[-PATIENCE_SCORES:] if "overfitting" in score]
     gap = _gap(windows[-1], "") if windows else 0.0
@@ -88,13 +87,13 @@ def score_alarms(
 
 
 def _remedies(settings: Sequence[str] | None, *offers: tuple[str, str]) -> str:
-    """Those of the offered settings that the model has, with how to change them."""
+    """Joins the suggestions for settings that the model has."""
     names = [f"{name}{how}" for name, how in offers if settings is None or name in settings]
     return " or ".join(names) or "another model or more images"
 
 
 def _vanishing(largest: float, recent: Sequence[Window], settings) -> Alarm | None:
-    floor = max(VANISHING_NORM, VANISHING_SHARE * largest)
+    floor = max(VANISHING_NORM, VANISHING_FRACTION * largest)
     if not all(window.get("generator/gradient_norm", floor) < floor for window in recent):
         return None
     norm = recent[-1]["generator/gradient_norm"]
@@ -109,7 +108,7 @@ def _vanishing(largest: float, recent: Sequence[Window], settings) -> Alarm | No
 def _collapsed(recent: Sequence[Window], settings) -> Alarm | None:
     if not all(window.get("diversity", 1.0) < COLLAPSED_DIVERSITY for window in recent):
         return None
-    share = recent[-1]["diversity"]
+    fraction = recent[-1]["diversity"]
     tried = _remedies(
         settings,
         ("generator_learning_rate", " lower"),
@@ -118,15 +117,15 @@ def _collapsed(recent: Sequence[Window], settings) -> Alarm | None:
     )
     return Alarm(
         "mode_collapse",
-        f"mode collapse: fakes differ from each other {share:.0%} as much as real images do; in a "
-        f"new run, try {tried}",
+        f"mode collapse: fakes differ from each other {fraction:.0%} as much as real images do; in "
+        f"a new run, try {tried}",
     )
 
 
 def _oscillating(windows: Sequence[Window], prefix: str, settings) -> Alarm | None:
-    """Whether D's lead, real logits over fake ones, swings widely, again and again."""
+    """Detects wide swings of D's lead: its mean logit of real images over that of fakes."""
     leads = [_gap(window, prefix) for window in windows[-SWING_WINDOWS:]]
-    least = max(SWING_LOGITS, SWING_SHARE * sum(map(abs, leads)) / len(leads))
+    least = max(SWING_LOGITS, SWING_FRACTION * sum(map(abs, leads)) / len(leads))
     swings = count_swings(leads, least)
     if swings < SWINGS:
         return None
@@ -147,7 +146,7 @@ def _oscillating(windows: Sequence[Window], prefix: str, settings) -> Alarm | No
 
 
 def count_swings(levels: Sequence[float], least: float) -> int:
-    """How often a series goes up or down by at least `least` before it turns."""
+    """Counts how often a series rises or falls by at least `least` before it reverses."""
     if not levels:
         return 0
     swings, direction, low, high = 0, 0, levels[0], levels[0]
@@ -161,7 +160,7 @@ def count_swings(levels: Sequence[float], least: float) -> int:
 
 
 def _discriminators(window: Window) -> list[str]:
-    """What prefixes the logits of each discriminator in the log."""
+    """Returns the prefix of each discriminator's logits in the log."""
     return [name.removesuffix("logit/fake") for name in window if name.endswith("logit/fake")]
 
 
@@ -170,7 +169,9 @@ def _gap(window: Window, prefix: str) -> float:
 
 
 def _won(recent: Sequence[Window], prefix: str, settings) -> Alarm | None:
-    names = [f"{prefix}ranking"] if prefix else ["discriminator/ranking"]  # a critic may be far off
+    names = (
+        [f"{prefix}ranking"] if prefix else ["discriminator/ranking"]
+    )  # a critic has logits of any scale
     if not all(
         window.get(names[0], 0.0) > WON_RANKING and _gap(window, prefix) > WON_MARGIN
         for window in recent

@@ -1,4 +1,4 @@
-"""How good a game is while it trains: `evaluation`'s metrics, and what only the game can tell."""
+"""Scores a game while it trains: metrics of `evaluation`, and some that need the game itself."""
 
 import dataclasses
 from collections.abc import Callable
@@ -18,27 +18,27 @@ SAMPLES = 1000
 TRANSLATIONS = 200
 METRICS = ("fid", "kid", "coverage")
 LEVEL = 0.95
-SSIM_SIDE_PX = 11  # of the window in which structure is compared
+SSIM_SIDE_PX = 11  # side of SSIM's window
 
 
 def make_scorer(
     game: Game, data: TrainingData, seed: int, fresh: bool = False
 ) -> Callable[[], Scores]:
-    """Prepares the scoring of a game.
+    """Returns a function that scores a game.
 
-    A generator is compared with the images it is trained on ("fid", "kid", "coverage", and with a
-    classifier "modes" and "label_accuracy") and with held-out ones ("fid_held_out"); a translator
-    translates held-out images, where there are any, and what comes of them is compared with their
-    pairs ("psnr", "ssim", "l1") or with the other domain ("fid").
+    A generator is compared with its training images ("fid", "kid", "coverage", and with a
+    classifier "modes" and "label_accuracy") and with held-out images ("fid_held_out"). A translator
+    translates held-out images, if there are any; the translations are compared with their pairs
+    ("psnr", "ssim", "l1") or with the other domain ("fid").
 
     Args:
-      game: whose generators are scored.
-      data: of the run.
-      seed: of the fixed latents and of the real images that are compared.
-      fresh: take others of both than without it, for what was chosen by these.
+      game: the game; its generators are scored.
+      data: the run's data.
+      seed: of the latents and of the choice of real images, both fixed.
+      fresh: draw other latents and images, for a checkpoint that the usual ones have chosen.
 
     Returns:
-      A function without arguments: scores by name, first the one by which checkpoints are chosen.
+      A function without arguments that returns scores by name, the deciding one first.
 
     Raises:
       InputError: too few images, or images that the metrics refuse; the returned function raises
@@ -57,9 +57,9 @@ def _generator_scorer(game: Game, data: TrainingData, seed: int, rng) -> Callabl
     held_out = evaluation.extract(data.held_out.images, kind) if data.held_out else None
     inputs = sampling.draw_inputs(game, SAMPLES, rng)
     (network,) = game.generators.values()
-    asked = None
+    labelled_inputs = None
     if real.logits is not None and game.label_fractions:
-        asked = sampling.draw_inputs(
+        labelled_inputs = sampling.draw_inputs(
             game, SAMPLES, rng, labels=sampling.classes_in_turn(game, SAMPLES)
         )
     metrics = METRICS if real.logits is None else (*METRICS, "modes")
@@ -75,43 +75,43 @@ def _generator_scorer(game: Game, data: TrainingData, seed: int, rng) -> Callabl
             real_logits=real.logits,
             fake_logits=fake.logits,
         )
-        found = {name: _of(result[name]) for name in metrics}
+        scores = {name: _from_estimate(result[name]) for name in metrics}
         if held_out is not None:
             other = evaluation.measure(held_out.features, fake.features, ("fid",), seed=seed)
-            found["fid_held_out"] = _of(other["fid"])
-        if asked is not None:
-            found["label_accuracy"] = _label_accuracy(game, network, asked, kind)
+            scores["fid_held_out"] = _from_estimate(other["fid"])
+        if labelled_inputs is not None:
+            scores["label_accuracy"] = _label_accuracy(game, network, labelled_inputs, kind)
         if game.discriminator_fn is not None and data.held_out is not None:
-            found |= _overfitting(game, data, images, inputs)
-        return found
+            scores |= _overfitting(game, data, images, inputs)
+        return scores
 
     return score
 
 
-def _of(estimate) -> Score:
+def _from_estimate(estimate) -> Score:
     return Score(float(estimate.value), float(estimate.low), float(estimate.high))
 
 
-def _label_accuracy(game: Game, network, asked, kind) -> Score:
-    """How often a classifier sees the class that was asked for."""
-    images = sampling.sample(network, asked, to_uint8)
+def _label_accuracy(game: Game, network, labelled_inputs, kind) -> Score:
+    """Returns how often a classifier sees the requested class."""
+    images = sampling.sample(network, labelled_inputs, to_uint8)
     logits = evaluation.extract(images, kind).logits
     assert logits is not None
-    wanted = sampling.classes_in_turn(game, len(images))
-    right = np.argmax(logits, axis=1) == wanted
+    targets = sampling.classes_in_turn(game, len(images))
+    right = np.argmax(logits, axis=1) == targets
     interval = stats.binomtest(int(right.sum()), len(right)).proportion_ci(LEVEL, "exact")
     return Score(float(right.mean()), float(interval.low), float(interval.high))
 
 
 def _overfitting(game: Game, data: TrainingData, fakes: np.ndarray, inputs) -> dict[str, Score]:
-    """How far D takes held-out images for fakes: 0 as little as training images, 1 as fakes.
+    """Returns where D's mean logit of held-out images lies: 0 at training images, 1 at fakes.
 
     Source: Karras et al. 2020, arXiv:2006.06676, equation 1 (its r_v).
     """
     assert data.held_out is not None
     labels = inputs.get("label")
     if labels is None and game.label_fractions:
-        return {}  # fakes of captions, whose classes are not known here
+        return {}  # the classes of fakes that are made from captions are not available here
     trained, unseen = (
         _mean_logit(game, rows.sets[0]["image"], rows.sets[0].get("label"))
         for rows in (data, data.held_out)
@@ -141,27 +141,27 @@ def _translator_scorer(game: Game, data: TrainingData, rng) -> Callable[[], Scor
     pairs = translator.validation_pairs(chosen)
 
     def score() -> dict[str, Score]:
-        found: dict[str, Score] = {}
+        scores: dict[str, Score] = {}
         distances = []
         for name, network in game.generators.items():
-            given, wanted = (np.asarray(images) for images in pairs[name])
-            made = sampling.sample(network, {"image": given}, batch_size=50)
+            inputs, targets = (np.asarray(images) for images in pairs[name])
+            made = sampling.sample(network, {"image": inputs}, batch_size=50)
             suffix = "" if len(game.generators) == 1 else f"_{name}"
             if translator.paired:
-                found |= {f"{key}{suffix}": value for key, value in compare(wanted, made).items()}
+                scores |= {f"{key}{suffix}": value for key, value in compare(targets, made).items()}
             else:
-                distances.append(_fid(wanted, made))
-                found[f"fid{suffix}"] = distances[-1]
+                distances.append(_fid(targets, made))
+                scores[f"fid{suffix}"] = distances[-1]
         if distances:
             means = np.mean([dataclasses.astuple(distance) for distance in distances], axis=0)
-            found = {"fid": Score(*map(float, means))} | found
-        return found
+            scores = {"fid": Score(*map(float, means))} | scores
+        return scores
 
     return score
 
 
 def first_rows(data: TrainingData, count: int, rng: np.random.Generator) -> dict[str, tf.Tensor]:
-    """A batch of some fixed rows of each set, as a model's losses see them."""
+    """Returns a batch of some fixed rows of each set, in the form that a model's losses take."""
     batch = {}
     for rows in data.sets:
         order = rng.permutation(len(next(iter(rows.values()))))[:count]
@@ -171,11 +171,11 @@ def first_rows(data: TrainingData, count: int, rng: np.random.Generator) -> dict
     return batch
 
 
-def compare(wanted: np.ndarray, made: np.ndarray) -> dict[str, Score]:
-    """PSNR in dB, SSIM, and the mean absolute error in [-1, 1] units, of images row by row.
+def compare(targets: np.ndarray, made: np.ndarray) -> dict[str, Score]:
+    """Returns PSNR in dB, SSIM, and the mean absolute error in [-1, 1] units, row by row.
 
     Args:
-      wanted: shape (n, H, W, C), in [-1, 1].
+      targets: shape (n, H, W, C), in [-1, 1].
       made: likewise.
 
     Returns:
@@ -183,12 +183,12 @@ def compare(wanted: np.ndarray, made: np.ndarray) -> dict[str, Score]:
 
     Source: Wang et al. 2004, Image quality assessment, equations 6 to 13 (SSIM, by tf.image).
     """
-    wanted, made = (np.asarray(to_uint8(images), np.float32) / 255 for images in (wanted, made))
-    error = np.square(wanted - made).mean(axis=(1, 2, 3))
+    targets, made = (np.asarray(to_uint8(images), np.float32) / 255 for images in (targets, made))
+    error = np.square(targets - made).mean(axis=(1, 2, 3))
     psnr = -10 * np.log10(np.maximum(error, 1e-10))
-    side = min(SSIM_SIDE_PX, *wanted.shape[1:3])
-    ssim = tf.image.ssim(tf.constant(wanted), tf.constant(made), 1.0, filter_size=side).numpy()
-    l1 = 2 * np.abs(wanted - made).mean(axis=(1, 2, 3))
+    side = min(SSIM_SIDE_PX, *targets.shape[1:3])
+    ssim = tf.image.ssim(tf.constant(targets), tf.constant(made), 1.0, filter_size=side).numpy()
+    l1 = 2 * np.abs(targets - made).mean(axis=(1, 2, 3))
     return {"psnr": _mean(psnr), "ssim": _mean(ssim), "l1": _mean(l1)}
 
 
@@ -200,6 +200,6 @@ def _mean(values: np.ndarray) -> Score:
     return Score(mean, float(mean - half), float(mean + half))
 
 
-def _fid(wanted: np.ndarray, made: np.ndarray) -> Score:
-    real, fake = (evaluation.extract(to_uint8(images)).features for images in (wanted, made))
-    return _of(evaluation.measure(real, fake, ("fid",))["fid"])
+def _fid(targets: np.ndarray, made: np.ndarray) -> Score:
+    real, fake = (evaluation.extract(to_uint8(images)).features for images in (targets, made))
+    return _from_estimate(evaluation.measure(real, fake, ("fid",))["fid"])

@@ -1,6 +1,6 @@
-"""What the chief alone does between visits: log, alarms, samples, scores, checkpoints."""
+"""The chief's work between inner loops: log, alarms, samples, scores, checkpoints."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,17 +11,17 @@ from gantf.generation import image_grid
 from gantf.runs import checkpoints, locks, metrics_log, train_state
 from gantf.runs.checkpoints import Checkpoint
 from gantf.runs.metrics_log import ROLLBACK_MARK, MetricsLog
-from gantf.runs.scores import chosen
+from gantf.runs.scores import Scores, deciding_score
 from gantf.runs.train_state import TrainState
 from gantf.training import diagnostics, early_stopping, evaluator, sample_grid
 from gantf.training.preemption import Interrupted, StopRequest
 from gantf.training.setup import Ready
 
-SKIPPED, RETRIED = "data_skipped", "data_retried"  # in the log
+SKIPPED, RETRIED = "data_skipped", "data_retried"  # keys of the log
 
 
 class PeriodicActions:
-    """The one process that writes."""
+    """Runs the actions that are due at a step; exists on the chief only."""
 
     def __init__(
         self,
@@ -35,11 +35,11 @@ class PeriodicActions:
         self._run, self._game, self._data = ready.run, ready.game, ready.data
         self._run_dir, self._state, self._stop = run_dir, state, stop
         self._terminal, self._saved_step = terminal, state.step
-        self._active_alarms: dict[str, set[str]] = {}  # the alarms that hold, by what they judge
+        self._active_alarms: dict[str, set[str]] = {}  # names by source: "windows" or "scores"
         self._initial = None if state.step else checkpoints.values_of(self._game.variables())
         self._open_log()
-        self._count_data_faults()
-        self._score = self._scorer()
+        self._log_data_faults()
+        self._compute_scores = self._make_scorer()
         self._draw, self._columns = sample_grid.make(self._game, self._data, self._run.seed)
 
     def close(self) -> None:
@@ -47,7 +47,7 @@ class PeriodicActions:
         self._log.close()
 
     def on_train_begin(self) -> None:
-        """The first samples and scores, or those of a run that goes on and still owes them."""
+        """Draws and scores the untrained game, or makes up for an evaluation that was deferred."""
         step = self._state.step
         if step == 0 or self._state.pending_evaluation:
             self._sample_and_score(step)
@@ -55,30 +55,32 @@ class PeriodicActions:
                 self._save()
 
     def run_due_actions(self, names: Sequence[str]) -> bool:
-        """All that is due after a visit; False if a variable is not finite.
+        """Logs, samples, scores and saves what is due at this step.
 
         Args:
-          names: of what the steps log.
+          names: of the values that the steps log.
+
+        Returns:
+          False if a variable is not finite, so that no checkpoint was written; otherwise True.
         """
         locks.check(self._run_dir)
         run, state = self._run, self._state
-        done = state.step
-        if done % run.log_every_steps == 0:
+        if state.step % run.log_every_steps == 0:
             self._log_window(names)
         state.metrics = {}
-        self._sample_and_score(done)
-        if _is_due(done, run.checkpoint_every_steps, run.steps) or state.stopped_early:
+        self._sample_and_score(state.step)
+        if _is_due(state.step, run.checkpoint_every_steps, run.steps) or state.stopped_early:
             return self._save()
         return True
 
     def save_before_exit(self) -> None:
-        """Saves before a stop, if that is not done."""
+        """Saves the state unless the newest checkpoint holds it already."""
         if self._state.step != self._saved_step:
             locks.check(self._run_dir)
             self._save()
 
-    def last_good_checkpoint(self) -> Checkpoint:
-        """The newest whole checkpoint, or the start of the run."""
+    def last_finite_checkpoint(self) -> Checkpoint:
+        """Returns the newest intact checkpoint, or the initial weights."""
         checkpoint, damaged = checkpoints.newest(self._run_dir)
         for path, reason in damaged:
             self._terminal.say(f"{path} is damaged ({reason}); passing it over")
@@ -88,15 +90,20 @@ class PeriodicActions:
         return checkpoint
 
     def log_rollback(self, step: int, player: str) -> None:
-        """Logs and saves that the run has gone back, of a fault at a step and of a player."""
+        """Logs a rollback and saves it.
+
+        Args:
+          step: the step that was not finite.
+          player: the player whose loss or gradient was not finite.
+        """
         self._log.close()
         self._open_log()
-        told = {ROLLBACK_MARK: self._state.rollbacks, "fault_step": step, "player": player}
-        self._log.write(self._state.step, told)
+        record = {ROLLBACK_MARK: self._state.rollbacks, "fault_step": step, "player": player}
+        self._log.write(self._state.step, record)
         self._save()
 
     def _sample_and_score(self, step: int) -> None:
-        """Draws and scores what is due at a step; if a stop is asked for, later."""
+        """Draws samples and computes scores if they are due; defers them if a stop is requested."""
         run, state = self._run, self._state
         state.pending_evaluation = True
         try:
@@ -105,22 +112,26 @@ class PeriodicActions:
                     images = self._draw()
                 path = self._run_dir / "samples" / f"step-{step:08d}.png"
                 image_grid.save(images, path, self._columns)
-            if self._score and _is_due(step, run.evaluate_every_steps, run.steps):
-                self._score_now(step)
+            if self._compute_scores and _is_due(step, run.evaluate_every_steps, run.steps):
+                self._log_scores(step)
         except Interrupted:
             return
         state.pending_evaluation = False
 
-    def _score_now(self, step: int) -> None:
-        """Scores the game as it is now; says what is wrong with it, and whether to stop early."""
-        if any(line["step"] == step for line in self._log.scores):
+    def _log_scores(self, step: int) -> None:
+        """Scores the game and logs the result, unless the log holds this step's scores already.
+
+        Reports alarms, and decides whether the run stops early.
+        """
+        if any(record["step"] == step for record in self._log.scores):
             return
+        assert self._compute_scores is not None
         try:
             with self._stop.interruptible():
-                scores = self._score()
-        except InputError as error:  # of a generator that has collapsed to one image, say
+                scores = self._compute_scores()
+        except InputError as error:  # the generator has collapsed to one image, for example
             if step == 0:
-                self._no_scores(error)
+                self._disable_scores(error)
             else:
                 self._terminal.say(f"no score at step {step}: {error}")
             return
@@ -128,10 +139,10 @@ class PeriodicActions:
         log.write_scores(step, scores)
         if step == 0:
             return
-        state.metrics = {name: found.value for name, found in scores.items()}
+        state.metrics = {name: score.value for name, score in scores.items()}
         alarms = diagnostics.score_alarms(log.scores, log.windows, tuple(run.settings))
         self._report_alarms("scores", alarms)
-        name = chosen(scores, run.best_by)
+        name = deciding_score(scores, run.best_by)
         if run.stop_after and early_stopping.is_over(log.scores, name, run.stop_after):
             state.stopped_early = True
             self._terminal.say(
@@ -139,34 +150,35 @@ class PeriodicActions:
                 f"in {run.stop_after} scores; --stop-after 0 goes on"
             )
 
-    def _scorer(self):
-        """What scores the generator, None if that is not wanted or the data do not allow it."""
+    def _make_scorer(self) -> Callable[[], Scores] | None:
+        """Returns the function that scores the game; None if no scores are wanted or possible."""
         if not self._run.evaluate_every_steps:
             return None
         try:
             return evaluator.make_scorer(self._game, self._data, self._run.seed)
         except InputError as error:
-            self._no_scores(error)
+            self._disable_scores(error)
             return None
 
-    def _no_scores(self, error: InputError) -> None:
-        self._score = None
+    def _disable_scores(self, error: InputError) -> None:
+        self._compute_scores = None
         self._terminal.say(f"no scores while training ({error}); --eval-every 0 asks for none")
 
     def _log_window(self, names: Sequence[str]) -> None:
-        """Writes the means of the open window, and sounds the alarms."""
+        """Writes the means of the open log window, reports alarms, and opens the next window."""
         state, run = self._state, self._run
         means = state.window_sums[: len(names)] / state.window_steps
         values = {name: float(mean) for name, mean in zip(names, means, strict=True)}
-        images_seen = state.window_steps * run.batch_size
-        values["images_per_second"] = images_seen / max(state.window_seconds, 1e-9)
+        images = state.window_steps * run.batch_size
+        values["images_per_second"] = images / max(state.window_seconds, 1e-9)
         self._log.write_window(state.step, values)
-        self._report_alarms("windows", diagnostics.alarms(self._log.windows, tuple(run.settings)))
+        alarms = diagnostics.alarms(self._log.windows, tuple(run.settings))
+        self._report_alarms("windows", alarms)
         state.window_steps, state.window_seconds = 0, 0.0
         state.window_sums = np.zeros_like(state.window_sums)
 
     def _report_alarms(self, source: str, alarms: Sequence[diagnostics.Alarm]) -> None:
-        """Logs the alarms that hold; says those that did not the last time."""
+        """Logs the active alarms; prints those that were not active the last time."""
         step, before = self._state.step, self._active_alarms.get(source, set())
         self._active_alarms[source] = {alarm.name for alarm in alarms}
         for alarm in alarms:
@@ -175,7 +187,7 @@ class PeriodicActions:
                 self._terminal.say(f"warning at step {step}: {alarm.message}")
 
     def _save(self) -> bool:
-        """Writes a checkpoint; False if a variable is not finite, when nothing is written."""
+        """Writes a checkpoint; returns False, and writes nothing, if a variable is not finite."""
         self._log.flush()
         try:
             train_state.save(self._run_dir, self._run, self._game, self._data.spec, self._state)
@@ -188,12 +200,11 @@ class PeriodicActions:
     def _open_log(self) -> None:
         self._log = MetricsLog(self._run_dir, self._state.step, self._state.rollbacks)
 
-    def _count_data_faults(self) -> None:
-        """Counts in the log what of the data was left out, once for a run, and what was retried."""
+    def _log_data_faults(self) -> None:
+        """Logs how many images were left out, once in a run, and how many reads were retried."""
         data, step = self._data, self._state.step
-        if data.all_skipped and not any(
-            SKIPPED in line for line in metrics_log.read(self._run_dir)
-        ):
+        logged = any(SKIPPED in record for record in metrics_log.read(self._run_dir))
+        if data.all_skipped and not logged:
             self._log.write(step, {SKIPPED: len(data.all_skipped)})
         if data.retried:
             self._log.write(step, {RETRIED: len(data.retried)})

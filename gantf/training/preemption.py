@@ -1,4 +1,4 @@
-"""Ctrl-C, and the SIGTERM by which schedulers announce that they take a machine away."""
+"""Stops a training on Ctrl-C and on SIGTERM, the signal that schedulers send before preemption."""
 
 import signal
 import threading
@@ -9,14 +9,14 @@ from gantf.console import Terminal
 
 
 class Interrupted(BaseException):
-    """Raised inside `Stop.breakable` when a stop is asked for; no `except Exception` takes it."""
+    """A stop was requested inside `StopRequest.interruptible`; `except Exception` lets it pass."""
 
 
 class StopRequest:
-    """What was asked for while a block of `watched` runs.
+    """The stop that was requested while a block of `stop_on_signals` runs.
 
     Attributes:
-      signal: the first signal that came: SIGINT, SIGTERM, or 0 for none.
+      signal: the first signal: SIGINT or SIGTERM; 0 if there was none.
     """
 
     signal = 0
@@ -24,10 +24,10 @@ class StopRequest:
 
     @contextmanager
     def interruptible(self) -> Iterator[None]:
-        """Work that may be given up half-way, since it can be done again later.
+        """Marks work that may be abandoned half-way, since it can be done again later.
 
         Raises:
-          BrokenOff: a stop is asked for, before or while the block runs.
+          Interrupted: a stop is requested before or while the block runs.
         """
         if self.signal:
             raise Interrupted
@@ -40,10 +40,10 @@ class StopRequest:
 
 @contextmanager
 def stop_on_signals(terminal: Terminal) -> Iterator[StopRequest]:
-    """Takes SIGINT and SIGTERM while the block runs: the first of them asks for a stop.
+    """Handles SIGINT and SIGTERM while the block runs: the first of them requests a stop.
 
-    A second Ctrl-C raises KeyboardInterrupt at once. Outside of the main thread, where Python has
-    no signals, nothing is taken.
+    A second Ctrl-C raises KeyboardInterrupt at once. Outside of the main thread, where Python
+    delivers no signals, none is handled.
     """
     stop = StopRequest()
 
@@ -62,9 +62,9 @@ def stop_on_signals(terminal: Terminal) -> Iterator[StopRequest]:
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    usual = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    former = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield stop
     finally:
-        for number, handler in usual.items():
+        for number, handler in former.items():
             signal.signal(number, handler)

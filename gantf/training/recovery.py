@@ -1,31 +1,32 @@
-"""What a run does when it is no longer finite: back to the last good checkpoint, in a new order."""
+"""Rollback after a NaN: the seed of the next order of the data, and the report if that fails."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from gantf.game import Game
 from gantf.runs import checkpoints
 
-STRIDE = 0x3C6EF35F  # between the seeds of one run's orders: odd, so that none comes twice
+STRIDE = 0x3C6EF35F  # between the seeds of one run; odd, so that no seed repeats
 LARGEST_SEED = 2**31 - 1
 
 
-def seed_of(seed: int, rollbacks: int) -> int:
-    """The seed of the data's order and the steps' noise after so many rollbacks."""
+def seed_after(seed: int, rollbacks: int) -> int:
+    """Returns the seed of the data's order and the steps' noise after so many rollbacks."""
     return (seed + rollbacks * STRIDE) % (LARGEST_SEED + 1) if rollbacks else seed
 
 
-def report(game: Game, step: int, player: str, rollbacks: int) -> str:
-    """Where it began, from a game that has just made the step that was not finite.
+def describe_fault(game: Game, step: int, player: str, rollbacks: int) -> str:
+    """Describes where a training diverged, in one line.
 
     Args:
-      game: after that step.
-      step: its number, from 1.
-      player: whose loss or gradient it was.
-      rollbacks: how many were tried.
+      game: the game right after the step that was not finite.
+      step: the number of that step, from 1.
+      player: the player whose loss or gradient was not finite.
+      rollbacks: how many rollbacks were tried.
     """
-    broken = not_finite(game.variables())
+    broken = nonfinite_variables(game.variables())
     if broken:
         more = f" and {len(broken) - 1} others" if len(broken) > 1 else ""
         where = f"first in {broken[0]}{more}"
@@ -39,7 +40,7 @@ def report(game: Game, step: int, player: str, rollbacks: int) -> str:
     )
 
 
-def not_finite(variables: Mapping) -> list[str]:
-    """The names of the variables that hold a value that is not finite."""
+def nonfinite_variables(variables: Mapping[str, Any]) -> list[str]:
+    """Returns the names of the variables that hold a NaN or an infinity."""
     values = checkpoints.values_of(variables)
     return [name for name, value in values.items() if not np.all(np.isfinite(value))]

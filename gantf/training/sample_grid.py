@@ -1,4 +1,4 @@
-"""The grid that a run shows of itself: images of the same latents, or inputs, over time."""
+"""The sample grid of a run: images of the same latents, or of the same inputs, over time."""
 
 from collections.abc import Callable
 
@@ -14,10 +14,10 @@ TRANSLATED = 8
 
 
 def make(game: Game, data: TrainingData, seed: int) -> tuple[Callable[[], np.ndarray], int]:
-    """A function that draws the grid's images as they are now, and the columns of the grid.
+    """Returns a function that draws the grid's images, and the number of its columns.
 
-    Generators show `IMAGES` samples, of each class in turn; translators a row for each of some
-    held-out images: what is given, what comes of it, and what should, where that is known.
+    A generator shows `IMAGES` samples, with the classes in turn. A translator shows a row for each
+    of some held-out images: the input, its translation, and the target if the data are paired.
     """
     rng = np.random.default_rng([seed, 0x641D])
     translator = game.translator
@@ -34,16 +34,16 @@ def make(game: Game, data: TrainingData, seed: int) -> tuple[Callable[[], np.nda
     def draw() -> np.ndarray:
         columns = []
         for name, network in game.generators.items():
-            given, wanted = (np.asarray(images) for images in pairs[name])
-            made = sampling.sample(network, {"image": given})
-            columns += [given, made, wanted] if translator.paired else [given, made]
+            inputs, targets = (np.asarray(images) for images in pairs[name])
+            made = sampling.sample(network, {"image": inputs})
+            columns += [inputs, made, targets] if translator.paired else [inputs, made]
         return _side_by_side(columns)
 
     return draw, len(game.generators) * (3 if translator.paired else 2)
 
 
 def _side_by_side(columns: list[np.ndarray]) -> np.ndarray:
-    """Columns of images, at one size and with one number of channels, row after row."""
+    """Joins columns of images row by row, at one size and with one number of channels."""
     height = max(images.shape[1] for images in columns)
     channels = max(images.shape[3] for images in columns)
     rows = min(len(images) for images in columns)

@@ -1,30 +1,30 @@
-"""One compiled training step for every game, and the loop of steps that one host visit runs.
+"""One compiled training step for every game, and the inner loop of such steps.
 
-Here and nowhere else: the mean over the global batch, the sum over replicas, the order of moves.
+Only this file averages over the global batch, sums over replicas, and orders the updates.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import tensorflow as tf
 
 from gantf import noise
-from gantf.game import LOG_WIDTH, Average, Batch, Game, Player
+from gantf.game import LOG_WIDTH, Average, Batch, Game, PerExample, Player
 from gantf.noise import Noise
 
 ALL_FINITE = -1
-AVERAGE_RAMP = 0.1  # an average's half-life is at most this share of the images seen
+AVERAGE_RAMP = 0.1  # the half-life of an average is at most this fraction of the images seen
 
 
 @dataclasses.dataclass(frozen=True)
 class Steps:
-    """The compiled loop.
+    """The compiled inner loop.
 
     Attributes:
-      run: (iterator, first_step, count, sums, fault) -> (sums, fault) after `count` steps.
-        `sums`, shape (LOG_WIDTH,), gathers the logged values; `fault` is `ALL_FINITE` or tells of
-        the first loss or gradient that was not finite (see `where`).
-      names: what stands where in `sums`; filled when `run` is first traced.
+      run: (iterator, first_step, count, sums, nonfinite) -> (sums, nonfinite) after `count` steps.
+        `sums`, shape (LOG_WIDTH,), accumulates the logged values. `nonfinite` is `ALL_FINITE`, or
+        encodes the first loss or gradient that was not finite (see `decode_nonfinite`).
+      names: of the entries of `sums`, in order; filled when `run` is first traced.
     """
 
     run: Callable[..., tuple[tf.Tensor, tf.Tensor]]
@@ -34,13 +34,13 @@ class Steps:
 def make_steps(
     game: Game, strategy: tf.distribute.Strategy, global_batch_size: int, seed: int
 ) -> Steps:
-    """Compiles the game's training loop for a strategy."""
+    """Compiles the game's inner loop for a strategy."""
     names: list[str] = []
     _keep_reads_before_writes()
     for player in game.players:
         _reduce_once(player.optimizer)
 
-    @tf.autograph.experimental.do_not_convert  # which would take seconds, and finds nothing to do
+    @tf.autograph.experimental.do_not_convert  # conversion would take seconds and change nothing
     def replica_step(batches: tuple[Batch, ...], step: tf.Tensor) -> tf.Tensor:
         logged = train_step(game, batches, step, global_batch_size, seed)
         names[:] = list(logged)
@@ -50,67 +50,75 @@ def make_steps(
         return tf.pad(values, [[0, LOG_WIDTH - len(names)]])
 
     @tf.function(reduce_retracing=True)
-    def run(iterator, first_step, count, sums, fault):
+    def run(iterator, first_step, count, sums, nonfinite):
         for step in tf.range(first_step, first_step + count):
             batches = tuple(next(iterator) for _ in range(game.batches_per_step))
             per_replica = strategy.run(replica_step, (batches, step))
             logged = strategy.reduce(tf.distribute.ReduceOp.SUM, per_replica, axis=None)
             sums += logged
-            fault = tf.where(fault == ALL_FINITE, _fault_of_step(game, names, logged, step), fault)
-        return sums, fault
+            nonfinite = tf.where(
+                nonfinite == ALL_FINITE, _encode_nonfinite(game, names, logged, step), nonfinite
+            )
+        return sums, nonfinite
 
     return Steps(run, names)
 
 
 def train_step(
-    game: Game, batches: tuple[Batch, ...], step: tf.Tensor, global_batch_size: int, seed: int
+    game: Game, batches: Sequence[Batch], step: tf.Tensor, global_batch_size: int, seed: int
 ) -> Mapping[str, tf.Tensor]:
-    """One move of every player, on the replica that calls; the players that move more often first.
+    """Updates every player once or more, on the calling replica.
+
+    On each batch but the last, only the players that update more than once are updated.
 
     Args:
       game: whose variables change.
       batches: `game.batches_per_step` local batches.
-      step: number of the step, from 0.
+      step: the number of the step, from 0.
       global_batch_size: over all replicas.
       seed: of the run.
 
     Returns:
-      Scalars by name whose sum over the replicas is the value to log.
+      Scalars by name; their sums over the replicas are the values to log.
     """
     logged: dict[str, tf.Tensor] = {}
-    for turn, batch in enumerate(batches):
-        turns_left = len(batches) - turn
-        movers = [player for player in game.players if player.updates_per_step >= turns_left]
-        turn_noise = noise.of_step(seed, step, global_batch_size, turn, len(batches))
-        take_turn = _take_turn_at_once if game.accumulation == 1 else _take_turn_in_parts
-        logged |= take_turn(game, movers, batch, turn_noise)
+    for number, batch in enumerate(batches):
+        batches_left = len(batches) - number
+        players = [player for player in game.players if player.updates_per_step >= batches_left]
+        batch_noise = noise.of_step(seed, step, global_batch_size, number, len(batches))
+        update = _update_at_once if game.accumulation == 1 else _update_in_parts
+        logged |= update(game, players, batch, batch_noise)
     for average in game.averages:
         _update_average(average, step, global_batch_size)
     return logged
 
 
-def _take_turn_at_once(game: Game, movers: list[Player], batch: Batch, turn_noise: Noise):
-    """All moves on one batch, from one pass of what the players share."""
+def _update_at_once(
+    game: Game, players: Sequence[Player], batch: Batch, batch_noise: Noise
+) -> dict[str, tf.Tensor]:
+    """Updates the players on one batch, after one forward pass for all of them."""
     logged: dict[str, tf.Tensor] = {}
-    with tf.GradientTape(persistent=True) as tape:  # inside a tf.function it costs nothing
-        with noise.scope(turn_noise):
-            shared = game.forward(batch, turn_noise)
-        for player in movers:
-            loss, observed = _mean_loss(player, shared, turn_noise)
+    with tf.GradientTape(persistent=True) as tape:  # costs nothing inside a tf.function
+        with noise.scope(batch_noise):
+            shared = game.forward(batch, batch_noise)
+        for player in players:
+            loss, observed = _mean_loss(player, shared, batch_noise)
             with tape.stop_recording():
                 gradients = _gradients(player, tape, loss)
-                logged |= observed | _move(player, gradients, loss)
+                logged |= observed | _apply_gradients(player, gradients, loss)
     return logged
 
 
-def _take_turn_in_parts(game: Game, movers: list[Player], batch: Batch, turn_noise: Noise):
-    """The same moves, each from gradients that are summed over parts of the batch."""
+def _update_in_parts(
+    game: Game, players: Sequence[Player], batch: Batch, batch_noise: Noise
+) -> dict[str, tf.Tensor]:
+    """Updates the players with gradients that are summed over parts of the batch."""
     logged: dict[str, tf.Tensor] = {}
-    for player in movers:
+    for player in players:
         total: list[tf.Tensor] = []
         sums: dict[str, tf.Tensor] = {}
         for number in range(game.accumulation):
-            part, part_noise = _part(batch, turn_noise, number, game.accumulation)
+            part, part_noise = _part(batch, batch_noise, number, game.accumulation)
             with tf.GradientTape() as tape:
                 with noise.scope(part_noise):
                     shared = game.forward(part, part_noise)
@@ -120,49 +128,65 @@ def _take_turn_in_parts(game: Game, movers: list[Player], batch: Batch, turn_noi
             for name, value in {**observed, "loss": loss}.items():
                 sums[name] = sums.get(name, 0.0) + value
         loss = sums.pop("loss")
-        logged |= sums | _move(player, total, loss)
+        logged |= sums | _apply_gradients(player, total, loss)
     return logged
 
 
-def _mean_loss(player: Player, shared: Batch, turn_noise: Noise):
-    """The player's loss and what it observed, as this part's shares of global means."""
-    with noise.scope(turn_noise):
-        told = player.loss(shared, turn_noise)
-    if not isinstance(told, tuple) or len(told) != 2:
+def _mean_loss(
+    player: Player, shared: Batch, batch_noise: Noise
+) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    """Returns the player's loss and its logged values, as this replica's parts of global means."""
+    with noise.scope(batch_noise):
+        returned = player.loss(shared, batch_noise)
+    if not isinstance(returned, tuple) or len(returned) != 2:
         raise ValueError(
             f"the loss of {player.name!r} must give two things: the loss per example, and a dict "
             "of values to log, which may be empty"
         )
-    loss, observed = told
+    loss, observed = returned
 
-    def mean(values: tf.Tensor) -> tf.Tensor:
+    def mean(values: PerExample) -> tf.Tensor:
         values = tf.cast(values, tf.float32)
-        if not values.shape.is_compatible_with((turn_noise.local_rows,)):
+        if not values.shape.is_compatible_with((batch_noise.local_rows,)):
             raise ValueError(
                 f"the loss of {player.name!r}, and each value that it logs, must be one number "
-                f"per example, shape ({turn_noise.local_rows},); got {values.shape}"
+                f"per example, shape ({batch_noise.local_rows},); got {values.shape}"
             )
-        return tf.nn.compute_average_loss(values, global_batch_size=turn_noise.global_rows)
+        return tf.nn.compute_average_loss(values, global_batch_size=batch_noise.global_rows)
 
     return mean(loss), {name: mean(value) for name, value in observed.items()}
 
 
-def _part(batch: Batch, turn_noise: Noise, number: int, parts: int) -> tuple[Batch, Noise]:
-    """The rows of one of the equal parts of this replica's batch, and their noise."""
-    if turn_noise.local_rows % parts:
+def _part(batch: Batch, batch_noise: Noise, number: int, parts: int) -> tuple[Batch, Noise]:
+    """Returns the rows of one of the equal parts of this replica's batch, and their noise."""
+    if batch_noise.local_rows % parts:
         raise ValueError(
-            f"accumulation={parts} does not divide the {turn_noise.local_rows} images of a replica"
+            f"accumulation={parts} does not divide the {batch_noise.local_rows} images of a replica"
         )
-    noise_part = turn_noise.part(number, parts)
-    rows = noise_part.local_rows
-    cut = {name: value[number * rows : (number + 1) * rows] for name, value in batch.items()}
-    return cut, noise_part
+    part_noise = batch_noise.part(number, parts)
+    rows = part_noise.local_rows
+    part = {name: value[number * rows : (number + 1) * rows] for name, value in batch.items()}
+    return part, part_noise
 
 
-def where(fault: int, game: Game) -> tuple[int, str]:
-    """The step (from 0) and the player's name that a fault tells of."""
-    step, place = divmod(int(fault), len(game.players))
+def decode_nonfinite(nonfinite: int, game: Game) -> tuple[int, str]:
+    """Returns the step, from 0, and the player's name that `Steps.run` encoded."""
+    step, place = divmod(int(nonfinite), len(game.players))
     return step, game.players[place].name
+
+
+def _encode_nonfinite(
+    game: Game, names: Sequence[str], logged: tf.Tensor, step: tf.Tensor
+) -> tf.Tensor:
+    """Returns `ALL_FINITE`, or step * players + the place of the first player with a NaN."""
+    nonfinite = tf.constant(ALL_FINITE, tf.int64)
+    for place, player in reversed(list(enumerate(game.players))):
+        loss = logged[names.index(f"{player.name}/loss")]
+        norm = logged[names.index(f"{player.name}/gradient_norm")]
+        finite = tf.math.is_finite(loss) & tf.math.is_finite(norm)
+        code = tf.cast(step, tf.int64) * len(game.players) + place
+        nonfinite = tf.where(finite, nonfinite, code)
+    return nonfinite
 
 
 def _gradients(player: Player, tape: tf.GradientTape, loss: tf.Tensor) -> list[tf.Tensor]:
@@ -174,11 +198,13 @@ def _gradients(player: Player, tape: tf.GradientTape, loss: tf.Tensor) -> list[t
     return [tf.convert_to_tensor(gradient) for gradient in gradients]
 
 
-def _move(player: Player, gradients: list[tf.Tensor], loss: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Sums the gradients over the replicas, clips the sum, and applies it.
+def _apply_gradients(
+    player: Player, gradients: list[tf.Tensor], loss: tf.Tensor
+) -> dict[str, tf.Tensor]:
+    """Sums the gradients over the replicas, clips the sum, and updates the variables.
 
     Returns:
-      The loss and the norm before clipping, as this replica's shares.
+      The loss and the gradient norm before clipping, as this replica's parts of both.
     """
     replicas = tf.distribute.get_replica_context()
     gradients = replicas.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
@@ -196,7 +222,7 @@ def _move(player: Player, gradients: list[tf.Tensor], loss: tf.Tensor) -> dict[s
 
 
 def _limit_weights(player: Player) -> None:
-    """Cuts every weight of the player to its limit, on all replicas alike."""
+    """Clips every weight of the player to its limit, on all replicas."""
 
     def cut(target: tf.Variable) -> None:
         target.assign(tf.clip_by_value(target, -player.weight_limit, player.weight_limit))
@@ -209,19 +235,19 @@ def _limit_weights(player: Player) -> None:
 
 
 def _keep_reads_before_writes() -> None:
-    """Turns off the one pass of Grappler that lets a variable be written before it was read.
+    """Turns off the one Grappler pass that lets a variable be written before it is read.
 
-    TensorFlow 2.21's dependency optimizer drops the edge from a read to the write behind it where
-    a longer way leads there, and the next pass may fold that way to a constant. So it went with
-    the last kernel of `wgan`'s critic, which was now and then read too late. Costs no time.
+    TensorFlow 2.21's dependency optimizer drops the edge from a read to a later write if a longer
+    path connects them; the next pass may then fold that path to a constant. The last kernel of
+    `wgan`'s critic was sometimes read too late because of this. Turning the pass off costs no time.
     """
     tf.config.optimizer.set_experimental_options({"dependency_optimization": False})
 
 
 def _reduce_once(optimizer) -> None:
-    """Keeps a Keras optimizer from summing over replicas again what `_move` has summed.
+    """Keeps a Keras optimizer from summing the gradients over replicas a second time.
 
-    Keras offers no public way; `test_step.py` fails if this one stops working.
+    Keras has no public way to do this; `test_step.py` fails if this one stops working.
     """
     optimizer._all_reduce_sum_gradients = lambda gradients_and_variables: gradients_and_variables
 
@@ -240,14 +266,3 @@ def _update_average(average: Average, step: tf.Tensor, global_batch_size: int) -
             strategy.extended.update(target.value, move, args=(source.value, keep), group=False)
 
     tf.__internal__.distribute.interim.maybe_merge_call(update, tf.distribute.get_strategy(), keep)
-
-
-def _fault_of_step(game: Game, names: list[str], logged: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
-    """`ALL_FINITE`, or step * players + the place of the first player that is not finite."""
-    fault = tf.constant(ALL_FINITE, tf.int64)
-    for place, player in reversed(list(enumerate(game.players))):
-        loss = logged[names.index(f"{player.name}/loss")]
-        norm = logged[names.index(f"{player.name}/gradient_norm")]
-        finite = tf.math.is_finite(loss) & tf.math.is_finite(norm)
-        fault = tf.where(finite, fault, tf.cast(step, tf.int64) * len(game.players) + place)
-    return fault

@@ -33,7 +33,7 @@ if sys.argv[2] == "content":
 if "wait" in sys.argv:
     print("ready", flush=True)
     sys.stdin.readline()
-with locks.held(Path(sys.argv[1]), lambda said: print(said, flush=True)):
+with locks.hold(Path(sys.argv[1]), lambda said: print(said, flush=True)):
     print("held", flush=True)
     sys.stdin.readline()
 """
@@ -71,7 +71,7 @@ def kind(request, monkeypatch):
 def take(folder):
     """Holds and releases; gives what was said."""
     said = []
-    with locks.held(folder, said.append):
+    with locks.hold(folder, said.append):
         assert json.loads((folder / locks.FILE).read_text())["pid"] == os.getpid()
     return said
 
@@ -153,10 +153,10 @@ def test_another_hosts_lock_counts_while_it_is_touched(tmp_path, kind, monkeypat
     said, ended = [], threading.Event()
     put(monkeypatch, beat=0.3)
     holder = locks._read(tmp_path / locks.FILE)
-    beat = threading.Thread(target=locks._touch, args=(tmp_path / locks.FILE, holder, ended))
+    beat = threading.Thread(target=locks._keep_touching, args=(tmp_path / locks.FILE, holder, ended))
     beat.start()
     try:
-        with pytest.raises(InputError) as caught, locks.held(tmp_path, said.append):
+        with pytest.raises(InputError) as caught, locks.hold(tmp_path, said.append):
             pass
     finally:
         ended.set()
@@ -205,7 +205,7 @@ def test_a_holder_touches_its_lock_and_no_other(tmp_path, kind, monkeypatch):
         time.sleep(0.5)
         return path.stat().st_mtime != 1
 
-    with locks.held(tmp_path, print):
+    with locks.hold(tmp_path, print):
         assert is_touched()
         sign(tmp_path, host="elsewhere")
         is_touched()  # a touch may have been under way
@@ -213,7 +213,7 @@ def test_a_holder_touches_its_lock_and_no_other(tmp_path, kind, monkeypatch):
 
 
 def test_who_lost_it_asleep_is_told_by_whom(tmp_path, kind):
-    with locks.held(tmp_path, print):
+    with locks.hold(tmp_path, print):
         locks.check(tmp_path)
         sign(tmp_path, host="elsewhere")
         with pytest.raises(InputError, match=r"was taken over by process .* on host elsewhere"):
@@ -258,13 +258,13 @@ def test_a_lock_held_unsigned_is_refused_all_the_same(tmp_path):
 
 
 def test_it_is_released_after_an_error(tmp_path, kind):
-    with pytest.raises(ZeroDivisionError), locks.held(tmp_path, print):
+    with pytest.raises(ZeroDivisionError), locks.hold(tmp_path, print):
         raise ZeroDivisionError
     assert take(tmp_path) == []
 
 
 def test_twice_in_one_process_is_refused(tmp_path, kind):
-    with locks.held(tmp_path, print):
+    with locks.hold(tmp_path, print):
         with pytest.raises(InputError, match=f"in use by process {os.getpid()} on host"):
             take(tmp_path)
         assert json.loads((tmp_path / locks.FILE).read_text())["pid"] == os.getpid()
@@ -275,7 +275,7 @@ import os, sys, time
 from pathlib import Path
 from gantf import locks
 
-with locks.held(Path(sys.argv[1]), print):
+with locks.hold(Path(sys.argv[1]), print):
     begun, begin = os.pipe()
     if os.fork() == 0:
         os.write(begin, b".")

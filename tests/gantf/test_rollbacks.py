@@ -79,7 +79,7 @@ def test_without_rollbacks_it_stops_and_says_where_it_began(one_batch, tmp_path)
     assert re.search(r"first in generator/\S+ and \d+ others", done.stderr)
     kept = checkpoints.newest(tmp_path / "run")[0]
     assert kept.step == 20
-    assert not any(recovery.not_finite({"x": _Variable(v)}) for v in kept.values.values())
+    assert not any(recovery.nonfinite_variables({"x": _Variable(v)}) for v in kept.values.values())
 
 
 def test_poison_in_every_batch_ends_it_after_so_many_rollbacks(tmp_path):
@@ -92,10 +92,10 @@ def test_poison_in_every_batch_ends_it_after_so_many_rollbacks(tmp_path):
 
 
 def test_no_two_orders_have_one_seed():
-    seeds = {recovery.seed_of(seed, count) for seed in range(50) for count in range(20)}
+    seeds = {recovery.seed_after(seed, count) for seed in range(50) for count in range(20)}
     assert len(seeds) == 1000
     assert all(0 <= seed < 2**31 for seed in seeds)
-    assert recovery.seed_of(7, 0) == 7
+    assert recovery.seed_after(7, 0) == 7
 
 
 class _Variable:

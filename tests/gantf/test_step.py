@@ -295,7 +295,7 @@ def test_what_is_not_finite_is_named_by_step_and_player(tf, player):
     game = small_game(strategy, loss="least_squares", optimizer="sgd", **rate)
     _, fault = run_steps(tf, strategy, game, 5)
     assert fault != step.ALL_FINITE
-    at, name = step.where(fault, game)
+    at, name = step.decode_nonfinite(fault, game)
     assert at <= 2
     # The step after a player's leap, the discriminator is the first to see what came of it.
     assert name in ("discriminator", "generator")

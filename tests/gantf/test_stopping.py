@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from gantf.cli import main
 from gantf.runs import checkpoints
-from gantf.runs.scores import chosen
+from gantf.runs.scores import deciding_score
 from gantf.training import early_stopping
 
 
@@ -55,8 +55,8 @@ def test_what_is_not_a_number_is_no_improvement():
 
 
 def test_auto_is_the_first_score():
-    assert chosen({"psnr": 1, "ssim": 2}, "auto") == "psnr"
-    assert chosen({"psnr": 1, "ssim": 2}, "ssim") == "ssim"
+    assert deciding_score({"psnr": 1, "ssim": 2}, "auto") == "psnr"
+    assert deciding_score({"psnr": 1, "ssim": 2}, "ssim") == "ssim"
 
 
 def test_a_run_that_no_longer_improves_ends_by_itself_and_stays_so(tf, tmp_path):
