@@ -1,9 +1,9 @@
-"""A StableHLO program -> what the TPU's compiler makes of it, for a chip that is not there.
+"""Compiles a StableHLO program with the TPU compiler, without a TPU.
 
     python tools/tpu/compiling.py PROGRAM.mlir TOPOLOGY OUT
 
 Writes OUT.json, the compiler's figures or its error, and OUT.hlo.gz, the optimized program. It runs
-in an environment of its own, with jax and its libtpu, and imports nothing of the project.
+in a separate environment with jax and its libtpu, and does not import this project.
 """
 
 import gzip
@@ -14,7 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-os.environ |= {  # libtpu would look for a metadata server, for minutes
+os.environ |= {  # otherwise libtpu searches for a metadata server, for minutes
     "TPU_WORKER_HOSTNAMES": "localhost",
     "TPU_WORKER_ID": "0",
     "TPU_SKIP_MDS_QUERY": "1",
@@ -24,21 +24,21 @@ os.environ |= {  # libtpu would look for a metadata server, for minutes
 
 
 def main(program: Path, topology: str, out: Path) -> None:
-    """Compiles for one core of the topology."""
+    """Compiles the program for one core of the topology."""
     import jax
 
     started = time.perf_counter()
-    told: dict = {"libtpu": importlib.metadata.version("libtpu"), "jax": jax.__version__}
+    report: dict = {"libtpu": importlib.metadata.version("libtpu"), "jax": jax.__version__}
     try:
         compiled = _compile(program.read_text(), topology)
     except jax.errors.JaxRuntimeError as error:
-        told["error"] = str(error)
+        report["error"] = str(error)
     else:
         memory = compiled.get_compiled_memory_stats()
-        for what in ("argument", "output", "alias", "temp", "generated_code"):
-            told[f"{what}_bytes"] = getattr(memory, f"{what}_size_in_bytes")
+        for part in ("argument", "output", "alias", "temp", "generated_code"):
+            report[f"{part}_bytes"] = getattr(memory, f"{part}_size_in_bytes")
         costs = compiled.cost_analysis()
-        told |= {
+        report |= {
             "flops": costs["flops"],
             "accessed_bytes": costs["bytes accessed"],
             "transcendentals": costs.get("transcendentals", 0.0),
@@ -46,8 +46,8 @@ def main(program: Path, topology: str, out: Path) -> None:
         (module,) = compiled.hlo_modules()
         with gzip.open(out.with_name(out.name + ".hlo.gz"), "wt") as file:
             file.write(module.to_string())
-    told["seconds"] = round(time.perf_counter() - started, 1)
-    out.with_name(out.name + ".json").write_text(json.dumps(told, indent=1) + "\n")
+    report["seconds"] = round(time.perf_counter() - started, 1)
+    out.with_name(out.name + ".json").write_text(json.dumps(report, indent=1) + "\n")
 
 
 def _compile(text: str, topology: str):

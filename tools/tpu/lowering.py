@@ -1,13 +1,14 @@
-"""The training step of a model -> StableHLO, by TensorFlow for the platform "TPU".
+"""Lowers the training step of a model to StableHLO, with TensorFlow for the platform "TPU".
 
     python tools/tpu/lowering.py MODEL PRECISION BATCH SHAPES.json OUT
 
-Reads the shapes that shapes.py wrote; writes OUT.json, the error or none, and OUT.mlir, the step.
-It runs in an environment of its own, with tensorflow-tpu, which refuses operations that TPUs lack.
+Reads the shapes that shapes.py wrote; writes OUT.json, with an error if it fails, and OUT.mlir, the
+step. It runs in a separate environment with tensorflow-tpu, which refuses operations that TPUs
+lack.
 
-A lowering for a platform that is not there may capture no variable, and a step changes dozens. So
-every variable's value becomes an argument; a tensor stands in for the variable while the step is
-traced, with the methods that change one; and the values after the step are what is returned.
+Lowering for an absent platform must not capture variables, but a step changes dozens of them. So
+each variable's value becomes an argument, a tensor with the assign methods replaces the variable
+while the step is traced, and the function returns the values after the step.
 """
 
 import importlib.metadata
@@ -20,7 +21,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-os.environ |= {  # libtpu would look for a metadata server, for minutes
+os.environ |= {  # otherwise libtpu searches for a metadata server, for minutes
     "TPU_WORKER_HOSTNAMES": "localhost",
     "TPU_WORKER_ID": "0",
     "TPU_SKIP_MDS_QUERY": "1",
@@ -33,22 +34,22 @@ import tensorflow as tf
 
 
 def main(name: str, precision: str, batch_size: int, shapes: Path, out: Path) -> None:
-    """Lowers the whole step: forward, gradients, optimizers' updates and averages."""
+    """Lowers the whole step: forward pass, gradients, optimizer updates and averages."""
     started = time.perf_counter()
     packages = ("tensorflow-tpu", "libtpu", "keras")
-    told: dict = {package: importlib.metadata.version(package) for package in packages}
+    report: dict = {package: importlib.metadata.version(package) for package in packages}
     try:
         text = lower(name, precision, batch_size, json.loads(shapes.read_text()))
-    except Exception as error:  # whatever it is, it is the answer to write down
-        told["error"] = f"{type(error).__name__}: {error}"
+    except Exception as error:  # any error is a result to record
+        report["error"] = f"{type(error).__name__}: {error}"
     else:
         out.with_name(out.name + ".mlir").write_text(text)
-    told["seconds"] = round(time.perf_counter() - started, 1)
-    out.with_name(out.name + ".json").write_text(json.dumps(told, indent=1) + "\n")
+    report["seconds"] = round(time.perf_counter() - started, 1)
+    out.with_name(out.name + ".json").write_text(json.dumps(report, indent=1) + "\n")
 
 
 def lower(name: str, precision: str, batch_size: int, shapes: dict) -> str:
-    """The step as StableHLO for a TPU, each variable's memory taken for its next value."""
+    """Returns the step as StableHLO for a TPU; each variable is updated in place."""
     from gantf import config, models
     from gantf.game import DataSpec, build_game
     from gantf.training import step
@@ -57,7 +58,7 @@ def lower(name: str, precision: str, batch_size: int, shapes: dict) -> str:
     settings = config.make_model_config(model.Config, {"precision": precision}, name)
     spec = {key: _tuples(value) for key, value in shapes["spec"].items()}
     game = build_game(model, settings, DataSpec(**spec), 0)
-    step.make_steps(game, tf.distribute.get_strategy(), batch_size, 0)  # readies the optimizers
+    step.make_steps(game, tf.distribute.get_strategy(), batch_size, 0)  # builds the optimizers
     variables = list(game.variables().values())
     names: list[str] = []
     run = without_variables(game, list(shapes["batch"]), batch_size, names)
@@ -69,7 +70,7 @@ def lower(name: str, precision: str, batch_size: int, shapes: dict) -> str:
     function = tf.function(run, jit_compile=True, input_signature=specs)
     captured = function.get_concrete_function().captured_inputs
     if captured:
-        raise ValueError(f"the step reads what is no variable of the game: {captured}")
+        raise ValueError(f"the step captures a variable outside the game: {captured}")
     generate = function.experimental_get_compiler_ir(*specs)
     text = generate(stage="stablehlo", platform_name="TPU")
     first = len(specs) - len(variables)
@@ -77,28 +78,26 @@ def lower(name: str, precision: str, batch_size: int, shapes: dict) -> str:
 
 
 def without_variables(game, keys: Sequence[str], batch_size: int, names: list[str]) -> Callable:
-    """The step as a function of all it reads that returns all it makes.
+    """Returns the step as a pure function: variables are arguments and results.
 
     Args:
-      game: its players' optimizers are ready.
-      keys: of a batch.
-      batch_size: of one batch.
-      names: filled, when the function is traced, with those of the logged values.
+      game: a game whose optimizers are built.
+      keys: the keys of a batch.
+      batch_size: images in one batch.
+      names: an empty list; tracing fills it with the names of the logged values.
 
     Returns:
-      (number of the step, the values of each batch, those of each variable) -> the logged values,
-      then those of each variable after the step.
+      A function (step number, values of each batch, values of each variable) -> the logged values,
+      then the values of each variable after the step.
     """
     from gantf.training import step
 
     variables = list(game.variables().values())
 
-    def run(number, *given):
-        parts = [given[at : at + len(keys)] for at in range(0, len(given), len(keys))]
-        batches = [
-            dict(zip(keys, values, strict=True)) for values in parts[: game.batches_per_step]
-        ]
-        with stand_ins(variables, given[game.batches_per_step * len(keys) :]):
+    def run(number, *values):
+        parts = [values[at : at + len(keys)] for at in range(0, len(values), len(keys))]
+        batches = [dict(zip(keys, part, strict=True)) for part in parts[: game.batches_per_step]]
+        with stand_ins(variables, values[game.batches_per_step * len(keys) :]):
             logged = step.train_step(game, tuple(batches), number, batch_size, 0)
             after = [tf.identity(variable._value) for variable in variables]
         names[:] = list(logged)
@@ -109,7 +108,7 @@ def without_variables(game, keys: Sequence[str], batch_size: int, names: list[st
 
 @contextmanager
 def stand_ins(variables: Sequence[keras.Variable], values: Sequence[tf.Tensor]) -> Iterator[None]:
-    """Lets tensors stand in for variables while a function is traced."""
+    """Replaces variables by tensors while a function is traced."""
     real = [variable._value for variable in variables]
     enter_tape = tf.GradientTape.__enter__
 
@@ -119,13 +118,13 @@ def stand_ins(variables: Sequence[keras.Variable], values: Sequence[tf.Tensor]) 
         def assign(new):
             hold(variable, unique_id, tf.cast(new, value.dtype))
 
-        value._unique_id = unique_id  # by which an optimizer knows it
+        value._unique_id = unique_id  # the optimizer's key for the variable
         value.assign = assign
         value.assign_add = lambda change: assign(variable._value + change)
         value.assign_sub = lambda change: assign(variable._value - change)
         variable._value = value
 
-    def enter(tape):  # a tape watches variables by itself, tensors only on request
+    def enter(tape):  # a tape watches variables automatically, tensors only on request
         entered = enter_tape(tape)
         tape.watch([variable._value for variable in variables if variable.trainable])
         return entered
@@ -142,10 +141,10 @@ def stand_ins(variables: Sequence[keras.Variable], values: Sequence[tf.Tensor]) 
 
 
 def _readable(text: str) -> str:
-    """The program as the compiler reads it; it means the same.
+    """Rewrites the program, without changing its meaning, so that the compiler can parse it.
 
-    Copies, which are operations of another dialect, become reshapes to the same shape; and the
-    constants of truth values, eight to a byte here, take a byte each there.
+    Copies are operations of another dialect; they become reshapes to the same shape. Boolean
+    constants are packed eight to a byte; the compiler expects one byte each.
     """
     text = re.sub(
         r"mhlo\.copy (%\S+) : (tensor<[^>]*>)", r"stablehlo.reshape \1 : (\2) -> \2", text
@@ -163,7 +162,7 @@ def _unpacked(constant: re.Match) -> str:
 
 
 def _in_place(text: str, first: int, first_output: int, count: int) -> str:
-    """Says that each variable's next value may lie where it lay, as training has it."""
+    """Marks each variable's output as an alias of its input, as in training."""
     pairs = ", ".join(
         '{alias = {kind = "may_alias", parameter_index = array<i64>, parameter_number = '
         f"{first + place} : i64}}, output_index = array<i64: {first_output + place}>}}"
@@ -171,7 +170,7 @@ def _in_place(text: str, first: int, first_output: int, count: int) -> str:
     )
     nothing = "mhlo.input_output_alias = []"
     if nothing not in text:
-        raise ValueError("the program says already what lies where")
+        raise ValueError("the program already has aliases of inputs and outputs")
     return text.replace(nothing, f"mhlo.input_output_alias = [{pairs}]", 1)
 
 

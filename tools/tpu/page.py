@@ -1,4 +1,4 @@
-"""docs/tpu.md: what the TPU's compiler says of every model."""
+"""Writes docs/tpu.md: the figures of the TPU compiler for every model."""
 
 import dataclasses
 import datetime
@@ -12,11 +12,11 @@ TEXT = """\
 
 # Every model's training step, compiled for TPUs
 
-**No run on TPU hardware was made.** What is here comes from TensorFlow's lowering for TPUs and from
-the real TPU compiler, both on a machine that has no TPU. Where the table says yes, the step has
-only operations that a TPU has, it compiles and fits, and the figures are what the compiler counts.
-That shows neither that it trains there, nor how fast, nor that `--strategy tpu` (input, several
-cores, checkpoints) works there.
+**Nothing on this page ran on TPU hardware.** The figures come from TensorFlow's lowering for TPUs
+and from the real TPU compiler, both on a machine without a TPU. "yes" in the table means: a TPU has
+all operations of the step, and the step compiles and fits into memory. The other figures are counts
+of the compiler. They do not show that the step trains on a TPU, how fast it is, or that
+`--strategy tpu` (input, several cores, checkpoints) works.
 
 Made on {date} by
 
@@ -27,68 +27,67 @@ Made on {date} by
 ## How
 
 Each model has its default settings and the shapes of its default data, and {batch} rows per core;
-bfloat16 is `--set precision=bfloat16`. One step is `gantf.training.step.train_step` whole: forward,
-losses and penalties, gradients, the optimizers' updates, the moving averages. Nothing that has to
-divide {batch} fails to, in any model.
+bfloat16 is `--set precision=bfloat16`. One step is the complete `gantf.training.step.train_step`:
+forward pass, losses and penalties, gradients, optimizer updates, moving averages. All sizes that
+must divide {batch} do, in every model.
 
 1. **Operations.** `tensorflow-tpu` {tensorflow} (libtpu {first_libtpu}, Keras {keras}) lowers the
-   step to StableHLO for the platform "TPU"; it refuses an operation, or a dtype of one, that TPUs
-   lack. Such a lowering may capture no variable, so tensors stand in for the variables while the
-   step is traced, and the values after the step are returned; the code of the step is the
-   trainer's own.
+   step to StableHLO for the platform "TPU". It refuses operations and dtypes that TPUs lack. This
+   lowering must not capture variables, so tensors replace the variables while the step is traced,
+   and the values after the step are returned. The code of the step is the trainer's own.
 {parity}
 2. **Compiling.** libtpu {second_libtpu}, driven by jax {jax}, compiles that program for one core of
-   the compile-only topologies `v5e:2x2` and `v6e:2x2`. Each variable's next value may take the
-   memory of its last, as in training. One program took from {least} to {most}
+   the compile-only topologies `v5e:2x2` and `v6e:2x2`. Variables are updated in place, as in
+   training. One program took from {least} to {most}
    on {cores} cores.
 
-The two need different versions of libtpu and get an environment each, `.venv-tpu-lower` and
-`.venv-tpu-compile`. Results are kept in `runs/tpu_check`, and an interrupted run goes on there;
-`--again` starts anew, and `--only`, `--chip` and `--precision` choose.
+The two parts need different versions of libtpu, so each has an environment: `.venv-tpu-lower` and
+`.venv-tpu-compile`. Results are stored in `runs/tpu_check`, and an interrupted run resumes from
+there. `--again` starts from the beginning; `--only`, `--chip` and `--precision` select a part.
 
-## What the columns say
+## Meaning of the columns
 
-- **compiles**: or the operation that does not.
-- **HBM**: arguments (weights, optimizers' state, averages, the batch), outputs that take no
-  argument's place, temporary memory, and the program, as the compiler reports them. There are
-  {hbm}.
-- **FLOP**, **bytes**: of one step, from the compiler's cost analysis of the optimized program. The
-  bytes are of whole tiles, with their padding, and count every operand and result of every
-  operation: also what never leaves the chip's own memory (VMEM).
-- **padding**: of the bytes that all buffers of the optimized program take, the share that holds no
+- **compiles**: "yes", or the operation that fails.
+- **HBM**: the memory in HBM as the compiler reports it: arguments (weights, optimizer state,
+  averages, the batch), outputs that do not reuse an argument's memory, temporary memory, and the
+  program. A chip has {hbm}.
+- **FLOP**, **bytes**: values of one step, from the compiler's cost analysis of the optimized
+  program. The bytes count whole tiles, with padding, for every operand and result of every
+  operation, including data that stays in the memory on the chip (VMEM).
+- **padding**: the fraction of the bytes of all buffers of the optimized program that holds no
   element. TPUs keep arrays in tiles: `f32[128,4,4,3]{{0,3,2,1:T(4,128)}}` takes 4 rows for 3
-  channels, a quarter is padding. Buffers are the parameters, the constants and each result of an
-  instruction outside fusions, in HBM or VMEM, each counted once; not what names another buffer
-  again (tuple, get-tuple-element, bitcast), and not scalar memory.
-- **images/s**: {batch} / max(FLOP / peak FLOP/s, bytes / HBM bandwidth), the roofline as these
-  figures give it; **by** says which of the two sets it. As the bytes hold VMEM's too, a step that
-  keeps its activations there may be faster than this.
-- **HBM traffic**: tiled bytes that the same instructions read from and write to HBM alone, by
-  the memory of each layout. A whole array is counted where only a part is read. **at most** is the
-  roofline with these bytes instead. The truth should lie below it: neither takes account of
-  latency, of units that wait for each other, or of convolutions too small to fill a
-  128 x 128 (v5e) or 256 x 256 (v6e) matrix unit, as most are at these sizes of images.
+  channels: a quarter is padding. Buffers are the parameters, the constants and each result of an
+  instruction outside fusions, in HBM or VMEM, each counted once. Aliases of a buffer (tuple,
+  get-tuple-element, bitcast) and scalar memory do not count.
+- **images/s**: {batch} / max(FLOP / peak FLOP/s, bytes / HBM bandwidth), the roofline of
+  these figures; **by** names the larger term. The bytes include VMEM, so a step that keeps its
+  activations there may be faster.
+- **HBM traffic**: the tiled bytes that the same instructions read from and write to HBM, according
+  to the memory in each layout. If an instruction reads a part of an array, the whole array counts.
+  **at most** is the roofline with these bytes instead. The real speed should be lower: both
+  rooflines ignore latency, units that wait for each other, and convolutions too small to fill a
+  128 x 128 (v5e) or 256 x 256 (v6e) matrix unit, as most are at these image sizes.
 
 Peaks: {peaks}.
-Source: Google Cloud, "TPU v5e" and "TPU v6e" (cloud.google.com/tpu/docs/v5e, .../v6e). They are of
-bfloat16, and used for float32 as well: the programs ask for the default precision, with which a
-TPU's matrix units round float32 operands to bfloat16, multiply once, and sum in float32. So float32
-in the table is float32 weights, activations and sums, not products.
+Source: Google Cloud, "TPU v5e" and "TPU v6e" (cloud.google.com/tpu/docs/v5e, .../v6e). The
+peaks are for bfloat16, and are used for float32 as well: the programs use the default precision,
+with which the matrix units of a TPU round float32 operands to bfloat16, multiply once, and sum in
+float32. So "float32" in the table means float32 weights, activations and sums, but not products.
 
-What a step on several cores adds is not here: a program for one core has no all-reduce of the
-gradients ({reduced}), nor of what batch norm, the
-pool of images and other statistics of the global batch need.
+The figures do not include the communication of a step on several cores: a program for one core has
+no all-reduce of the gradients ({reduced}), and none for batch
+norm, the image pool and other statistics of the global batch.
 {notes}
 ## Figures
 
-A megabyte is 10^6 bytes. `wgan` moves its critic several times in a step, each on a batch of its
-own; images/s count {batch} per step.
+A megabyte is 10^6 bytes. `wgan` updates its critic several times in a step, each time on a new
+batch; images/s count {batch} per step.
 """
 
 
 @dataclasses.dataclass(frozen=True)
 class Chip:
-    """What is published of a chip."""
+    """Published figures of a chip."""
 
     flops: float
     bandwidth: float
@@ -103,7 +102,7 @@ HEAD = (
 
 
 def row(name: str, precision: str, chip: str, result: dict | None) -> str:
-    """A line of the table."""
+    """Returns a row of the table."""
     start = f"| `{name}` | {precision} |"
     if result is None:
         return f"{start} not compiled yet |" + " |" * 8
@@ -131,23 +130,23 @@ def row(name: str, precision: str, chip: str, result: dict | None) -> str:
 
 
 def hbm_bytes(result: dict) -> int:
-    """All the memory of a program."""
+    """Returns the total memory of a program."""
     parts = ("argument_bytes", "output_bytes", "temp_bytes", "generated_code_bytes")
     return sum(result[part] for part in parts) - result["alias_bytes"]
 
 
 def rounded(number: float) -> int:
-    """To three digits, which is more than a roofline tells."""
+    """Rounds to three digits; a roofline is not more precise."""
     return int(float(f"{number:.3g}"))
 
 
 def duration(seconds: float) -> str:
-    """In words."""
+    """Returns a duration in words."""
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
 def failure(error: str) -> str:
-    """What of an error fits a cell: the operations that it names, or its first line."""
+    """Shortens an error for a table cell: the operations that it names, or its first line."""
     shape = re.search(r"node `([^`]+)` with op (\w+) must be a compile-time constant", error)
     if shape:
         node = "/".join(shape[1].split("/")[-3:])
@@ -160,14 +159,14 @@ def failure(error: str) -> str:
 def page(
     results: dict[tuple[str, str, str], dict | None], parities: dict[str, dict], command: str
 ) -> str:
-    """docs/tpu.md.
+    """Returns the text of docs/tpu.md.
 
     Args:
-      results: by model, precision and chip; None for what was not tried.
-      parities: by model, how far the lowered step is from the trainer's.
-      command: that made them.
+      results: figures by model, precision and chip; None if not compiled.
+      parities: the difference between the lowered step and the trainer's, by model.
+      command: the command that made the results.
     """
-    compiled = {key: told for key, told in results.items() if told and "error" not in told}
+    compiled = {key: x for key, x in results.items() if x and "error" not in x}
     works = list(compiled.values())
     any_one = works[0]
     parameters = [result["argument_bytes"] for result in works]
@@ -195,57 +194,55 @@ def page(
         notes=notes(results),
     )
     for chip in CHIPS:
-        rows = [row(n, p, c, told) for (n, p, c), told in results.items() if c == chip]
+        rows = [row(n, p, c, x) for (n, p, c), x in results.items() if c == chip]
         text += "\n".join([f"\n### {chip}\n", HEAD, *rows]) + "\n"
     return text
 
 
 def output(results: dict[tuple[str, str, str], dict | None]) -> str:
-    """The result in some words."""
+    """Summarises the results in a paragraph."""
     tried = {key: result for key, result in results.items() if result is not None}
     fails = [" ".join(key) for key, result in tried.items() if "error" in result]
-    told = f"Of {len(results)} programs, {len(tried) - len(fails)} lower and compile."
+    text = f"{len(tried) - len(fails)} of {len(results)} programs lower and compile."
     if fails:
-        told += f" Those that do not: {', '.join(fails)}."
+        text += f" These fail: {', '.join(fails)}."
     if len(tried) < len(results):
-        told += f" {len(results) - len(tried)} are not compiled yet."
-    return textwrap.fill(told, 100)
+        text += f" {len(results) - len(tried)} are not compiled yet."
+    return textwrap.fill(text, 100)
 
 
 def parity(parities: dict[str, dict]) -> str:
-    """What running both steps on a CPU has shown."""
+    """Summarises the comparison of both steps on a CPU."""
     some = next(iter(parities.values()))
-    apart = {name: told for name, told in parities.items() if told["difference"]}
-    told = (
-        f"After {some['steps']} steps of {some['batch']} rows on a CPU, weights, optimizers' "
-        f"states, averages and logged values of {len(parities) - len(apart)} of {len(parities)} "
+    unequal = {name: x for name, x in parities.items() if x["difference"]}
+    text = (
+        f"After {some['steps']} steps of {some['batch']} rows on a CPU, weights, optimizer "
+        f"states, averages and logged values of {len(parities) - len(unequal)} of {len(parities)} "
         "models equal the trainer's bit for bit"
     )
-    if apart:
-        worst = max(told["difference"] for told in apart.values())
-        names = ", ".join(f"`{name}`" for name in apart)
-        told += f"; those of {names} differ by at most {worst:.1e} of a variable's largest value"
-    return textwrap.fill(told + ".", 100, initial_indent="   ", subsequent_indent="   ")
+    if unequal:
+        worst = max(x["difference"] for x in unequal.values())
+        names = ", ".join(f"`{name}`" for name in unequal)
+        text += f"; those of {names} differ by at most {worst:.1e} of a variable's largest value"
+    return textwrap.fill(text + ".", 100, initial_indent="   ", subsequent_indent="   ")
 
 
 def notes(results: dict[tuple[str, str, str], dict | None]) -> str:
-    """What to know of single rows."""
-    told = []
+    """Returns notes about single rows."""
+    text = []
     if loops := having("loops", results):
-        told.append(
-            f"The programs of {loops} have loops, of which all figures count one turn: they "
-            "are too small by the other turns."
+        text.append(
+            f"The programs of {loops} have loops. All figures count one iteration of them, so they "
+            "are too small."
         )
     if conditions := having("conditions", results):
-        told.append(
-            f"Those of {conditions} do something in some steps only, such as a penalty every few "
-            "steps: FLOP, bytes and HBM traffic are of a step that does it."
+        text.append(
+            f"The programs of {conditions} do some work in some steps only, such as a penalty "
+            "every few steps. FLOP, bytes and HBM traffic count a step with this work."
         )
-    return "\n".join(["", *told, ""]) if told else "\n"
+    return "\n".join(["", *text, ""]) if text else "\n"
 
 
 def having(what: str, results: dict[tuple[str, str, str], dict | None]) -> str:
-    """The models whose programs have loops or conditions."""
-    return ", ".join(
-        sorted({f"`{key[0]}`" for key, told in results.items() if (told or {}).get(what)})
-    )
+    """Returns the names of the models whose programs have loops or conditions."""
+    return ", ".join(sorted({f"`{key[0]}`" for key, x in results.items() if (x or {}).get(what)}))

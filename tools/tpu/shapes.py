@@ -1,4 +1,4 @@
-"""What a model's default data look like, for the environments that cannot read them.
+"""Writes the shapes of a model's default data, for the environments that cannot read the data.
 
 python tools/tpu/shapes.py MODEL BATCH OUT.json
 """
@@ -20,14 +20,14 @@ def main(name: str, batch_size: int, out: Path) -> None:
     model = models.load(name)
     read = loading.load(models.defaults(model).data, models.needs(model))
     dataset = pipeline.make_dataset(read.sets, 0, batch_size)(tf.distribute.InputContext())
-    told = {
+    report = {
         "data": read.described(),
         "spec": dataclasses.asdict(read.spec),
         "batch": {
             key: (tuple(spec.shape), spec.dtype.name) for key, spec in dataset.element_spec.items()
         },
     }
-    out.write_text(json.dumps(told, indent=1) + "\n")
+    out.write_text(json.dumps(report, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""What the buffers of an optimized TPU program take, read from its text.
+"""Computes the sizes of the buffers of an optimized TPU program from its text.
 
-A TPU keeps an array in tiles: f32[128,4,4,3]{0,3,2,1:T(4,128)} has its first axis along 128 lanes
-and the 3 channels along 4 rows, so that a quarter of it is padding. S(1) behind the tiles is the
-memory on the chip (VMEM); without an S an array lies in HBM.
+A TPU stores an array in tiles: f32[128,4,4,3]{0,3,2,1:T(4,128)} has its first axis along 128 lanes
+and the 3 channels along 4 rows, so a quarter of it is padding. S(1) after the tiles means the
+memory on the chip (VMEM); without an S the array is in HBM.
 """
 
 import dataclasses
@@ -12,9 +12,9 @@ from collections import Counter
 from collections.abc import Iterator
 
 BITS = {"pred": 8, "bf16": 16, **{f"{kind}{n}": n for kind in "suf" for n in (4, 8, 16, 32, 64)}}
-HBM, VMEM = 0, 1  # the memories' numbers
-SECOND_NAMES = ("tuple", "get-tuple-element", "bitcast")  # they name a buffer again
-STILL = (*SECOND_NAMES, "parameter", "constant")  # they move nothing
+HBM, VMEM = 0, 1  # memory numbers in the program text
+SECOND_NAMES = ("tuple", "get-tuple-element", "bitcast")  # aliases of a buffer
+STILL = (*SECOND_NAMES, "parameter", "constant")  # no memory traffic
 PLACES = {"while": "loops", "conditional": "conditions", "call": "calls"}
 INSIDE = re.compile(
     r"\b(?:body|to_apply|(?:true|false)_computation|branch_computations)=(?:\{([^}]*)\}|(\S+))"
@@ -25,12 +25,12 @@ INSTRUCTION = re.compile(r"\s+(?:ROOT )?%(\S+) = (.*)")
 
 @dataclasses.dataclass(frozen=True)
 class Array:
-    """An array as it lies in memory.
+    """The memory of an array.
 
     Attributes:
-      real_bytes: of its elements.
-      tiled_bytes: of its tiles.
-      memory: 0 for HBM, 1 for VMEM, others for scalars and semaphores.
+      real_bytes: size of the elements.
+      tiled_bytes: size of the tiles.
+      memory: 0 for HBM, 1 for VMEM, other numbers for scalars and semaphores.
     """
 
     real_bytes: int
@@ -40,7 +40,7 @@ class Array:
 
 @dataclasses.dataclass(frozen=True)
 class Instruction:
-    """One line of a computation: what it gives, does and reads."""
+    """One line of a computation: its results, operation and operands."""
 
     name: str
     arrays: tuple[Array, ...]
@@ -53,10 +53,11 @@ def measure(text: str) -> dict[str, int]:
     """Sums over the buffers of a program.
 
     Returns:
-      `real_bytes` and `tiled_bytes` of all buffers in HBM and VMEM: the parameters, the constants,
-      and what every instruction outside fusions gives; `hbm_traffic_bytes`: the tiled bytes that
-      those instructions read from and write to HBM, of the branches of a condition in the one that
-      moves most; and how many `loops` and `conditions` there are. A loop turns once in all of them.
+      A dict. `real_bytes` and `tiled_bytes`: sizes of all buffers in HBM and VMEM (the parameters,
+      the constants, and the result of every instruction outside fusions). `hbm_traffic_bytes`: the
+      tiled bytes that those instructions read from and write to HBM; a condition counts its branch
+      with the most traffic. `loops`, `conditions`: their numbers. All sums count one iteration of
+      a loop.
     """
     computations = _computations(text)
     return dict(_sums(computations, next(name for name in computations if "ENTRY " in name)))
@@ -64,7 +65,7 @@ def measure(text: str) -> dict[str, int]:
 
 def _sums(computations: dict[str, list[Instruction]], name: str) -> Counter[str]:
     sums: Counter[str] = Counter()
-    known = {one.name: one.arrays for one in computations[name]}
+    arrays_of = {one.name: one.arrays for one in computations[name]}
     for one in computations[name]:
         if one.operation in PLACES:
             named = " ".join(many or single for many, single in INSIDE.findall(one.rest))
@@ -76,46 +77,45 @@ def _sums(computations: dict[str, list[Instruction]], name: str) -> Counter[str]
             for part in inner:
                 sums.update(part)
             continue
-        given = (
-            one.arrays[:1] if one.operation == "copy-start" else one.arrays
-        )  # it names both ends
-        given = tuple(array for array in given if array.memory in (HBM, VMEM))
-        started = one.operation.endswith("-done")  # and counted where it was
+        # A copy-start lists both its source and its target.
+        arrays = one.arrays[:1] if one.operation == "copy-start" else one.arrays
+        results = tuple(array for array in arrays if array.memory in (HBM, VMEM))
+        started = one.operation.endswith("-done")  # counted at its start
         if one.operation not in SECOND_NAMES and not started and _is_own(one, name):
-            sums["real_bytes"] += sum(array.real_bytes for array in given)
-            sums["tiled_bytes"] += sum(array.tiled_bytes for array in given)
+            sums["real_bytes"] += sum(array.real_bytes for array in results)
+            sums["tiled_bytes"] += sum(array.tiled_bytes for array in results)
         if one.operation not in STILL and not started:
-            moved = [*given, *(array for key in one.operands for array in known.get(key, ()))]
+            moved = [*results, *(array for key in one.operands for array in arrays_of.get(key, ()))]
             sums["hbm_traffic_bytes"] += sum(a.tiled_bytes for a in moved if a.memory == HBM)
     return sums
 
 
 def _is_own(one: Instruction, computation: str) -> bool:
-    """Whether it is no parameter of a branch or of a loop's body, which lie with their caller."""
+    """False for the parameters of a branch or of a loop's body: these belong to the caller."""
     return one.operation != "parameter" or "ENTRY " in computation
 
 
 def _computations(text: str) -> dict[str, list[Instruction]]:
-    found: dict[str, list[Instruction]] = {}
+    computations: dict[str, list[Instruction]] = {}
     lines: list[Instruction] = []
     for line in text.splitlines():
         opened = re.match(r"(ENTRY )?%([\w.-]+) \(.*\{$", line)
         if opened:
-            lines = found[f"{opened[1] or ''}{opened[2]}"] = []
-        elif told := INSTRUCTION.match(line):
-            lines.append(_instruction(told[1], told[2]))
-    return found
+            lines = computations[f"{opened[1] or ''}{opened[2]}"] = []
+        elif match := INSTRUCTION.match(line):
+            lines.append(_instruction(match[1], match[2]))
+    return computations
 
 
-def _instruction(name: str, told: str) -> Instruction:
-    end = _closing(told, 0) + 1 if told.startswith("(") else told.index(" ")
-    operation = re.match(r" ([\w-]+)\(", told[end:])
-    assert operation is not None, told[:200]
+def _instruction(name: str, text: str) -> Instruction:
+    end = _closing(text, 0) + 1 if text.startswith("(") else text.index(" ")
+    operation = re.match(r" ([\w-]+)\(", text[end:])
+    assert operation is not None, text[:200]
     opening = end + operation.end() - 1
-    closing = _closing(told, opening)
-    operands = tuple(re.findall(r"%([\w.-]+)", told[opening:closing]))
-    arrays = tuple(_arrays(told[:end]))
-    return Instruction(name, arrays, operation[1], operands, told[closing:])
+    closing = _closing(text, opening)
+    operands = tuple(re.findall(r"%([\w.-]+)", text[opening:closing]))
+    arrays = tuple(_arrays(text[:end]))
+    return Instruction(name, arrays, operation[1], operands, text[closing:])
 
 
 def _closing(text: str, opening: int) -> int:
@@ -127,15 +127,15 @@ def _closing(text: str, opening: int) -> int:
     raise ValueError(f"no closing parenthesis in {text[:200]}")
 
 
-def _arrays(told: str) -> Iterator[Array]:
-    for kind, sides, order, layout in ARRAY.findall(told):
+def _arrays(text: str) -> Iterator[Array]:
+    for kind, sides, order, layout in ARRAY.findall(text):
         if kind in BITS:
             shape = [int(side) for side in sides.split(",") if side]
             yield array(BITS[kind], shape, [int(axis) for axis in order.split(",") if axis], layout)
 
 
 def array(bits: int, shape: list[int], minor_to_major: list[int], layout: str) -> Array:
-    """One array of `bits` per element with a layout such as "T(8,128)(2,1)S(1)".
+    """Returns an array with `bits` per element and a layout such as "T(8,128)(2,1)S(1)".
 
     >>> array(32, [128, 4, 4, 3], [0, 3, 2, 1], "T(4,128)")
     Array(real_bytes=24576, tiled_bytes=32768, memory=0)
