@@ -1,1 +1,1 @@
-"""Questions about several samples: tests, comparisons, plans, classes and training runs."""
+"""Statistical inference: tests, comparisons, plans, classes and training runs."""

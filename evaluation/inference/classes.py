@@ -1,4 +1,4 @@
-"""Metrics class by class: which classes a conditional generator serves well, and their mean."""
+"""Metrics per class of a conditional generator, and their mean over the classes."""
 
 import dataclasses
 import io
@@ -44,26 +44,26 @@ def per_class(
     Args:
       real_features: array-like, shape (n, d), as in `measure`.
       fake_features: array-like, shape (m, d).
-      real_labels: array-like, shape (n,): each row's class, whole numbers or strings.
-      fake_labels: array-like, shape (m,): the class that each row was generated for.
-      metrics: names of metrics that read real and fake features; one name alone is allowed.
+      real_labels: array-like, shape (n,): class of each row, whole numbers or strings.
+      fake_labels: array-like, shape (m,): class that each row was generated for.
+      metrics: one name or several, of metrics that read real and fake features.
       level: confidence level, in (0, 1).
       correction: "bonferroni": with probability `level` the intervals of one metric hold for all K
-        classes at once, each at level 1 - (1 - level) / K; "none": each on its own.
+        classes together, each at level 1 - (1 - level) / K. "none": each interval has `level`.
       protocol: as in `measure`.
       seed: as in `measure`.
       settings: as in `measure`.
 
     Returns:
-      A mapping from classes, in order, to results; `refused` names those that have too few rows
-      and says how many they need; `mean` averages over the classes.
+      A mapping from classes, sorted, to results. `refused` holds the classes with too few rows, and
+      how many rows they need. `mean` averages over the classes.
 
     Raises:
-      InputError: labels that do not fit the rows, metrics that read anything else, an unknown
-        correction, or no class that can be measured.
+      InputError: the labels do not match the rows, a metric reads other data, the correction is
+        unknown, or no class can be measured.
 
     Source:
-      The mean over classes as in Miyato & Koyama 2018, arXiv:1802.05637 (intra-FID).
+      The mean over classes: Miyato & Koyama 2018, arXiv:1802.05637 (intra-FID).
 
     Example:
       >>> import numpy as np
@@ -80,24 +80,25 @@ def per_class(
     bound_settings(names, protocol, settings)
     validation.check_choice("correction", correction, CORRECTIONS)
     real, fake = as_rows(real_features, "real_features"), as_rows(fake_features, "fake_features")
-    of_real = _labels(real_labels, "real_labels", len(real))
-    of_fake = _labels(fake_labels, "fake_labels", len(fake))
-    if isinstance(of_real.tolist()[0], str) != isinstance(of_fake.tolist()[0], str):
+    real_classes = _labels(real_labels, "real_labels", len(real))
+    fake_classes = _labels(fake_labels, "fake_labels", len(fake))
+    first_real, first_fake = real_classes.tolist()[0], fake_classes.tolist()[0]
+    if isinstance(first_real, str) != isinstance(first_fake, str):
         raise InputError(
-            f"real_labels holds {of_real.tolist()[0]!r} and fake_labels {of_fake.tolist()[0]!r};"
+            f"real_labels holds {first_real!r} and fake_labels {first_fake!r};"
             " both must be whole numbers or both strings: convert one"
         )
-    classes: list[Label] = np.union1d(of_real, of_fake).tolist()
-    shared = 1.0 - (1.0 - level) / len(classes)
+    classes: list[Label] = np.union1d(real_classes, fake_classes).tolist()
+    joint_level = 1.0 - (1.0 - level) / len(classes)
     measured: dict[Label, tuple[Result, Result]] = {}
     refused: dict[Label, InputError] = {}
     for label in classes:
-        rows = real[of_real == label], fake[of_fake == label]
+        rows = real[real_classes == label], fake[fake_classes == label]
         try:
             _check_present(rows)
             alone, together = (
                 measure(*rows, names, protocol, level=each, seed=seed, settings=settings)
-                for each in (level, shared)
+                for each in (level, joint_level)
             )
             measured[label] = (alone, together)
         except InputError as error:
@@ -120,11 +121,11 @@ class PerClass(Mapping[Label, Result]):
     """Results by class; prints as a table.
 
     Attributes:
-      together: results whose intervals hold for all classes at once, by class.
-      alone: results whose intervals hold for each class on its own.
-      refused: classes that could not be measured, and the line that says why.
-      level: the level of `alone`, and of all intervals of `together` at once.
-      correction: which of the two this mapping shows: "bonferroni" `together`, "none" `alone`.
+      together: results by class; the intervals of all classes hold simultaneously.
+      alone: results by class; each interval holds for its class alone.
+      refused: classes that could not be measured, with the error message.
+      level: confidence level of each interval of `alone`, and of `together` as a whole.
+      correction: results of this mapping: `together` for "bonferroni", `alone` for "none".
     """
 
     together: Mapping[Label, Result]
@@ -140,7 +141,7 @@ class PerClass(Mapping[Label, Result]):
 
     @property
     def results(self) -> Mapping[Label, Result]:
-        """The results that this mapping shows."""
+        """The results that this mapping returns."""
         return self.together if self.correction == "bonferroni" else self.alone
 
     def __getitem__(self, label: Label) -> Result:
@@ -150,7 +151,7 @@ class PerClass(Mapping[Label, Result]):
         return self.results[label]
 
     def __iter__(self) -> Iterator[Label]:
-        """The measured classes, in order."""
+        """Iterates over the measured classes, sorted."""
         return iter(self.results)
 
     def __len__(self) -> int:
@@ -163,22 +164,22 @@ class PerClass(Mapping[Label, Result]):
         return tuple(next(iter(self.results.values())))
 
     def mean(self, metric: str | None = None) -> Estimate:
-        """The mean of one metric over the measured classes, each with the same weight.
+        """Returns the mean of one metric over the measured classes, with equal weights.
 
-        Rows of different classes are independent, so variances add: the distance from the mean to
-        each of its ends is the root of the summed squares of the classes' own distances, over their
-        number, which keeps skewed intervals skewed (Zou & Donner). Ends that bound what is not
-        known, rather than noise, do not average out: where a class has such ("regime" is "bounds"
-        in its details), the mean's ends are the means of the ends of `together`.
+        Rows of different classes are independent, so variances add. The distance from the mean to
+        an end is the root of the sum of the classes' squared distances, divided by their number.
+        So skewed intervals stay skewed (Zou & Donner). Deterministic bounds do not average out: if
+        "regime" in the details of any class is "bounds", the ends are the means of the ends of
+        `together`.
 
         Args:
-          metric: which; may be left out where only one was measured.
+          metric: name of the metric; optional if only one was measured.
 
         Returns:
-          The estimate; for FID it is known as intra-FID. Details: "classes" and "refused".
+          The estimate; for FID it is called intra-FID. Details: "classes" and "refused".
 
         Raises:
-          InputError: no such metric was measured.
+          InputError: the metric was not measured.
 
         Source:
           Zou & Donner 2008, Statistics in Medicine 27(10), 1693-1702.
@@ -189,11 +190,11 @@ class PerClass(Mapping[Label, Result]):
             raise InputError(all_metrics.unknown("measured metric", metric, self.metrics))
         alone = [result[metric] for result in self.alone.values()]
         together = [result[metric] for result in self.together.values()]
-        value = math.fsum(found.value for found in alone) / len(alone)
-        if any(found.details.get("regime") == "bounds" for found in alone):
+        value = math.fsum(estimate.value for estimate in alone) / len(alone)
+        if any(estimate.details.get("regime") == "bounds" for estimate in alone):
             method = "mean of simultaneous bounds"
             low, high = (
-                math.fsum(getattr(found, end) for found in together) / len(together)
+                math.fsum(getattr(estimate, end) for estimate in together) / len(together)
                 for end in ("low", "high")
             )
         else:
@@ -208,8 +209,8 @@ class PerClass(Mapping[Label, Result]):
             low=low,
             high=high,
             method=method,
-            n_real=sum(found.n_real for found in alone),
-            n_fake=sum(found.n_fake for found in alone),
+            n_real=sum(estimate.n_real for estimate in alone),
+            n_fake=sum(estimate.n_fake for estimate in alone),
             details={"classes": list(self.alone), "refused": list(self.refused)},
         )
 
@@ -239,7 +240,7 @@ class PerClass(Mapping[Label, Result]):
         }
 
     def __str__(self) -> str:
-        """The table as plain text, at most 100 columns wide; then what was refused."""
+        """The table as plain text, at most 100 columns wide, then the refused classes."""
         from rich import box
         from rich.console import Console
         from rich.table import Table
@@ -248,12 +249,12 @@ class PerClass(Mapping[Label, Result]):
         for column in ("class", "metric", "value", "interval", "real / fake"):
             table.add_column(column, justify="left" if column in ("class", "metric") else "right")
         means = [("mean", self.mean(name)) for name in self.metrics]
-        cells = [(str(label), found) for label, result in self.items() for found in result.values()]
-        for label, found in cells + means:
-            ends = f"[{number(found.low)}, {number(found.high)}]" if found.has_interval else "none"
-            arrow = "↓" if found.better == "lower" else "↑"
-            counts = f"{found.n_real} / {found.n_fake}"
-            table.add_row(label, f"{found.metric} {arrow}", number(found.value), ends, counts)
+        cells = [(str(label), score) for label, result in self.items() for score in result.values()]
+        for label, score in cells + means:
+            ends = f"[{number(score.low)}, {number(score.high)}]" if score.has_interval else "none"
+            arrow = "↓" if score.better == "lower" else "↑"
+            counts = f"{score.n_real} / {score.n_fake}"
+            table.add_row(label, f"{score.metric} {arrow}", number(score.value), ends, counts)
         stream = io.StringIO()
         Console(file=stream, width=100, color_system=None, markup=False).print(table)
         lines = [line.rstrip() for line in stream.getvalue().rstrip("\n").split("\n")]
@@ -264,28 +265,30 @@ class PerClass(Mapping[Label, Result]):
 
 
 def _check_metrics(names: Sequence[str]) -> None:
-    """Refuses metrics that read more than real and fake features."""
+    """Raises InputError if a metric reads more than real and fake features."""
     for name in names:
         module = all_metrics.load(name)
         if module.READS != "features" or "train" in module.NEEDS:
             sides = " and ".join(f"{side}_{module.READS}" for side in module.NEEDS)
             raise InputError(
                 f"metrics holds {name!r}, which reads {sides}; per_class needs metrics of real and"
-                " fake features: choose fid, kid or the like"
+                " fake features: choose fid or kid, for example"
             )
 
 
 def _check_present(rows: tuple[np.ndarray, np.ndarray]) -> None:
-    """Refuses a class that one side lacks."""
+    """Raises TooFewRows if one side has no rows of the class."""
     for name, part in zip(("real", "fake"), rows, strict=True):
         if not len(part):
             raise TooFewRows(
-                f"{name}_features has 0 rows of it: give some, or leave the class out", name, ""
+                f"{name}_features has 0 rows of this class: give some, or leave the class out",
+                name,
+                "",
             )
 
 
 def _labels(values: Any, name: str, rows: int) -> np.ndarray:
-    """One class for each row, as whole numbers or strings."""
+    """Checks labels, one per row; returns whole numbers or strings."""
     try:
         labels = np.asarray(values)
     except ValueError as error:

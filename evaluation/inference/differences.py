@@ -1,4 +1,4 @@
-"""Differences of two models' metrics as intervals of any level: what `compare` is made of."""
+"""Intervals for differences of two models' metrics, used by `compare`."""
 
 import dataclasses
 import math
@@ -21,30 +21,32 @@ from evaluation.statistics.occupancy import ORDERS, occupancy_interval, occupanc
 
 @dataclasses.dataclass(frozen=True)
 class Gap:
-    """A difference: its interval by level, and what its variance grows by with the difference."""
+    """A difference: its interval at each level, and the slope of its variance in the difference."""
 
     ends: Ends
     slope: float = 0.0
 
 
-Read = tuple[dict[str, float], dict[str, Ends], Callable[[str, str], Gap]]
+Intervals = tuple[dict[str, float], dict[str, Ends], Callable[[str, str], Gap]]
 
 
-def of_distances(pairs: dict[str, Pair], metric: str, seed: int, paired_latents: bool) -> Read:
-    """Values, models' own intervals and those of differences, from influences."""
+def distance_differences(
+    pairs: dict[str, Pair], metric: str, seed: int, paired_latents: bool
+) -> Intervals:
+    """Returns the models' values and intervals, and a function for differences, from influences."""
     if metric == "fid":
-        found = {name: influences.of_fid(pair, seed) for name, pair in pairs.items()}
+        studies = {name: influences.fid_influences(pair, seed) for name, pair in pairs.items()}
     else:
         real = next(iter(pairs.values())).real
         assert real is not None
-        listed = influences.of_kid(real, [pair.fake for pair in pairs.values()])
-        found = dict(zip(pairs, listed, strict=True))
-    values = {name: study.value for name, study in found.items()}
+        listed = influences.kid_influences(real, [pair.fake for pair in pairs.values()])
+        studies = dict(zip(pairs, listed, strict=True))
+    values = {name: study.value for name, study in studies.items()}
 
-    def of_pair(first: str, second: str) -> Gap:
-        a, b = found[first], found[second]
+    def gap_of(first: str, second: str) -> Gap:
+        a, b = studies[first], studies[second]
         if a.bounded or b.bounded:
-            return Gap(lambda at: _between(a.interval(at), b.interval(at)))
+            return Gap(lambda at: _difference_bounds(a.interval(at), b.interval(at)))
         error = standard_error(a, b, paired_latents)
 
         def ends(at: float) -> tuple[float, float]:
@@ -54,14 +56,15 @@ def of_distances(pairs: dict[str, Pair], metric: str, seed: int, paired_latents:
         slopes = [influences.slopes(study) for study in (a, b)]
         return Gap(ends, max(f / len(a.fake) + r / len(a.real) for f, r in slopes))
 
-    return values, {name: study.interval for name, study in found.items()}, of_pair
+    return values, {name: study.interval for name, study in studies.items()}, gap_of
 
 
 def standard_error(a: Influences, b: Influences, paired_latents: bool = False) -> float:
-    """Of the difference of two distances to the same real rows.
+    """Standard error of the difference of two distances to the same real rows.
 
-    The kernel's real-real part is common to both and leaves; where fake rows are pairs, their
-    kernel's parts are not independent, and what estimated influences add to V1 stays.
+    The real-real part of the kernel is common to both distances and cancels. If fake rows are
+    paired, the kernel parts are not independent, and the noise of the estimated influences stays
+    in V1.
     """
     shared = influences.mean_variance(a.real - b.real)
     if paired_latents:
@@ -74,20 +77,20 @@ def standard_error(a: Influences, b: Influences, paired_latents: bool = False) -
     return total_standard_error(first, second)
 
 
-def _between(a: tuple[float, float], b: tuple[float, float]) -> tuple[float, float]:
-    """What two intervals leave of a difference, whatever their dependence."""
+def _difference_bounds(a: tuple[float, float], b: tuple[float, float]) -> tuple[float, float]:
+    """Bounds of a difference from two intervals, for any dependence."""
     return a[0] - b[1], a[1] - b[0]
 
 
-def of_shares(
+def mean_differences(
     pairs: dict[str, Pair],
     metric: str,
     level: float,
     seed: int,
     paired_latents: bool,
     settings: dict[str, Any],
-) -> Read:
-    """Values and intervals of metrics that are means given the real rows."""
+) -> Intervals:
+    """Like `distance_differences`, for precision, density and coverage; the real rows are fixed."""
     module = all_metrics.load(metric)
     values: dict[str, float] = {}
     own: dict[str, Ends] = {}
@@ -95,48 +98,48 @@ def of_shares(
     k, closed = settings["k"], settings["closed"]
     ceiling = next(iter(pairs.values())).n_real / k if metric == "density" else 1.0
     for name, pair in pairs.items():
-        found = module.estimate(pair, level=level, seed=seed, **settings)
-        values[name] = found.value
+        estimate = module.estimate(pair, level=level, seed=seed, **settings)
+        values[name] = estimate.value
         if metric == "coverage":
-            own[name] = covered(pair, found.value, k, closed)
+            own[name] = coverage_ends(pair, estimate.value, k, closed)
             continue
         counts = pair.neighbours.balls("real", k, closed).per_point
         rows[name] = counts / k if metric == "density" else (counts > 0).astype(np.float64)
         if metric == "density":
-            own[name] = mean(rows[name], 0.0, ceiling)
+            own[name] = mean_ends(rows[name], 0.0, ceiling)
         else:
-            own[name] = share(found.value, pair.n_fake)
+            own[name] = fraction_ends(estimate.value, pair.n_fake)
 
-    def of_pair(first: str, second: str) -> Gap:
+    def gap_of(first: str, second: str) -> Gap:
         if paired_latents:
-            return Gap(mean(rows[first] - rows[second], -ceiling, ceiling))
-        return Gap(combined(values[first], own[first], values[second], own[second]))
+            return Gap(mean_ends(rows[first] - rows[second], -ceiling, ceiling))
+        return Gap(difference_ends(values[first], own[first], values[second], own[second]))
 
-    return values, own, of_pair
+    return values, own, gap_of
 
 
-def covered(pair: Pair, value: float, k: int, closed: bool) -> Ends:
-    """The interval of `metrics/coverage.py`."""
+def coverage_ends(pair: Pair, value: float, k: int, closed: bool) -> Ends:
+    """Interval of coverage, as in `metrics/coverage.py`."""
     counts, members = pair.neighbours.held("real", k, closed, 1 + ORDERS)
     variance, freedom = occupancy_variance(counts, members, pair.n_fake)
     return lambda at: occupancy_interval(value, variance, freedom, pair.n_real, at)
 
 
-def share(value: float, trials: float) -> Ends:
-    """Wilson's interval of a share of that many trials."""
+def fraction_ends(value: float, trials: float) -> Ends:
+    """Wilson's interval of a fraction of `trials`."""
     return lambda at: wilson(value * trials, trials, at)
 
 
-def mean(values: np.ndarray, floor: float, ceiling: float) -> Ends:
+def mean_ends(values: np.ndarray, floor: float, ceiling: float) -> Ends:
     """Student's interval of a mean, widened for skewness."""
     return lambda at: mean_interval(values, at, floor, ceiling)[:2]
 
 
-def combined(first: float, of_first: Ends, second: float, of_second: Ends) -> Ends:
-    """Interval of a difference of independent values (Zou & Donner)."""
+def difference_ends(first: float, first_ends: Ends, second: float, second_ends: Ends) -> Ends:
+    """Interval of the difference of two independent values (Zou & Donner)."""
 
     def ends(at: float) -> tuple[float, float]:
-        (low, high), (below, above) = of_first(at), of_second(at)
+        (low, high), (below, above) = first_ends(at), second_ends(at)
         gap = first - second
         return (
             gap - float(np.hypot(first - low, above - second)),
@@ -147,7 +150,7 @@ def combined(first: float, of_first: Ends, second: float, of_second: Ends) -> En
 
 
 def detectable(gap: Gap, level: float) -> float:
-    """The difference e that is found at `level` with power 0.8: e = z SE, SE^2 = V + slope e."""
+    """Difference e that is detected at `level` with power 0.8: e = z SE, SE^2 = V + slope e."""
     z = normal_quantile(level)
     low, high = gap.ends(level)
     variance = (0.5 * (high - low) / z) ** 2
@@ -157,13 +160,13 @@ def detectable(gap: Gap, level: float) -> float:
 
 
 def p_value(ends: Ends) -> float:
-    """1 less the level at which the interval just reaches 0."""
+    """1 minus the level at which the interval just reaches 0."""
 
     def gap(log_p: float) -> float:
         low, high = ends(-float(np.expm1(log_p)))
-        return max(low, -high)  # > 0 where 0 is outside
+        return max(low, -high)  # > 0 if 0 is outside
 
-    least, most = -30.0, -1e-4  # closer to 0 it is 1
+    least, most = -30.0, -1e-4  # log p above this counts as p = 1
     if gap(most) <= 0.0:
         return 1.0
     if gap(least) >= 0.0:

@@ -1,12 +1,13 @@
-"""What each row adds to a distance between two samples: what differences and plans are made of.
+"""Influences of the rows on a distance between two samples; used for differences and plans.
 
-To second order a distance T of n generated and m real rows, as FID and KID are, behaves like
+To second order, a distance T of n generated and m real rows (FID or KID) is
 
     T = theta + mean_i f_i + mean_j r_j + [mean f-f pairs - 2 mean f-r pairs + mean r-r pairs] of k
 
-with influences f and r of mean 0 and a kernel k whose mean over either argument is 0. At equal laws
-f and r vanish. Estimated influences hold the noise of the kernel's terms, too, so that on average
-their variances sum to V1 + 2 V2 with V1 the linear part's variance and V2 the quadratic part's.
+with influences f and r of mean 0, and a kernel k whose mean over either argument is 0. If the
+distributions are equal, f and r vanish. Estimated influences contain noise of the kernel's terms:
+on average their variances sum to V1 + 2 V2, where V1 is the variance of the linear part and V2 that
+of the quadratic part.
 """
 
 import dataclasses
@@ -23,25 +24,25 @@ from evaluation.statistics.binomial import normal_quantile
 from evaluation.statistics.degenerate import interval, total_standard_error
 from evaluation.statistics.halves import shuffled_indices
 
-SAMPLE = 400  # rows that the kernel's largest eigenvalue is taken from
+SAMPLE = 400  # rows for the kernel's largest eigenvalue
 Ends = Callable[[float], tuple[float, float]]  # level -> interval
-KNOWN = 2.0  # standard errors from 0 at which a pilot's distance tells how variances grow
+SIGNIFICANT = 2.0  # standard errors from 0; then a pilot's distance shows how variances grow
 
 
 @dataclasses.dataclass(frozen=True)
 class Influences:
-    """A distance and what each row adds to it.
+    """A distance and the influence of each row.
 
     Attributes:
-      value: without the bias of finite samples.
-      fake: f, float64, shape (n,), mean 0.
-      real: r, float64, shape (m,), mean 0.
-      squares: mean squares of k over pairs fake-fake, fake-real, real-real.
-      top: the largest eigenvalue of k.
+      value: the distance, corrected for the bias of finite samples.
+      fake: influences f of the fake rows, float64, shape (n,), mean 0.
+      real: influences r of the real rows, float64, shape (m,), mean 0.
+      squares: mean squares of k over fake-fake, fake-real and real-real pairs.
+      top: largest eigenvalue of k.
       ends: the metric's own interval by level.
-      left: the most that the bias may still be, upwards; 0 where none is known of.
-      bounded: whether the rows are too few for the bias to be known, and `ends` are bounds.
-      least: rows of each side that the bias needs to be known.
+      left: upper bound of the remaining bias; 0 if there is none.
+      bounded: whether there are too few rows to estimate the bias, so that `ends` are bounds.
+      least: number of rows of each side that the bias correction needs.
     """
 
     value: float
@@ -56,7 +57,7 @@ class Influences:
 
     @property
     def variance(self) -> float:
-        """Of `value`, linear and quadratic part."""
+        """Variance of `value`, linear and quadratic part."""
         n, m = len(self.fake), len(self.real)
         ff, fr, rr = self.squares
         second = 2.0 * (ff / n**2 + 2.0 * fr / (n * m) + rr / m**2)
@@ -64,23 +65,23 @@ class Influences:
         return total_standard_error(first, second) ** 2
 
     def interval(self, level: float) -> tuple[float, float]:
-        """Of the distance alone; it reaches 0, below which no distance is."""
+        """Interval of the distance; the upper end is at least 0, as distances are."""
         low, high = self.ends(level)
         return low, max(high, 0.0)
 
 
 def mean_variance(values: np.ndarray) -> float:
-    """Of the mean of independent values, shape (n,)."""
+    """Variance of the mean of independent values, shape (n,)."""
     return float(values.var(ddof=1)) / len(values)
 
 
-def known(study: Influences) -> bool:
-    """Whether the distance stands out of noise, so that it tells how variances grow with it."""
-    return study.value > KNOWN * math.sqrt(study.variance)
+def is_significant(study: Influences) -> bool:
+    """Whether the distance is significant, so that it shows how variances grow with it."""
+    return study.value > SIGNIFICANT * math.sqrt(study.variance)
 
 
 def linear(study: Influences) -> tuple[float, float]:
-    """Variances of the true influences of one fake and one real row, noise of the pilot removed."""
+    """Variances of the true influences of one fake and one real row, without the pilot's noise."""
     n, m = len(study.fake), len(study.real)
     ff, fr, rr = study.squares
     fake = n * mean_variance(study.fake) - 4.0 * (ff / n + fr / m)
@@ -89,20 +90,20 @@ def linear(study: Influences) -> tuple[float, float]:
 
 
 def slopes(study: Influences) -> tuple[float, float]:
-    """What those variances are for each unit of the distance.
+    """The variances of `linear`, divided by the distance.
 
-    Where the distance is no more than noise: at most 4 times the kernel's largest eigenvalue.
+    If the distance is not significant: the upper bound, 4 times the kernel's largest eigenvalue.
     """
     fake, real = linear(study)
-    if known(study):
+    if is_significant(study):
         return fake / study.value, real / study.value
     return 4.0 * study.top, 4.0 * study.top
 
 
-def of_kid(real: np.ndarray, fakes: Sequence[np.ndarray]) -> list[Influences]:
-    """KID's, for several samples against the same real rows.
+def kid_influences(real: np.ndarray, fakes: Sequence[np.ndarray]) -> list[Influences]:
+    """Influences of KID, for several samples against the same real rows.
 
-    f_i = 2 [mean_j k(y_i, y_j) - mean_j k(y_i, x_j)], less its mean; r by symmetry.
+    f_i = 2 [mean_j k(y_i, y_j) - mean_j k(y_i, x_j)], minus its mean; r by symmetry.
 
     Source:
       Sutherland 2019, arXiv:1906.02104.
@@ -132,12 +133,12 @@ def of_kid(real: np.ndarray, fakes: Sequence[np.ndarray]) -> list[Influences]:
 def _ends(
     value: float, first: float, second: float, biased: float, level: float
 ) -> tuple[float, float]:
-    """KID's own interval."""
+    """Interval of KID, as in `metrics/kid.py`."""
     return interval(value, first, second, biased, normal_quantile(level))
 
 
 def _largest_eigenvalue(rows: np.ndarray) -> float:
-    """Of the centred cubic kernel, from a sample of the rows."""
+    """Largest eigenvalue of the centred cubic kernel, from a sample of the rows."""
     some = rows[shuffled_indices(rows, 0)[:SAMPLE]]
     kernel = mmd.polynomial(some, some)
     kernel -= kernel.mean(axis=0)
@@ -145,22 +146,23 @@ def _largest_eigenvalue(rows: np.ndarray) -> float:
     return max(float(np.linalg.eigvalsh(kernel)[-1]) / len(some), 0.0)
 
 
-def of_fid(pair: Pair, seed: int) -> Influences:
-    """FID's, from the exact delete-one jackknife; the value is that of `metrics/fid.py`.
+def fid_influences(pair: Pair, seed: int) -> Influences:
+    """Influences of FID, from the exact delete-one jackknife; value as in `metrics/fid.py`.
 
-    The three mean squares are taken to be equal, as they are at equal laws, where they count.
+    The three mean squares are set equal. They are equal for equal distributions, and matter only
+    there.
     """
-    found = frechet.correct(pair, "fid", seed)
-    real, fake = found.jackknife.influences
-    square = found.quadratic / (2.0 * (1.0 / len(fake) + 1.0 / len(real)) ** 2)
+    corrected = frechet.correct(pair, "fid", seed)
+    real, fake = corrected.jackknife.influences
+    square = corrected.quadratic / (2.0 * (1.0 / len(fake) + 1.0 / len(real)) ** 2)
     return Influences(
-        value=found.value,
+        value=corrected.value,
         fake=fake,
         real=real,
         squares=(square, square, square),
-        top=float(found.coupling.s.max(initial=0.0)),  # of the means' part, which is the largest
-        ends=found.ends,
-        left=frechet.REMAINDER * found.removed,
-        bounded=found.bound is not None,
-        least=math.ceil(frechet.ROWS_PER_DIMENSION * found.coupling.rank),
+        top=float(corrected.coupling.s.max(initial=0.0)),  # of the part of the means, the largest
+        ends=corrected.ends,
+        left=frechet.REMAINDER * corrected.removed,
+        bounded=corrected.bound is not None,
+        least=math.ceil(frechet.ROWS_PER_DIMENSION * corrected.coupling.rank),
     )

@@ -1,10 +1,10 @@
-"""Permutation tests of "both samples come from one law": random splits of the pooled rows.
+"""Permutation tests of "both samples have the same distribution": random splits of pooled rows.
 
-Under that hypothesis each split of the pooled rows into parts of the same sizes is as likely as the
-one observed, so the share of splits whose statistic is at least the observed one is a p-value for
-any statistic, law and sample size. A quadratic statistic of all splits together costs one product
-of the pooled kernel matrix with the splits' indicators; the matrix is made tile by tile and never
-held.
+Under this hypothesis every split of the pooled rows into parts of the same sizes is equally likely.
+So the fraction of splits whose statistic is at least the observed one is a p-value, for any
+statistic, distribution and sample size. A quadratic statistic of all splits takes one product of
+the pooled kernel matrix with the splits' indicators. The matrix is computed in tiles and never
+stored.
 """
 
 import dataclasses
@@ -16,25 +16,25 @@ from evaluation.neighbours.distances import differences2
 from evaluation.statistics.halves import shuffled_indices
 
 TILE_ROWS = 1024
-NEAR = 1e-4  # squared distance over squared norms, below which differences are used
+NEAR = 1e-4  # squared distance / squared norms below which differences are used
 Kernel = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
 class Pool:
-    """The rows of two samples together, in an order that does not depend on how they were given.
+    """The pooled rows of two samples, in an order that does not depend on the input order.
 
     Attributes:
       rows: float32 or float64, shape (n + m, d).
-      first: which rows are of the first sample, bool, shape (n + m,).
+      first: whether a row belongs to the first sample, bool, shape (n + m,).
     """
 
     rows: np.ndarray
     first: np.ndarray
 
     @classmethod
-    def of(cls, first: np.ndarray, second: np.ndarray, seed: int) -> "Pool":
-        """Pools rows (n, d) and (m, d), shuffled by `seed` and by what the rows hold."""
+    def from_samples(cls, first: np.ndarray, second: np.ndarray, seed: int) -> "Pool":
+        """Pools rows (n, d) and (m, d); the order depends on `seed` and on the set of rows."""
         rows = np.concatenate([first, second])
         order = shuffled_indices(rows, seed)
         return cls(rows[order], order < len(first))
@@ -42,7 +42,7 @@ class Pool:
     def splits(self, count: int, seed: int) -> np.ndarray:
         """The observed split, then `count` random ones of the same sizes; bool, (n + m, 1 + count).
 
-        True marks the smaller part, so that exchanging the samples changes nothing.
+        True marks the smaller part, so that swapping the samples changes nothing.
         """
         smaller = self.first if 2 * self.first.sum() <= len(self.first) else ~self.first
         rng = np.random.default_rng(seed)
@@ -58,8 +58,8 @@ def p_value(statistics: np.ndarray, tolerance: float) -> float:
     """(1 + splits with a statistic of at least the observed one) / (1 + splits), in (0, 1].
 
     Args:
-      statistics: the observed split's, then the random ones', float64, shape (1 + splits,).
-      tolerance: how much two statistics may differ by rounding alone: as much counts as equal.
+      statistics: of the observed split, then of the random splits, float64, shape (1 + splits,).
+      tolerance: largest rounding difference; statistics this close count as equal.
 
     Source:
       Phipson & Smyth 2010, Statistical Applications in Genetics and Molecular Biology 9(1), 39.
@@ -75,8 +75,8 @@ class Sums:
     Attributes:
       inner: pairs within the marked part.
       outer: pairs within the other part.
-      across: pairs of one row of each part, each counted once.
-      largest: the largest magnitude of a kernel value.
+      across: pairs with one row in each part, counted once.
+      largest: largest magnitude of a kernel value.
     """
 
     inner: np.ndarray
@@ -88,14 +88,14 @@ class Sums:
 def pair_sums(rows: np.ndarray, kernel: Kernel, chosen: np.ndarray, shift: float = 0.0) -> Sums:
     """Sums of kernel - shift over pairs of rows, for each split.
 
-    With s the indicator of the marked part, the sum within it is s^T K s; with the sums over rows
-    the other two follow.
+    With s the indicator of the marked part, the sum within it is s^T K s. The other two sums follow
+    from the row sums of K.
 
     Args:
       rows: shape (n + m, d).
       kernel: blocks (a, d), (b, d) of float64 -> (a, b).
-      chosen: bool, shape (n + m, splits).
-      shift: taken from each kernel value; near them, it keeps rounding small.
+      chosen: indicators of the marked parts, bool, shape (n + m, splits).
+      shift: subtracted from each kernel value; a typical value keeps rounding errors small.
     """
     total, splits = chosen.shape
     inner, degrees, largest = np.zeros(splits), np.zeros(total), 0.0
@@ -121,7 +121,7 @@ def pair_sums(rows: np.ndarray, kernel: Kernel, chosen: np.ndarray, shift: float
 
 
 def distance_kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Euclidean distances of rows (a, d) and (b, d), exact for copies and near ones."""
+    """Euclidean distances of rows (a, d) and (b, d), exact for copies and near rows."""
     origin = a.mean(axis=0)
     x, y = a - origin, b - origin
     size2 = np.einsum("ij,ij->i", x, x)[:, None] + np.einsum("ij,ij->i", y, y)

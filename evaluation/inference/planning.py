@@ -1,13 +1,13 @@
-"""How many samples a question needs, from a pilot: the rows with which an effect would be found.
+"""Sample-size planning: estimates from a pilot how many rows detect an effect.
 
-The standard error of a distance has a part that falls as 1 / sqrt(n), which each row's influence
-gives, and one that falls as 1 / n, which alone is left where the laws are almost equal. Both are
-read off the pilot and carried to other n.
+The standard error of a distance has two parts: one falls as 1 / sqrt(n) and comes from the
+influences of the rows, the other falls as 1 / n and is all that remains if the distributions are
+almost equal. The pilot gives both parts for other n.
 
-It misleads when the pilot is not like what will be measured: another model may have influences of
-more spread. Give `other`, a pilot of the second model, where there is one; without it the second
-model is taken to be worse than the pilot's by the effect, its variances growing with its distance.
-With tails so heavy that KID's cubic kernel has no variance, any pilot says too few rows.
+The plan misleads if the pilot differs from the later samples, because another model may have more
+variable influences. If possible, give `other`, a pilot of the second model. Without it, the second
+model is assumed to be worse than the pilot by the effect, and its variances to grow with its
+distance. If tails are so heavy that KID's cubic kernel has no variance, a plan has too few rows.
 """
 
 import dataclasses
@@ -36,37 +36,37 @@ from evaluation.statistics.levels import least_permutations
 METRICS = ("kid", "fid")
 QUESTIONS = {
     "difference": "between two models against one reference of n rows",
-    "equality": "between two laws, by a permutation test",
+    "equality": "between two distributions, by a permutation test",
 }
-LEAST_ROWS = 50  # of a pilot
+LEAST_ROWS = 50  # rows of a pilot
 PERMUTATIONS = 400
 MOST = 1e12  # rows
-LARGEST_EFFECT = 1e100  # a variance grows with its power
-GROWTH = 1.5  # of a row's variance with the distance: 1 for a shift, up to 2 for changes of scale
+LARGEST_EFFECT = 1e100  # a variance grows with a power of the effect
+GROWTH = 1.5  # exponent of a row's variance in the distance: 1 for a shift, up to 2 for scale
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What a plan needs; prints as a sentence.
+    """The rows that an effect needs, or the effect that rows detect; prints as a sentence.
 
     Attributes:
       metric: "kid" or "fid".
       question: "difference" or "equality".
-      n: rows of every sample: of each model, and of the reference.
-      effect: the true difference that is found with `power` at that n.
-      power: chance to find it.
-      level: 1 - level is the chance of a false finding.
-      standard_error: of the estimated effect at n rows.
+      n: rows of each sample: of each model, and of the reference.
+      effect: the true difference that n rows detect with `power`.
+      power: probability of detecting the effect.
+      level: 1 - level is the probability of a false positive.
+      standard_error: standard error of the estimated effect at n rows.
       linear: n SE^2 for many rows.
-      quadratic: n^2 SE^2 where the laws are almost equal.
-      pilot: the pilot's own value.
+      quadratic: n^2 SE^2 if the distributions are almost equal.
+      pilot: value of the metric for the pilot.
       n_real: rows of the pilot's reference.
       n_fake: rows of the pilot.
-      dimension: columns.
+      dimension: number of columns.
       protocol: "default".
-      settings: whether a second pilot was given.
-      seed: of what is random.
-      versions: of what decides the numbers.
+      settings: {"second_pilot": whether `other` was used}.
+      seed: random seed.
+      versions: software versions.
     """
 
     metric: str
@@ -90,9 +90,9 @@ class Plan:
     def __str__(self) -> str:
         """The plan in one sentence."""
         return (
-            f"{self.n} rows of each sample find a difference of {number(self.effect)} in"
+            f"{self.n} rows per sample detect a difference of {number(self.effect)} in"
             f" {self.metric} {QUESTIONS[self.question]} with power {self.power:g} at level"
-            f" {self.level:g}; its standard error is then {number(self.standard_error)}"
+            f" {self.level:g}; the standard error is then {number(self.standard_error)}"
         )
 
 
@@ -108,34 +108,34 @@ def plan(
     other: Any = None,
     seed: int = 0,
 ) -> Plan:
-    """The n with effect = (z_(1 - a / 2) + z_power) SE(n), SE^2 = L / n + Q / n^2; or the effect.
+    """Solves effect = (z_(1 - a / 2) + z_power) SE(n), SE^2 = L / n + Q / n^2, for n or the effect.
 
-    "difference": of two models' distances to one reference, as `compare` tests it, each of the
-    three samples of n rows; L sums the variances of both models' influences and of the difference
-    of the reference's, Q the kernel's mean squares. "equality": of one model and the reference, as
-    `same_distribution` tests it; the threshold then is the permutation quantile of the pilot,
-    which falls as 1 / n.
+    "difference": the difference of two models' distances to one reference, as in `compare`; each
+    of the three samples has n rows. L sums the variances of both models' influences and of the
+    difference of the reference's influences; Q sums the kernel's mean squares. "equality": the
+    test of one model against the reference, as in `same_distribution`; the threshold is the
+    permutation quantile of the pilot, which falls as 1 / n.
 
     Args:
       metric: "kid" or "fid".
       real: array-like, shape (N, d), N >= 50: the pilot's reference.
-      fake: array-like, shape (m, d), m >= 50: the pilot of a model.
-      effect: the difference to find, > 0 and <= 1e100; give this or `n`.
-      n: rows of each sample, 20 to 10^12, for which the smallest detectable difference is asked.
-      power: chance to find it, in (0.5, 1).
-      level: 1 - level is the chance of a false finding.
+      fake: array-like, shape (m, d), m >= 50: a model's pilot.
+      effect: the difference to detect, > 0 and <= 1e100; give this or `n`.
+      n: rows of each sample, 20 to 10^12; the plan gives the smallest detectable difference.
+      power: probability of detecting the effect, in (0.5, 1).
+      level: 1 - level is the probability of a false positive.
       question: "difference" or "equality".
       other: pilot of the second model, shape (m2, d), for "difference" only.
-      seed: of what is random in the metric, and of the permutations.
+      seed: seed of the metric and of the permutations.
 
     Returns:
-      The plan; `n` is for FID never below the rows that its bias needs to be known (two for each
-      dimension). Where the pilot's own distance is lost in noise, the most that its influences can
-      vary is assumed, and the power is larger than asked for.
+      The plan. For FID, `n` is at least the number of rows that the bias correction needs (two for
+      each dimension). If the pilot's distance is not significant, the influences have their largest
+      possible variance, and the power is larger than requested.
 
     Raises:
-      InputError: both or none of `effect` and `n`; values out of range; rows that are no tables,
-        of different widths or too few; or an effect that no number of rows would find.
+      InputError: both or neither of `effect` and `n` are given; a value is out of range; the rows
+        are not tables of equal width, or too few; or the effect needs too many rows.
 
     Source:
       Hoeffding 1948, Annals of Mathematical Statistics 19(3), 293-325, for the two parts;
@@ -161,10 +161,10 @@ def plan(
         model, critical = _difference(studies), 0.0
         z = normal_quantile(level)
     else:
-        found = _tested(metric, tables, level, seed)
-        share = 1.0 / len(tables["real"]) + 1.0 / len(tables["fake"])
-        model, critical = _equality(studies[0]), (found.critical - found.expected_at_equal_laws)
-        critical, z = 2.0 * critical / share, 0.0
+        test = _tested(metric, tables, level, seed)
+        pilot_scale = 1.0 / len(tables["real"]) + 1.0 / len(tables["fake"])
+        model, critical = _equality(studies[0]), (test.critical - test.expected_at_equal_laws)
+        critical, z = 2.0 * critical / pilot_scale, 0.0
     need = z + float(stats.norm.ppf(power))
     least = max(study.least for study in studies)
     if n is None:
@@ -202,14 +202,14 @@ def plan(
 def _check_arguments(
     metric: Any, effect: Any, n: Any, power: Any, question: Any, other: Any
 ) -> None:
-    """Refuses arguments that do not fit each other."""
+    """Raises InputError if an argument is wrong or does not go with another."""
     if not isinstance(metric, str) or metric not in METRICS:
-        raise InputError(f"metric={validation.shown(metric)}; plan knows {', '.join(METRICS)}")
+        raise InputError(f"metric={validation.shown(metric)}; use one of {', '.join(METRICS)}")
     validation.check_choice("question", question, QUESTIONS)
     if (effect is None) == (n is None):
         raise InputError(
-            f"effect={effect!r} and n={n!r}; give one of them: effect= for the rows that it needs,"
-            " n= for the difference that so many rows find"
+            f"effect={effect!r} and n={n!r}; give one of them: effect= to get the rows that it"
+            " needs, n= to get the difference that n rows detect"
         )
     if effect is not None and not 0.0 < validation.check_number("effect", effect) <= LARGEST_EFFECT:
         raise InputError(
@@ -221,11 +221,11 @@ def _check_arguments(
     if not isinstance(power, float | np.floating) or not 0.5 < power < 1.0:
         raise InputError(f"power={power!r}; it must lie strictly between 0.5 and 1, such as 0.8")
     if other is not None and question != "difference":
-        raise InputError("other is given; it goes with question='difference' only: leave it out")
+        raise InputError("other goes with question='difference' only: leave it out")
 
 
 def _check_tables(tables: dict[str, np.ndarray]) -> None:
-    """Refuses pilots of different widths, or too short."""
+    """Raises InputError if pilots differ in width, are too short, or share rows with `real`."""
     for name, rows in tables.items():
         if rows.shape[1] != tables["fake"].shape[1]:
             raise InputError(
@@ -234,8 +234,8 @@ def _check_tables(tables: dict[str, np.ndarray]) -> None:
             )
         if len(rows) < LEAST_ROWS:
             raise InputError(
-                f"{name} has {len(rows)} rows; a pilot needs at least {LEAST_ROWS}, or variances"
-                " are guesses: give more samples"
+                f"{name} has {len(rows)} rows; a pilot needs at least {LEAST_ROWS} to estimate"
+                " variances: give more samples"
             )
         if name != "real" and Pair(tables["real"], rows).dependent:
             raise InputError(
@@ -256,7 +256,7 @@ def _check_enough(n: int, least: int, metric: str) -> None:
 def _tested(
     metric: str, tables: dict[str, np.ndarray], level: float, seed: int
 ) -> SameDistribution:
-    """The permutation test of the pilot, for its quantile at equal laws."""
+    """Runs the permutation test of the pilot, for its quantile under equal distributions."""
     try:
         permutations = min(max(PERMUTATIONS, least_permutations(level)), MOST_PERMUTATIONS)
         return same_distribution(tables["real"], tables["fake"], metric, permutations, seed, level)
@@ -265,11 +265,11 @@ def _tested(
 
 
 def _studies(metric: str, tables: dict[str, np.ndarray], seed: int) -> list[Influences]:
-    """The influences of each model's pilot."""
+    """Returns the influences of each model's pilot."""
     fakes = [tables[name] for name in ("fake", "other") if name in tables]
     if metric == "kid":
-        return influences.of_kid(tables["real"], fakes)
-    answers = [influences.of_fid(Pair(tables["real"], fake), seed) for fake in fakes]
+        return influences.kid_influences(tables["real"], fakes)
+    answers = [influences.fid_influences(Pair(tables["real"], fake), seed) for fake in fakes]
     for study in answers:
         if study.bounded:
             raise InputError(
@@ -281,13 +281,13 @@ def _studies(metric: str, tables: dict[str, np.ndarray], seed: int) -> list[Infl
 
 @dataclasses.dataclass(frozen=True)
 class _Model:
-    """How SE^2 = L / n + Q / n^2 depends on the effect.
+    """L and Q of SE^2 = L / n + Q / n^2, as functions of the effect.
 
     Attributes:
-      flat: the part of L that does not.
-      slope: what L grows by with the effect.
-      fake: the linear variance of the pilot's rows, or 0: the other model's is larger by GROWTH.
-      real: that of the reference's rows at the pilot's distance, or 0.
+      flat: the part of L that does not depend on the effect.
+      slope: increase of L per unit of the effect.
+      fake: linear variance of the pilot's rows, or 0; the other model's grows with exponent GROWTH.
+      real: linear variance of the reference's rows at the pilot's distance, or 0.
       value: the pilot's distance.
       quadratic: Q.
     """
@@ -300,20 +300,20 @@ class _Model:
     quadratic: float
 
     def parts(self, effect: float) -> tuple[float, float]:
-        """L and Q."""
+        """Returns L and Q."""
         grown = 1.0 + effect / self.value
         other = self.fake * (1.0 + grown**GROWTH)
-        shared = self.real * (math.sqrt(grown) - 1.0) ** 2  # r is as large as the distance's root
+        shared = self.real * (math.sqrt(grown) - 1.0) ** 2  # r grows as the root of the distance
         return self.flat + self.slope * effect + other + shared, self.quadratic
 
 
 def _difference(studies: list[Influences]) -> _Model:
-    """Of two models' distances to one reference."""
+    """Model of the difference of two distances to one reference."""
     a, b = studies[0], studies[-1]
     quadratic = sum(2.0 * s.squares[0] + 4.0 * s.squares[1] for s in (a, b))
     fake, real = influences.linear(a)
     if len(studies) == 1:
-        if influences.known(a):
+        if influences.is_significant(a):
             return _Model(0.0, 0.0, fake, real, a.value, quadratic)
         slope, steep = influences.slopes(a)
         return _Model(0.0, slope + steep, 0.0, 0.0, 1.0, quadratic)
@@ -324,19 +324,19 @@ def _difference(studies: list[Influences]) -> _Model:
 
 
 def _equality(study: Influences) -> _Model:
-    """Of one model's distance, should it be the effect."""
+    """Model of one distance, which is the effect."""
     ff, fr, rr = study.squares
     return _Model(0.0, sum(influences.slopes(study)), 0.0, 0.0, 1.0, 2.0 * ff + 4.0 * fr + 2.0 * rr)
 
 
 def _excess(model: _Model, critical: float, need: float, effect: float, n: float) -> float:
-    """By how much the effect exceeds what n rows find."""
+    """The effect minus the effect that n rows detect."""
     linear, quadratic = model.parts(effect)
     return effect - critical / n - need * math.sqrt(linear / n + quadratic / n**2)
 
 
 def _rows_for(model: _Model, critical: float, need: float, effect: float) -> int:
-    """The least n, 20 or more, that finds the effect."""
+    """The least n, at least 20, that detects the effect."""
 
     def excess(log_n: float) -> float:
         return _excess(model, critical, need, effect, math.exp(log_n))
@@ -350,7 +350,7 @@ def _rows_for(model: _Model, critical: float, need: float, effect: float) -> int
 
 
 def _effect_at(model: _Model, critical: float, need: float, n: int) -> float:
-    """The effect that n rows just find."""
+    """The smallest effect that n rows detect."""
 
     def excess(log_effect: float) -> float:
         return _excess(model, critical, need, math.exp(log_effect), float(n))
@@ -358,11 +358,11 @@ def _effect_at(model: _Model, critical: float, need: float, n: int) -> float:
     linear, quadratic = model.parts(0.0)
     start = critical / n + need * math.sqrt(linear / n + quadratic / n**2)
     if start <= 0.0:
-        raise InputError("the pilot's rows are all alike; a plan needs rows that differ")
+        raise InputError("the pilot's rows are all equal; a plan needs rows that differ")
     low = math.log(start) - 1e-6
     high = low + 1.0
     while excess(high) <= 0.0:
         high += 1.0
         if high > low + 100.0:
-            raise InputError(f"n={n} rows find no difference, however large: ask for more rows")
+            raise InputError(f"n={n} rows detect no difference, however large: ask for more rows")
     return math.exp(optimize.brentq(excess, low, high, xtol=1e-12))

@@ -1,18 +1,17 @@
-"""Several generators against one reference: which differences of a metric are established.
+"""Compares several generators against one reference: which differences are significant.
 
-All models are measured against the same real rows, so what those rows do to all of them alike
-cancels in a difference; its interval is narrower than the models' own suggest. "No difference
-found" never says that two models are equal: next to it stands the difference that would have been
-found.
+All models use the same real rows, so the effect that these rows have on all models cancels in a
+difference: its interval is narrower than the models' own intervals suggest. "No significant
+difference" does not mean that two models are equal; the detectable difference is reported with it.
 
-It misleads when it is asked about a choice that was made with the same numbers: a checkpoint that
-was picked as the best by its FID needs fresh samples to be compared. It also says nothing of other
-training runs of the same models (see `over_runs`). Two models that are equally far from the
-reference need not be alike: `same_distribution(a, b)` asks that.
+The comparison misleads if it uses the same samples that selected a model: a checkpoint that was
+selected for its FID needs fresh samples. It is not valid for other training runs of the same models
+(see `over_runs`). Two models with equal distance from the reference may still differ:
+`same_distribution(a, b)` tests that.
 
-FID's and KID's p-values come from a normal law with variances of the rows' influences. Of models of
-one law, away from the reference's, they call 2 to 5 % different at 0.05; fewer with heavy tails,
-and 1 % where the models are as good as the reference itself.
+The p-values of FID and KID assume a normal distribution, with variances from the rows' influences.
+At 0.05, the false-positive rate for two models with one distribution that differs from the
+reference is 2 to 5 %. It is lower for heavy tails, and 1 % if the models equal the reference.
 """
 
 import itertools
@@ -48,33 +47,32 @@ def compare(
 ) -> ModelComparison:
     """Pairwise differences, SE^2 = var(f_A) / n + var(f_B) / m + var(r_A - r_B) / N, and a ranking.
 
-    f are the influences of the models' rows and r those of the N rows of the reference, which the
-    models share. FID and KID: both populations are random; where the reference has fewer than two
-    rows for each dimension, FID's differences lie between bounds, which establish only what they
-    must. Precision, density and coverage: the reference is fixed, and the ends of both models'
-    intervals combine as sqrt of summed squares of their distances from the values. A p-value is
-    1 less the level at which the interval just reaches 0.
+    f are the influences of the models' rows, r the influences of the N reference rows, which all
+    models share. FID and KID: both populations are random. If the reference has fewer than two rows
+    for each dimension, FID's differences have only bounds, which are conservative. Precision,
+    density and coverage: the reference is fixed, and the distances from the values to the interval
+    ends combine as the root of their summed squares. A p-value is 1 minus the level at which the
+    interval just reaches 0.
 
     Args:
-      models: from names to features, array-like, shape (n, d), n >= 20; 2 to 20 models, each with
-        its own number of rows.
+      models: maps 2 to 20 names to features, array-like, shape (n, d), n >= 20; n may differ.
       reference: real features, shape (N, d), N >= 20.
-      metric: "fid", "kid", "precision", "density" or "coverage". (Recall is a share of real rows
+      metric: "fid", "kid", "precision", "density" or "coverage". (Recall is a fraction of real rows
         for one set of generated rows: it has no standard error over generated rows.)
-      level: confidence level of each interval; 1 - level is the rate of false findings.
-      correction: "holm" (the chance of any false finding), or "benjamini-hochberg" (the share of
-        false findings).
-      seed: of what is random in the metric.
-      paired_latents: whether row i of all models came from the same latent; then differences are
-        taken row by row. Not with "coverage".
-      k: of the nearest-neighbour metrics: which neighbour sets the radius; None for the default.
+      level: confidence level of each interval; 1 - level is the rate of false positives.
+      correction: "holm" (controls the chance of any false positive) or "benjamini-hochberg"
+        (controls the fraction of false positives).
+      seed: seed of the metric.
+      paired_latents: whether row i of all models has the same latent; differences are then taken
+        row by row. Not for "coverage".
+      k: the k-th neighbour sets the radius, for nearest-neighbour metrics; None for the default.
 
     Returns:
-      Values, differences, adjusted p-values, what would have been found, and a ranking.
+      Values, differences, adjusted p-values, detectable differences, and a ranking.
 
     Raises:
-      InputError: models that are no such mapping, an unknown metric or correction, rows of
-        different widths or too few, or a model most of whose rows are the reference's.
+      InputError: `models` is not such a mapping, the metric or the correction is unknown, rows
+        differ in width or are too few, or most rows of a model are reference rows.
 
     Source:
       Rippl, Munk & Sturm 2016, arXiv:1507.04090; Sutherland 2019, arXiv:1906.02104; Zou & Donner
@@ -94,19 +92,19 @@ def compare(
     direction = module.BETTER
     settings = dict(module.estimate.__kwdefaults__) | ({} if k is None else {"k": int(k)})
     if metric in ("fid", "kid"):
-        values, own, of_pair = differences.of_distances(pairs, metric, seed, paired_latents)
+        values, own, gap_of = differences.distance_differences(pairs, metric, seed, paired_latents)
     else:
-        values, own, of_pair = differences.of_shares(
+        values, own, gap_of = differences.mean_differences(
             pairs, metric, level, seed, paired_latents, settings
         )
     order = sorted(pairs, key=lambda name: values[name] * (1 if direction == "lower" else -1))
-    found = _differences(order, values, of_pair, level, correction)
+    pairwise = _differences(order, values, gap_of, level, correction)
     some = next(iter(pairs.values()))
     return ModelComparison(
         metric=metric,
         models={n: Scored(values[n], *own[n](level), pairs[n].n_fake) for n in order},
-        differences=found,
-        ranking=_ranking(order, found, "<" if direction == "lower" else ">"),
+        differences=pairwise,
+        ranking=_ranking(order, pairwise, "<" if direction == "lower" else ">"),
         direction=direction,
         target="both populations" if metric in ("fid", "kid") else "fixed reference",
         level=level,
@@ -122,7 +120,7 @@ def compare(
 
 
 def _check_arguments(metric: Any, correction: Any, paired_latents: Any, k: Any) -> None:
-    """Refuses unknown names, and settings that do not go with the metric."""
+    """Raises InputError for unknown names, and for arguments that do not go with the metric."""
     if not isinstance(metric, str) or metric not in METRICS:
         if isinstance(metric, str):
             all_metrics.load(metric)
@@ -145,19 +143,19 @@ def _check_arguments(metric: Any, correction: Any, paired_latents: Any, k: Any) 
 
 
 def _checked(models: Any, reference: Any, metric: str, paired_latents: bool) -> dict[str, Pair]:
-    """Each model's rows with the reference's."""
+    """Checks the rows; returns a `Pair` with the reference for each model."""
     if not isinstance(models, Mapping) or not 2 <= len(models) <= MOST_MODELS:
-        given = f"{len(models)} models" if isinstance(models, Mapping) else type(models).__name__
+        kind = f"{len(models)} models" if isinstance(models, Mapping) else type(models).__name__
         raise InputError(
-            f"models is {given}; it must map 2 to {MOST_MODELS} names to features, as in"
+            f"models is {kind}; it must map 2 to {MOST_MODELS} names to features, as in"
             ' {"a": rows, "b": rows}'
         )
     real = as_rows(reference, "reference")
     if (real == real[0]).all():
         raise InputError("reference has identical rows only; a comparison needs rows that differ")
     pairs = {}
-    for name, given in models.items():
-        fake = as_rows(given, f"models[{name!r}]")
+    for name, features in models.items():
+        fake = as_rows(features, f"models[{name!r}]")
         if fake.shape[1] != real.shape[1]:
             raise InputError(
                 f"models[{name!r}] has {fake.shape[1]} columns and reference {real.shape[1]}; they"
@@ -176,32 +174,34 @@ def _checked(models: Any, reference: Any, metric: str, paired_latents: bool) -> 
                 " independent samples: give other real rows"
             )
     if len(pairs) < len(models):
-        raise InputError("models has two names that read alike: give each its own")
+        raise InputError("models has two equal names: give each model its own")
     lengths = {name: pair.n_fake for name, pair in pairs.items()}
     if paired_latents and len(set(lengths.values())) > 1:
-        raise InputError(f"paired_latents=True; all models must have as many rows, not {lengths}")
+        raise InputError(
+            f"paired_latents=True; all models must have equally many rows, not {lengths}"
+        )
     return pairs
 
 
 def _differences(
     order: list[str],
     values: dict[str, float],
-    of_pair: Callable[[str, str], differences.Gap],
+    gap_of: Callable[[str, str], differences.Gap],
     level: float,
     correction: str,
 ) -> tuple[Difference, ...]:
-    """All pairs, the better value first."""
+    """Returns the differences of all pairs; the better value is first."""
     names = list(itertools.combinations(order, 2))
-    gaps = [of_pair(*pair) for pair in names]
+    gaps = [gap_of(*pair) for pair in names]
     p_values = [differences.p_value(gap.ends) for gap in gaps]
     adjusted = CORRECTIONS[correction](p_values)
-    shared = 1.0 - (1.0 - level) / len(names)
+    joint_level = 1.0 - (1.0 - level) / len(names)
     answers = []
     for (first, second), gap, p_value, corrected in zip(
         names, gaps, p_values, adjusted, strict=True
     ):
         low, high = gap.ends(level)
-        joint_low, joint_high = gap.ends(shared)
+        joint_low, joint_high = gap.ends(joint_level)
         answers.append(
             Difference(
                 first=first,
@@ -213,25 +213,25 @@ def _differences(
                 joint_high=joint_high,
                 p_value=p_value,
                 adjusted_p_value=float(corrected),
-                detectable=differences.detectable(gap, shared),
+                detectable=differences.detectable(gap, joint_level),
                 better=first if rejects(corrected, level) else None,
             )
         )
     return tuple(answers)
 
 
-def _ranking(order: list[str], found: tuple[Difference, ...], sign: str) -> str:
-    """The models in order, a sign where a cut is established, then what else is."""
-    sure = {(pair.first, pair.second) for pair in found if pair.better}
-    said, cuts = order[0], []
+def _ranking(order: list[str], pairwise: tuple[Difference, ...], sign: str) -> str:
+    """Formats the models in order, `sign` at significant cuts, then other significant pairs."""
+    sure = {(pair.first, pair.second) for pair in pairwise if pair.better}
+    ranking, cuts = order[0], []
     for place in range(1, len(order)):
         cut = all((a, b) in sure for a in order[:place] for b in order[place:])
         cuts += [place] if cut else []
-        said += f" {sign if cut else '='} {order[place]}"
+        ranking += f" {sign if cut else '='} {order[place]}"
     group = {name: sum(place >= cut for cut in cuts) for place, name in enumerate(order)}
     also = [
         f"{a} {sign} {b}"
         for a, b in itertools.combinations(order, 2)
         if (a, b) in sure and group[a] == group[b]
     ]
-    return said + (f"; also {', '.join(also)}" if also else "")
+    return ranking + (f"; also {', '.join(also)}" if also else "")

@@ -1,4 +1,4 @@
-"""What a metric knows of each generated row: the best and the worst samples, the copies."""
+"""Scores of single generated rows: the best and the worst samples, the copies."""
 
 import inspect
 from collections.abc import Mapping
@@ -19,21 +19,21 @@ def per_sample(
     train_features: Any = None,
     settings: Mapping[str, Any] | None = None,
 ) -> np.ndarray:
-    """A number for each generated row: realism, rarity, or whether it is authentic.
+    """Returns a number for each generated row: realism, rarity, or whether it is authentic.
 
     Args:
-      metric: "realism", "rarity", "authenticity" or any other metric with numbers of each row.
-      real_features: array-like, shape (n, d), where the metric needs it.
+      metric: "realism", "rarity", "authenticity" or another metric with a number for each row.
+      real_features: array-like, shape (n, d), if the metric needs it.
       fake_features: array-like, shape (m, d).
-      train_features: array-like, shape (t, d), where the metric needs it.
-      settings: of the metric, such as {"k": 5}.
+      train_features: array-like, shape (t, d), if the metric needs it.
+      settings: settings of the metric, such as {"k": 5}.
 
     Returns:
-      float64, shape (m,), in the order of the rows; the metric's page says what they mean.
+      float64, shape (m,), in the order of the rows; the metric's page explains them.
 
     Raises:
-      InputError: a metric without numbers of each row, rows that are missing, no tables, of
-        different widths or too few, or an unknown setting.
+      InputError: the metric has no number for each row; rows are missing, are not tables of equal
+        width, or are too few; or a setting is unknown.
 
     Example:
       >>> import numpy as np
@@ -47,14 +47,14 @@ def per_sample(
     if metric not in able:
         raise InputError(f"metric={metric!r}; per_sample needs one of {', '.join(able)}")
     module = metrics.load(metric)
-    given = {"real": real_features, "fake": fake_features, "train": train_features}
+    arrays = {"real": real_features, "fake": fake_features, "train": train_features}
     rows = {}
     for side in module.NEEDS:
-        if given[side] is None:
+        if arrays[side] is None:
             raise InputError(
                 f"{side}_features is missing; {metric} needs it: give {side}_features="
             )
-        rows[side] = as_rows(given[side], f"{side}_features")
+        rows[side] = as_rows(arrays[side], f"{side}_features")
         if rows[side].shape[1] != rows[module.NEEDS[0]].shape[1]:
             raise InputError(
                 f"{side}_features has {rows[side].shape[1]} columns and {module.NEEDS[0]}_features"

@@ -1,12 +1,12 @@
-"""One metric over several training runs: the mean, and what of the spread is due to training.
+"""One metric over several training runs: the mean, and the variance due to training.
 
-Retraining with another seed moves a metric more than drawing other samples from one trained model
-does, so an interval from a single run says too little about a method. The spread between runs holds
-both: the runs' own standard errors say how much of it sampling explains.
+Retraining with another seed changes a metric more than drawing new samples from one trained model.
+So an interval from a single run is too narrow for a method. The spread between runs contains both
+effects; the runs' own standard errors show how much of it is due to sampling.
 
-It misleads when the runs were chosen, the best of many or the last checkpoint that looked well, and
-where the reference is the same for all runs: what its rows do to all of them alike is no spread,
-and the interval holds for that reference.
+The result misleads if the runs were selected, for example the best of many. If all runs share a
+reference, its common effect on all runs is not part of the spread: the interval holds for that
+reference.
 """
 
 import dataclasses
@@ -27,32 +27,32 @@ from evaluation.statistics.binomial import normal_quantile
 
 SAME = ("metric", "protocol", "settings", "n_real", "n_fake", "target")
 METHOD = "Student's t over runs"
-LARGEST = 1e150  # of a value or a standard error; its square is finite, and so is its inverse's
+LARGEST = 1e150  # largest value or standard error; its square and its inverse's are finite
 
 
 @dataclasses.dataclass(frozen=True)
 class OverRuns:
-    """What several runs say; prints as a sentence or two.
+    """Mean and variance components over training runs; prints as one line.
 
     Attributes:
-      metric: its name; "" for plain numbers.
-      runs: how many.
+      metric: name of the metric; "" for plain numbers.
+      runs: number of runs.
       value: mean of the runs' values.
-      low: lower end of its interval.
-      high: upper end.
-      level: of the interval.
-      method: how the interval was made.
-      target: "training seeds, fixed reference": what new runs would give on average.
-      standard_error: of `value`.
-      spread: standard deviation of the values, training and sampling together.
-      between_variance: what training adds to it, >= 0; nan where runs have no standard errors.
-      within_variance: what sampling adds, the mean of the runs' squared standard errors; or nan.
-      values: the runs' values, in the order given.
-      protocol: as in the runs; "" for plain numbers.
-      settings: as in the runs.
-      n_real: rows of real data in each run; 0 for plain numbers.
-      n_fake: rows of generated data in each run.
-      versions: of what decides the numbers.
+      low: lower end of the interval.
+      high: upper end of the interval.
+      level: confidence level of the interval.
+      method: method of the interval.
+      target: "training seeds, fixed reference": the mean over new runs.
+      standard_error: standard error of `value`.
+      spread: standard deviation of the values, from training and sampling.
+      between_variance: variance due to training, >= 0; nan if runs have no standard errors.
+      within_variance: variance due to sampling, the mean squared standard error; or nan.
+      values: the runs' values, in the order of `runs`.
+      protocol: protocol of the runs; "" for plain numbers.
+      settings: settings of the runs.
+      n_real: real rows of each run; 0 for plain numbers.
+      n_fake: generated rows of each run; 0 for plain numbers.
+      versions: software versions.
     """
 
     metric: str
@@ -75,14 +75,14 @@ class OverRuns:
     versions: dict[str, str]
 
     def __str__(self) -> str:
-        """The finding in words."""
+        """The result in words."""
         line = (
             f"{self.metric or 'value'} over {self.runs} runs: {number(self.value)}"
             f" [{number(self.low)}, {number(self.high)}] (level {self.level:g}, {self.target});"
             f" standard deviation {number(self.spread)}"
         )
         if math.isnan(self.within_variance):
-            return line + ": training and sampling together, for the runs have no standard errors"
+            return line + ": training and sampling together (the runs have no standard errors)"
         within = number(math.sqrt(self.within_variance))
         if self.between_variance == 0.0:
             return line + f": between runs 0 (within-run variance explains all), within {within}"
@@ -98,25 +98,25 @@ def over_runs(
 ) -> OverRuns:
     """Mean -+ t_(K - 1) s / sqrt(K); between runs max(0, s^2 - mean SE^2), within them mean SE^2.
 
-    s^2 is the variance of the K values. Each value varies by training and by sampling, and s^2
-    holds both, so the interval needs no standard errors and covers whatever their sizes; they only
-    part the two. Where all runs share a reference, their standard errors for "both populations"
-    hold what it does to all alike, which is no spread: the within-run variance is then an upper
-    bound and the one between runs a lower one.
+    s^2 is the variance of the K values. It contains the variance of training and of sampling, so
+    the interval needs no standard errors; these only separate the two. If all runs share a
+    reference, their standard errors for "both populations" include its common effect, which is not
+    part of the spread: the within-run variance is then an upper bound, and the between-run variance
+    a lower bound.
 
     Args:
       runs: K >= 2 results or estimates of one metric, or plain numbers, one for each training seed.
-      metric: which of the results' metrics; may be left out where they hold one alone.
+      metric: name of the metric; optional if the results hold only one.
       level: confidence level of the interval.
-      standard_errors: with plain numbers only: each run's, >= 0.
+      standard_errors: standard error of each run, >= 0; only for plain numbers.
 
     Returns:
       The mean with its interval, and the two variances.
 
     Raises:
-      InputError: fewer than two runs; runs of different metrics, protocols, settings, targets or
-        numbers of rows, or of different kinds; values that are not finite, beyond 1e150 or all the
-        same; or standard errors that are no such numbers.
+      InputError: fewer than two runs; the runs differ in metric, protocol, settings, target,
+        numbers of rows or kind; values are not finite, beyond 1e150 or all equal; or standard
+        errors are wrong.
 
     Source:
       DerSimonian & Laird 1986, Controlled Clinical Trials 7(3), 177-188, with equal weights.
@@ -153,7 +153,7 @@ def over_runs(
         first = estimates[0]
     elif not any(isinstance(run, Estimate) for run in estimates):
         values, first = estimates, None
-        errors = _given_errors(standard_errors, len(runs))
+        errors = _checked_errors(standard_errors, len(runs))
     else:
         raise InputError("runs mixes estimates and plain numbers: give one kind")
     for index, value in enumerate(values):
@@ -164,14 +164,14 @@ def over_runs(
             )
     if min(values) == max(values):
         raise InputError(
-            f"runs all hold {values[0]}, which says nothing of a spread: give runs that differ in"
-            " their training seeds, not one run several times"
+            f"runs all hold {values[0]}, so there is no spread: give runs with different training"
+            " seeds, not one run several times"
         )
     spread, within = _spread(values), float(np.mean(np.square(errors)))
     if spread < 1.0 / LARGEST and not math.isnan(within):
         raise InputError(
-            f"runs have a standard deviation of {spread:.1e}, whose square is too small a number to"
-            " be parted in two: rescale runs and standard_errors"
+            f"runs have a standard deviation of {spread:.1e}, whose square is too small:"
+            " rescale runs and standard_errors"
         )
     error = spread / math.sqrt(len(values))
     mean = math.fsum(values) / len(values)
@@ -199,20 +199,18 @@ def over_runs(
 
 
 def _spread(values: Sequence[float]) -> float:
-    """Standard deviation, in units of the largest value, so that no square over- or underflows."""
+    """Standard deviation, scaled by the largest value so that squares do not over- or underflow."""
     unit = max(abs(value) for value in values)
     return unit * float(np.std([value / unit for value in values], ddof=1))
 
 
 def _estimate(run: Any, metric: str | None, index: int) -> Any:
-    """A run's estimate, or its plain number."""
+    """Returns a run's estimate, or its plain number."""
     if isinstance(run, Result):
         if metric is None and len(run) == 1:
             metric = next(iter(run))
         if metric is None:
-            raise InputError(
-                f"runs[{index}] holds {', '.join(run)}; say which with metric=: over_runs takes one"
-            )
+            raise InputError(f"runs[{index}] holds {', '.join(run)}; choose one with metric=")
         if metric not in run:
             raise InputError(f"runs[{index}] holds {', '.join(run)}, not {metric!r}: measure it")
         return run[metric]
@@ -228,7 +226,7 @@ def _estimate(run: Any, metric: str | None, index: int) -> Any:
 
 
 def _check_same(estimates: Sequence[Estimate]) -> None:
-    """Refuses values that cannot be averaged, and names the field."""
+    """Raises InputError, with the name of the field, if estimates cannot be averaged."""
     for index, run in enumerate(estimates):
         for name in SAME:
             ours, theirs = getattr(estimates[0], name), getattr(run, name)
@@ -242,7 +240,7 @@ def _check_same(estimates: Sequence[Estimate]) -> None:
 
 
 def _error(run: Estimate) -> float:
-    """A run's standard error; nan where its protocol gives no interval."""
+    """Returns a run's standard error; nan if it has no interval."""
     error = run.details.get("standard_error")
     if isinstance(error, int | float) and math.isfinite(error):
         return float(error)
@@ -251,12 +249,12 @@ def _error(run: Estimate) -> float:
     return math.nan
 
 
-def _given_errors(errors: Sequence[float] | None, runs: int) -> list[float]:
-    """Plain standard errors, nan without them."""
+def _checked_errors(errors: Sequence[float] | None, runs: int) -> list[float]:
+    """Returns the standard errors of plain numbers; nan if there are none."""
     if errors is None:
         return [math.nan] * runs
-    given = list(errors) if validation.is_listing(errors) else [errors]
-    numbers = [_number(error) for error in given]
+    listed = list(errors) if validation.is_listing(errors) else [errors]
+    numbers = [_number(error) for error in listed]
     if len(numbers) != runs or not all(0.0 <= error <= LARGEST for error in numbers):
         raise InputError(
             f"standard_errors={validation.shown(errors)}; it must hold {runs} finite numbers, 0 or"
@@ -266,7 +264,7 @@ def _given_errors(errors: Sequence[float] | None, runs: int) -> list[float]:
 
 
 def _number(value: Any) -> float:
-    """A plain number as float; nan for anything else."""
+    """Converts a plain number to float; anything else to nan."""
     try:
         return validation.check_number("", value)
     except InputError:

@@ -1,9 +1,9 @@
-"""Tests of "x and y come from one law", by random splits of their pooled rows.
+"""Tests of "x and y have the same distribution", by random splits of their pooled rows.
 
-A small p-value says that the laws differ; a large one only that these rows do not show it, and
-`detectable` says how large a difference would have been seen. A p-value says nothing of the size of
-a difference: with many rows the smallest one is found. It misleads when rows are not independent,
-such as augmented copies or frames of a video: then it is too small.
+A small p-value means that the distributions differ. A large one means only that these rows do not
+show a difference; `detectable` is the size of a difference that they would show. A p-value does not
+measure the size of a difference: many rows detect a tiny one. If rows are not independent, such as
+augmented copies or frames of a video, the p-value is too small.
 """
 
 import dataclasses
@@ -38,24 +38,24 @@ POWER = 0.8
 
 @dataclasses.dataclass(frozen=True)
 class SameDistribution:
-    """What a test of equal laws found; prints as a sentence.
+    """Result of a test of equal distributions; prints as a sentence.
 
     Attributes:
       test: "kid", "fid", "energy" or "classifier".
-      statistic: of the rows as given; larger means more different.
-      p_value: chance of such a statistic or a larger one where the laws are equal, in (0, 1].
-      detectable: how far above its mean at equal laws the statistic must truly lie to be found in
-        8 of 10 samples like these, or more.
+      statistic: statistic of x and y; larger means more different.
+      p_value: probability of a statistic at least this large under equal distributions, in (0, 1].
+      detectable: true excess of the statistic over `expected_at_equal_laws` that is detected with
+        power 0.8 or more.
       expected_at_equal_laws: mean of the statistic over the random splits.
-      critical: the statistic above which a difference is established: a quantile over the splits.
-      permutations: random splits.
-      level: 1 - level is the chance of a false alarm.
+      critical: a larger statistic is significant: a quantile over the splits.
+      permutations: number of random splits.
+      level: 1 - level is the probability of a false positive.
       n_x: rows of x.
       n_y: rows of y.
-      dimension: columns.
-      seed: of the splits.
-      settings: all that changes the statistic.
-      versions: of what decides the numbers.
+      dimension: number of columns.
+      seed: seed of the splits.
+      settings: settings that change the statistic.
+      versions: software versions.
     """
 
     test: str
@@ -75,22 +75,21 @@ class SameDistribution:
 
     @property
     def different(self) -> bool:
-        """Whether a difference of the laws is established at `level`."""
+        """Whether the distributions differ significantly at `level`."""
         return bool(rejects(self.p_value, self.level))
 
     def __str__(self) -> str:
-        """The finding in one sentence."""
-        found = (
+        """The result in one sentence."""
+        line = (
             f"{TESTS[self.test]} of {self.n_x} and {self.n_y} rows: {number(self.statistic)},"
             f" p = {self.p_value:.3g} ({self.permutations} permutations): "
         )
         if self.different:
-            return found + f"the laws differ (level {self.level:g})"
-        return found + (
-            "no difference found; one of about"
-            f" {number(self.expected_at_equal_laws + self.detectable)}, against"
-            f" {number(self.expected_at_equal_laws)} at equal laws, would have been found with"
-            f" power {POWER:g}"
+            return line + f"the distributions differ (level {self.level:g})"
+        return line + (
+            "no significant difference; detectable with power"
+            f" {POWER:g}: about {number(self.expected_at_equal_laws + self.detectable)}"
+            f" (equal distributions: {number(self.expected_at_equal_laws)})"
         )
 
 
@@ -105,32 +104,31 @@ def same_distribution(
 ) -> SameDistribution:
     """Tests equality, p = (1 + splits of the pooled rows that differ as much) / (1 + splits).
 
-    "kid": E k(x, x') + E k(y, y') - 2 E k(x, y), k(x, y) = (x.y / d + 1)^3, unbiased; "energy":
-    2 E|x - y| - E|x - x'| - E|y - y'|, each row against itself included; "fid": the plain Fréchet
-    distance of the whole rows, whose bias is the same for all splits; "classifier": the share of
-    right answers on one half of the rows of a regression fitted to the other half, whose labels
-    alone are permuted (answers by classifiers that learned from each other's rows would depend on
-    each other, and give false alarms in 8 to 11 % of tests at 5 %); between splits with as many
-    right answers the mean of the regression's score decides.
+    "kid": E k(x, x') + E k(y, y') - 2 E k(x, y), k(x, y) = (x.y / d + 1)^3, unbiased. "energy":
+    2 E|x - y| - E|x - x'| - E|y - y'|, including each row against itself. "fid": the plain Fréchet
+    distance of all rows; its bias is the same for all splits. "classifier": the accuracy, on one
+    half of the rows, of a logistic regression fitted to the other half. Only the labels of the
+    tested half are permuted. (With cross-fitting the answers would depend on each other, and give
+    8 to 11 % false positives at 5 %.) Equal accuracies are ordered by the mean score.
 
     Args:
       x: array-like, shape (n, d), any real dtype, finite; n >= 4, "classifier" >= 20.
-      y: array-like, shape (m, d); m need not be n.
-      test: "kid", "fid", "energy" (sees any difference) or "classifier".
+      y: array-like, shape (m, d); m may differ from n.
+      test: "kid", "fid", "energy" (detects any difference) or "classifier".
       permutations: random splits, 19 to 1000000; the smallest p-value is 1 / (1 + permutations),
         which must not exceed 1 - level.
-      seed: of the splits, >= 0. The order of the rows does not matter.
-      level: 1 - level is the chance of a false alarm.
-      max_operations: "fid" only, whose every split costs a decomposition: the most floating-point
-        operations to spend; a core does some 10^10 in a second.
+      seed: seed of the splits, >= 0. The order of the rows does not matter.
+      level: 1 - level is the probability of a false positive.
+      max_operations: for "fid", where every split needs a matrix decomposition: limit of the
+        floating-point operations; a core does about 10^10 per second.
 
     Returns:
-      The statistic, its p-value and what could have been detected. Memory: one byte for each row
-      and permutation beside the rows.
+      The statistic, its p-value and the detectable difference. Memory: the rows, and one byte for
+      each row and permutation.
 
     Raises:
-      InputError: rows that are no tables of finite numbers, of different widths or too few; an
-        unknown test; fewer splits than `level` needs, or more than `max_operations` allows.
+      InputError: the rows are not finite tables of equal width, or too few; the test is unknown;
+        there are fewer splits than `level` needs, or more than `max_operations` allows.
 
     Source:
       Gretton et al. 2012, Journal of Machine Learning Research 13, 723-773, section 5; Székely &
@@ -159,12 +157,12 @@ def same_distribution(
     else:
         if test == "kid":
             check_seen("test='kid'", *both, None)
-        pool = Pool.of(*both, seed)
+        pool = Pool.from_samples(*both, seed)
         if test == "fid":
             settings["max_operations"] = max_operations
             pool = _reduced(pool, permutations, max_operations)
-        of_splits = {"kid": _kid, "energy": _energy, "fid": _fid}[test]
-        statistics, tolerance = of_splits(pool, pool.splits(permutations, seed))
+        test_statistics = {"kid": _kid, "energy": _energy, "fid": _fid}[test]
+        statistics, tolerance = test_statistics(pool, pool.splits(permutations, seed))
     random = statistics[1:]
     critical, expected = float(np.quantile(random, level)), float(random.mean())
     return SameDistribution(
@@ -186,7 +184,7 @@ def same_distribution(
 
 
 def _check_enough(permutations: int, level: float) -> None:
-    """Refuses fewer permutations than could ever establish a difference at `level`."""
+    """Raises InputError if no p-value of so few permutations can be significant at `level`."""
     least = least_permutations(level)
     if permutations < least:
         remedy = f"give at least {least} or a lower level"
@@ -198,7 +196,7 @@ def _check_enough(permutations: int, level: float) -> None:
 
 
 def _checked(x: Any, y: Any, test: str) -> tuple[np.ndarray, np.ndarray]:
-    """Both tables, of one width and long enough."""
+    """Checks both tables: equal width, enough rows."""
     both = as_rows(x, "x"), as_rows(y, "y")
     if both[0].shape[1] != both[1].shape[1]:
         raise InputError(
@@ -208,18 +206,19 @@ def _checked(x: Any, y: Any, test: str) -> tuple[np.ndarray, np.ndarray]:
     for name, rows in zip("xy", both, strict=True):
         if len(rows) < LEAST_ROWS[test]:
             raise InputError(
-                f"{name} has {len(rows)} rows; test={test!r} needs at least {LEAST_ROWS[test]}, or"
-                " no split would be rare: give more samples"
+                f"{name} has {len(rows)} rows; test={test!r} needs at least {LEAST_ROWS[test]}"
+                " for a small p-value: give more samples"
             )
     return both
 
 
 def _detectable(critical: float, spread: float, test: str) -> float:
-    """The effect that exceeds `critical` with probability POWER; both are those at equal laws.
+    """The effect that exceeds `critical` with probability POWER.
 
-    With s the spread at equal laws a quadratic statistic's variance at the effect e is at most
-    s^2 + sqrt(8) s e: its influences vary by 4 e times the kernel's largest eigenvalue or less, and
-    that is at most the root of the kernel's mean square. Accuracy spreads most at equal laws.
+    `critical` and `spread` hold for equal distributions. With s the spread, the variance of a
+    quadratic statistic at the effect e is at most s^2 + sqrt(8) s e: its influences vary by at most
+    4 e times the kernel's largest eigenvalue, and that is at most the root of the kernel's mean
+    square. The spread of accuracy is largest for equal distributions.
     """
     z = normal_quantile(2.0 * POWER - 1.0)
     if test == "classifier":
@@ -229,14 +228,14 @@ def _detectable(critical: float, spread: float, test: str) -> float:
 
 
 def _statistic(test: str, statistics: np.ndarray, settings: dict[str, Any]) -> float:
-    """The observed statistic; of the classifier's, without what breaks its ties."""
+    """The observed statistic; for the classifier, without the term that breaks ties."""
     if test != "classifier":
         return float(statistics[0])
     return float(np.round(statistics[0] * settings["test_rows"])) / settings["test_rows"]
 
 
 def _kid(pool: Pool, chosen: np.ndarray) -> tuple[np.ndarray, float]:
-    """Unbiased KID of every split, and what rounding may change it by."""
+    """Unbiased KID of every split, and its rounding error."""
     ends = pool.rows[:1].astype(np.float64), pool.rows[-1:].astype(np.float64)
     shift = float(polynomial(*ends)[0, 0])
     sums = pair_sums(pool.rows, polynomial, chosen, shift)
@@ -246,7 +245,7 @@ def _kid(pool: Pool, chosen: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def _energy(pool: Pool, chosen: np.ndarray) -> tuple[np.ndarray, float]:
-    """Energy distance of every split, and what rounding may change it by."""
+    """Energy distance of every split, and its rounding error."""
     sums = pair_sums(pool.rows, distance_kernel, chosen)
     n, m = int(chosen[:, 0].sum()), int((~chosen[:, 0]).sum())
     values = 2.0 * sums.across / (n * m) - sums.inner / n**2 - sums.outer / m**2
@@ -254,7 +253,7 @@ def _energy(pool: Pool, chosen: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def _reduced(pool: Pool, permutations: int, max_operations: float) -> Pool:
-    """The pool in its own span, where that is smaller; refused where splits cost too much."""
+    """Projects the pool onto its span, if smaller; raises InputError if splits cost too much."""
     total, d = pool.rows.shape
     n = int(min(pool.first.sum(), (~pool.first).sum()))
     m, r = total - n, min(total, d)
@@ -277,7 +276,7 @@ def _reduced(pool: Pool, permutations: int, max_operations: float) -> Pool:
 
 
 def _fid(pool: Pool, chosen: np.ndarray) -> tuple[np.ndarray, float]:
-    """Plain Fréchet distance of every split, and what rounding may change it by."""
+    """Plain Fréchet distance of every split, and its rounding error."""
     values = np.array(
         [frechet.frechet_distance(pool.rows[s], pool.rows[~s]) for s in chosen.T], dtype=np.float64
     )
@@ -288,9 +287,9 @@ def _fid(pool: Pool, chosen: np.ndarray) -> tuple[np.ndarray, float]:
 def _classifier(
     both: tuple[np.ndarray, np.ndarray], permutations: int, seed: int
 ) -> tuple[np.ndarray, float]:
-    """Accuracy on held-out rows, with their labels permuted but for the first.
+    """Accuracy on held-out rows, for the true labels and then for permuted labels.
 
-    Scores, shrunk so that they sum to less than one answer, break ties.
+    Scores break ties; they are scaled so that their sum counts less than one answer.
     """
     rows = [part[shuffled_indices(part, seed + side)] for side, part in enumerate(both)]
     tested = min(len(part) for part in rows) // 2
@@ -300,12 +299,12 @@ def _classifier(
     spread = float(np.abs(scores).max())
     if spread > 0.0:
         weight = weight + scores / spread / (4.0 * len(scores))
-    sums = weight.sum() - 2.0 * (weight @ chosen)  # of y's less of x's
+    sums = weight.sum() - 2.0 * (weight @ chosen)  # sum over y minus sum over x
     return 0.5 + sums / (2.0 * len(scores)), 1e-12
 
 
 def _scores(learn: list[np.ndarray], test: list[np.ndarray]) -> np.ndarray:
-    """How much a logistic regression takes each test row for y's rather than x's, log odds."""
+    """Log odds of a logistic regression that each test row belongs to y."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
@@ -315,6 +314,6 @@ def _scores(learn: list[np.ndarray], test: list[np.ndarray]) -> np.ndarray:
     sides = np.repeat([0, 1], [len(part) for part in learn])
     model = LogisticRegression(class_weight="balanced", max_iter=1000)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # any classifier makes a valid test
+        warnings.simplefilter("ignore", ConvergenceWarning)  # any classifier gives a valid test
         model.fit((rows - mean) / scale, sides)
     return model.decision_function((np.concatenate(test) - mean) / scale)

@@ -115,7 +115,7 @@ def test_a_class_with_too_few_rows_is_named_and_the_others_go_on():
     found = per_class(REAL, FAKE, labels, generated)
     assert list(found) == [1, 2, 3]
     assert "has 5 rows; fid needs at least 20" in found.refused[7]
-    assert "real_features has 0 rows of it" in found.refused[8]
+    assert "real_features has 0 rows of this class" in found.refused[8]
     with pytest.raises(KeyError, match="class 7 was not measured"):
         found[7]
     assert found.mean().details["refused"] == [7, 8]

@@ -78,10 +78,10 @@ def _value(metric, real, fake):
         from evaluation.distances.frechet import frechet_distance
 
         return frechet_distance(real, fake)
-    from evaluation.inference.influences import of_kid
+    from evaluation.inference.influences import kid_influences
 
     parts = zip(np.split(real, 20), np.split(fake, 20), strict=True)
-    return np.mean([of_kid(x, [y])[0].value for x, y in parts])
+    return np.mean([kid_influences(x, [y])[0].value for x, y in parts])
 
 
 @pytest.mark.parametrize("metric", ["kid", "fid"])
@@ -120,13 +120,13 @@ def test_the_plan_is_plain_and_says_what_it_was_made_of():
     fields = dataclasses.asdict(found)
     json.dumps(fields)
     assert (fields["n"], fields["n_real"], fields["n_fake"], fields["seed"]) == (500, 80, 60, 2)
-    assert "500 rows of each sample find a difference of" in str(found)
+    assert "500 rows per sample detect a difference of" in str(found)
 
 
 @pytest.mark.parametrize(
     ("change", "line"),
     [
-        ({"metric": "recall"}, "metric='recall'; plan knows kid, fid"),
+        ({"metric": "recall"}, "metric='recall'; use one of kid, fid"),
         ({"question": "more"}, "question='more'; use one of difference, equality"),
         ({"n": 100}, "effect=0.1 and n=100; give one of them"),
         ({"effect": None}, "effect=None and n=None"),
@@ -134,7 +134,7 @@ def test_the_plan_is_plain_and_says_what_it_was_made_of():
         ({"effect": None, "n": 5}, "n=5; it must be a whole number, from 20 to 10"),
         ({"effect": None, "n": 10**400}, "it must be a whole number, from 20 to 10"),
         ({"question": ["x"]}, r"question=\['x'\]; use one of difference, equality"),
-        ({"metric": ["kid"]}, r"metric=\['kid'\]; plan knows"),
+        ({"metric": ["kid"]}, r"metric=\['kid'\]; use one of"),
         ({"effect": 1e300}, r"effect=1e\+300; it must be a finite number above 0, 1e\+100"),
         ({"effect": 10**400}, "is too large for a float"),
         ({"level": 1.0 - 1e-9, "question": "equality"}, "give a lower level"),
@@ -143,7 +143,10 @@ def test_the_plan_is_plain_and_says_what_it_was_made_of():
         ({"seed": -1}, "seed=-1"),
         ({"real": np.eye(20, 3)}, "real has 20 rows; a pilot needs at least 50"),
         ({"real": np.ones((60, 2))}, "real has 2 columns and fake 3"),
-        ({"other": np.ones((60, 3)), "question": "equality"}, "other is given"),
+        (
+            {"other": np.ones((60, 3)), "question": "equality"},
+            "other goes with question=",
+        ),
         ({"effect": 1e-12}, "would take more than 1e.12 rows"),
     ],
 )

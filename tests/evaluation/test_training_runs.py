@@ -171,7 +171,7 @@ def test_the_interval_scales_from_the_smallest_to_the_largest_unit(unit):
 
 def test_which_metric_must_be_said():
     results = [measure(features(0), features(s), ["kid", "fid"]) for s in (1, 2)]
-    with pytest.raises(InputError, match="holds kid, fid; say which with metric="):
+    with pytest.raises(InputError, match="holds kid, fid; choose one with metric="):
         over_runs(results)
     with pytest.raises(InputError, match="not 'density'"):
         over_runs(results, metric="density")
