@@ -1,9 +1,9 @@
-"""Losses and gradients that are not finite."""
+"""Faults in numbers: losses and gradients that are not finite."""
 
 import signal
 from pathlib import Path
 
-from faulty.runs import BATCH_SIZE, DONE, STEPS, Row, Training, loss
+from faulty.runs import BATCH_SIZE, DONE, STEPS, Row, Training, failed, loss
 
 from gantf.runs import metrics_log
 
@@ -12,15 +12,15 @@ BAD_STEP = 137
 
 
 def rolled_back(model: str, whole: Path, kills: int, seed: int) -> Row:
-    """A loss is not finite: back to the last checkpoint, and on with a new order of the data."""
+    """A loss is not finite: the run restores the last checkpoint and reshuffles the data."""
     training = Training(MODEL, "once", *_poison())
-    code, said = training.finish()
+    code, output = training.finish()
     lines = metrics_log.read(training.run_dir)
-    told = [line for line in lines if metrics_log.ROLLBACK_MARK in line]
+    rollbacks = [line for line in lines if metrics_log.ROLLBACK_MARK in line]
     windows = [line["step"] for line in lines if metrics_log.WINDOW_MARK in line]
     wanted = list(range(10, STEPS + 1, 10))
-    good = code == DONE and len(told) == 1 and told[0]["fault_step"] == BAD_STEP
-    good &= f"not finite at step {BAD_STEP}: back to step 125" in said
+    good = code == DONE and len(rollbacks) == 1 and rollbacks[0]["fault_step"] == BAD_STEP
+    good &= f"not finite at step {BAD_STEP}: back to step 125" in output
     row: Row = {"tried": 1, "survived": int(good and windows == wanted)}
     lost = STEPS - max(windows, default=0)
     lines_lost = sum(windows.count(step) != 1 for step in wanted)
@@ -28,7 +28,7 @@ def rolled_back(model: str, whole: Path, kills: int, seed: int) -> Row:
 
 
 def rolled_back_and_killed(model: str, whole: Path, kills: int, seed: int) -> Row:
-    """The same, with kill -9 after the rollback: the same bits as without."""
+    """The same, with kill -9 after the rollback: the same bits as without the kill."""
     undisturbed = Training(MODEL, "undisturbed", *_poison())
     undisturbed.finish()
     training = Training(MODEL, "killed", *_poison())
@@ -42,16 +42,16 @@ def rolled_back_and_killed(model: str, whole: Path, kills: int, seed: int) -> Ro
 
 
 def never_finite(model: str, whole: Path, kills: int, seed: int) -> Row:
-    """No order of the data helps: exit code 1, with player, variable and step."""
+    """No order of the data helps: exit code 1; the error names player, variable and step."""
     always = ("--set", "poison_low=-2", "--set", "poison_high=2")
-    code, said = Training(MODEL, "always", *always).finish()
-    good = code == 1 and "not finite at step 1 after 3 rollbacks: first in generator/" in said
+    code, output = Training(MODEL, "always", *always).finish()
+    good = code == 1 and "not finite at step 1 after 3 rollbacks: first in generator/" in output
     row: Row = {"tried": 1, "survived": int(good), "steps": 0, "lines": 0}
-    return row if good else row | {"said": said[-500:]}
+    return row if good else failed(row, output)
 
 
 def _poison() -> list[str]:
-    """Settings that make the batch of one step poison in the first order of the data."""
+    """Returns settings that make the loss of step BAD_STEP a NaN in the first order of the data."""
     import tensorflow as tf
 
     from gantf import models
@@ -61,6 +61,6 @@ def _poison() -> list[str]:
     images = loading.load("digits", "images").images
     rows = pipeline.rows_of_batch(0, tf.constant(BAD_STEP - 1), BATCH_SIZE, len(images)).numpy()
     poisoned = models.load(MODEL)
-    found = float(poisoned.signature(to_floats(images[rows])))
-    settings = {"poison_low": found - 1e-6, "poison_high": found + 1e-6}
+    signature = float(poisoned.signature(to_floats(images[rows])))
+    settings = {"poison_low": signature - 1e-6, "poison_high": signature + 1e-6}
     return [word for key, value in settings.items() for word in ("--set", f"{key}={value:.7f}")]

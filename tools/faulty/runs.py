@@ -1,4 +1,4 @@
-"""Trainings in processes of their own, which faults are brought upon, and what they lost."""
+"""Trainings in separate processes, and the comparison with a run without faults."""
 
 import dataclasses
 import os
@@ -16,25 +16,35 @@ from tests.games import SMALL
 
 FOLDER = Path("runs/faults")
 STEPS, CHECKPOINT_STEPS = 400, 25
-RHYTHM = {"--log-every": 10, "--checkpoint-every": 25, "--sample-every": 200, "--eval-every": 200}
+INTERVALS = {
+    "--log-every": 10,
+    "--checkpoint-every": CHECKPOINT_STEPS,
+    "--sample-every": 200,
+    "--eval-every": 200,
+}
+    "--log-every": 10,
+    "--checkpoint-every": 25,
+    "--sample-every": 200,
+    "--eval-every": 200,
+}
 BATCH_SIZE = 4
 PATIENCE_SECONDS = 900
-WHOLE = "whole"  # how the directories of undisturbed runs begin, which are kept
+WHOLE = "whole"  # prefix of the directories of undisturbed runs, which are kept
 TWO_REPLICAS = ("--strategy", "mirrored", "--logical-cpus", "2")
 DONE, PREEMPTED, INTERRUPTED = 0, 75, 130
 
 Row = dict[str, object]
-"""Of the table: tried, survived, steps and lines lost; a note, or what was said."""
+"""A row of the table: tried, survived, steps and lines lost; a note, or the end of stderr."""
 
 
 @dataclasses.dataclass
 class Loss:
-    """What a run lost against the one that nothing disturbed.
+    """The losses of a run against the undisturbed one.
 
     Attributes:
-      same: whether every variable, sample and line agrees bit for bit.
-      steps: that the finished run has too few.
-      lines: of metrics.jsonl that are missing or there twice.
+      same: True if every variable, sample and line is equal, bit for bit.
+      steps: number of steps that are missing.
+      lines: number of lines of metrics.jsonl that are missing or duplicate.
     """
 
     same: bool
@@ -42,22 +52,22 @@ class Loss:
     lines: int
 
     def row(self, tried: int, good: int) -> Row:
-        """A row of the table: nothing has survived that is not the same."""
+        """Returns a row of the table; if the runs differ, no fault counts as survived."""
         survived = good if self.same else 0
         return {"tried": tried, "survived": survived, "steps": self.steps, "lines": self.lines}
 
 
 class Training:
-    """One command, to be started again and again."""
+    """A training command that can be started again and again."""
 
     def __init__(self, model: str, name: str, *words: str, environment: dict | None = None):
-        """The small form of a model, in a new directory of that name unless it is a whole run's."""
+        """Trains a small form of a model in a new directory; keeps the directory of a whole run."""
         self.run_dir = FOLDER / Path(model).stem / name
         if not name.startswith(WHOLE):
             shutil.rmtree(self.run_dir, ignore_errors=True)
         config = models.load(model).Config.model_fields
         settings = [f"{key}={value}" for key, value in SMALL.items() if key in config]
-        pairs = [str(part) for option in RHYTHM.items() for part in option]
+        pairs = [str(part) for option in INTERVALS.items() for part in option]
         self.command = [sys.executable, "-c", "from gantf.cli import main; main()", "train"]
         self.command += ["--model", model, "--steps", str(STEPS), "--run-dir", str(self.run_dir)]
         self.command += [*pairs, "--batch-size", str(BATCH_SIZE)]
@@ -66,7 +76,7 @@ class Training:
         self.environment = os.environ | (environment or {})
 
     def start(self, *words: str) -> subprocess.Popen:
-        """A new process of it."""
+        """Starts a new process."""
         return subprocess.Popen(
             [*self.command, *words],
             stdout=subprocess.DEVNULL,
@@ -76,11 +86,11 @@ class Training:
         )
 
     def finish(self, *words: str) -> tuple[int, str]:
-        """Its exit code and what it said, when it has ended by itself."""
+        """Runs the command to its end; returns the exit code and stderr."""
         return end(self.start(*words))
 
     def strike(self, number: int, after_seconds: float) -> tuple[int, str]:
-        """Starts it, sends a signal after a time; its exit code and what it said."""
+        """Starts the command, sends a signal after some time; returns the exit code and stderr."""
         process = self.start()
         try:
             process.wait(after_seconds)
@@ -89,33 +99,38 @@ class Training:
         return end(process)
 
     def strike_at(self, number: int, pattern: str) -> tuple[int, str]:
-        """The same once a new file of a pattern is in the run's directory."""
+        """Does the same as soon as a new file matches a pattern in the run directory."""
         process = self.start()
-        known = set(self.run_dir.glob(pattern))
-        while process.poll() is None and set(self.run_dir.glob(pattern)) <= known:
+        before = set(self.run_dir.glob(pattern))
+        while process.poll() is None and set(self.run_dir.glob(pattern)) <= before:
             time.sleep(0.0005)
         process.send_signal(number)
         return end(process)
 
     def await_checkpoint(self, step: int, process: subprocess.Popen) -> None:
-        """Waits until a checkpoint of that step, or a later one, is there."""
+        """Waits until there is a checkpoint of that step or a later one."""
         while process.poll() is None and max(checkpoints.paths(self.run_dir), default=-1) < step:
             time.sleep(0.01)
 
 
 def end(process: subprocess.Popen) -> tuple[int, str]:
-    """The exit code of a process that ends by itself, and what it said."""
-    _, said = process.communicate(timeout=PATIENCE_SECONDS)
-    return process.returncode, said
+    """Waits for the end of a process; returns the exit code and stderr."""
+    _, output = process.communicate(timeout=PATIENCE_SECONDS)
+    return process.returncode, output
+
+
+def failed(row: Row, output: str) -> Row:
+    """Adds the end of stderr to a row."""
+    return row | {"said": output[-500:]}
 
 
 def undisturbed(model: str, place: str = "", *words: str) -> Path:
-    """The run that the others are compared with; as far as it is there, it is taken."""
+    """Returns the undisturbed run for comparison; trains what does not exist yet."""
     training = Training(model, WHOLE + place, *words)
     started = time.monotonic()
-    code, said = training.finish()
+    code, output = training.finish()
     if code != DONE:
-        raise RuntimeError(f"{model} does not train undisturbed: {said[-500:]}")
+        raise RuntimeError(f"{model} does not train undisturbed: {output[-500:]}")
     seconds = training.run_dir / "seconds"
     if not seconds.exists():
         seconds.write_text(f"{time.monotonic() - started:.1f}\n")
@@ -123,7 +138,7 @@ def undisturbed(model: str, place: str = "", *words: str) -> Path:
 
 
 def loss(run_dir: Path, whole: Path) -> Loss:
-    """A finished run against the undisturbed one."""
+    """Compares a finished run with the undisturbed one."""
     (one, _), (other, _) = (checkpoints.newest(place) for place in (run_dir, whole))
     if one is None or other is None:
         return Loss(False, STEPS, len(metrics_log.read(whole)))
@@ -141,7 +156,7 @@ def loss(run_dir: Path, whole: Path) -> Loss:
 
 
 def _lines(run_dir: Path) -> list[dict]:
-    """The log without what the clock decides."""
+    """Returns the log without the values that depend on time."""
     timed = ("images_per_second", "data_retried")
     lines = [
         {k: v for k, v in line.items() if k not in timed} for line in metrics_log.read(run_dir)
