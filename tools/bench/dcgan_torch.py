@@ -1,6 +1,6 @@
 """A DCGAN in PyTorch, eager: the layers, batch and optimizer of `gan` without a penalty.
 
-Reads a number of steps a line and writes the seconds that they took. Its argument is the shape.
+Reads a number of steps per line and writes the seconds that they take. Its argument is the shape.
 """
 
 import json
@@ -13,8 +13,8 @@ from torch import nn
 BATCH, LATENT, CHANNELS = 64, 64, 32
 
 
-def sides_of(height: int) -> list[int]:
-    """The side at each stage, finest first."""
+def stage_sides(height: int) -> list[int]:
+    """Returns the side of the image at each stage, largest first."""
     sides = [height]
     while sides[-1] > 4 or len(sides) < 3:
         sides.append((sides[-1] + 1) // 2)
@@ -22,35 +22,38 @@ def sides_of(height: int) -> list[int]:
 
 
 def networks(height: int, colours: int) -> tuple[nn.Module, nn.Module]:
-    """Generator and discriminator."""
-    sides = sides_of(height)
+    """Returns generator and discriminator."""
+    sides = stage_sides(height)
     widest = min(8 * height, 512)
     widths = [min(CHANNELS * 2**stage, widest) for stage in range(len(sides))]
-    grow: list[nn.Module] = [
+    generator_body: list[nn.Module] = [
         nn.Linear(LATENT, widths[-1] * sides[-1] ** 2, bias=False),
         nn.Unflatten(1, (widths[-1], sides[-1], sides[-1])),
         nn.BatchNorm2d(widths[-1]),
         nn.ReLU(),
     ]
-    shrink: list[nn.Module] = [nn.Conv2d(colours, CHANNELS, 3, padding=1), nn.LeakyReLU(0.2)]
+    discriminator_body: list[nn.Module] = [
+        nn.Conv2d(colours, CHANNELS, 3, padding=1),
+        nn.LeakyReLU(0.2),
+    ]
     for stage in range(1, len(sides)):
-        shrink += [
+        discriminator_body += [
             nn.Conv2d(widths[stage - 1], widths[stage], 4, 2, 1),
             nn.LeakyReLU(0.2),
         ]
     for stage in reversed(range(len(sides) - 1)):
-        grow += [
+        generator_body += [
             nn.ConvTranspose2d(widths[stage + 1], widths[stage], 4, 2, 1, bias=False),
             nn.BatchNorm2d(widths[stage]),
             nn.ReLU(),
         ]
-    grow += [nn.Conv2d(widths[0], colours, 3, padding=1), nn.Tanh()]
-    shrink += [nn.Flatten(), nn.Linear(widths[-1] * sides[-1] ** 2, 1)]
-    return nn.Sequential(*grow), nn.Sequential(*shrink)
+    generator_body += [nn.Conv2d(widths[0], colours, 3, padding=1), nn.Tanh()]
+    discriminator_body += [nn.Flatten(), nn.Linear(widths[-1] * sides[-1] ** 2, 1)]
+    return nn.Sequential(*generator_body), nn.Sequential(*discriminator_body)
 
 
 def main() -> None:
-    """Answers each line."""
+    """Reads lines of steps and writes seconds."""
     height, _, colours = json.loads(sys.argv[1])
     generator, discriminator = networks(height, colours)
     average, _ = networks(height, colours)

@@ -1,8 +1,8 @@
-"""torch-fidelity's Inception as a peer of tools/bench/inception, in an environment of its own.
+"""Runs torch-fidelity's Inception for tools/bench/inception, in a separate environment.
 
     python inception_torch.py WEIGHTS.npz IMAGES.npy FEATURES.npy
 
-Writes the images' features once; then answers each line, a number of passes, with their seconds.
+Writes the images' features once. Then it reads a number of passes per line and writes seconds.
 """
 
 import importlib.util
@@ -17,7 +17,7 @@ import torch
 
 
 def extractor_class():
-    """The network's class, without the package's __init__: that would import torchvision."""
+    """Returns the network's class; skips the package's __init__, which imports torchvision."""
     package = types.ModuleType("torch_fidelity")
     package.__path__ = list(importlib.util.find_spec("torch_fidelity").submodule_search_locations)
     sys.modules["torch_fidelity"] = package
@@ -27,7 +27,7 @@ def extractor_class():
 
 
 def main(weights: str, images: str, features: str) -> None:
-    """Runs passes as they are asked for."""
+    """Reads lines of passes and writes seconds."""
     with np.load(weights) as arrays, tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "weights.pth")
         torch.save({name: torch.from_numpy(arrays[name]) for name in arrays}, path)

@@ -1,4 +1,4 @@
-"""What the benchmarks of metrics share: features, a peer's environment, and processes."""
+"""Helpers of the benchmarks: features, environments of other programs, and processes."""
 
 import importlib.metadata
 import json
@@ -10,7 +10,7 @@ import numpy as np
 
 
 def save(folder: Path, rows: int, width: int) -> list[str]:
-    """Real and generated features as files, made block by block."""
+    """Writes real and generated features to files, block by block."""
     mixing = np.random.default_rng(0).standard_normal((64, width), dtype=np.float32) / 8
     files = []
     for seed, scale in ((1, 1.0), (2, 0.95)):
@@ -27,7 +27,7 @@ def save(folder: Path, rows: int, width: int) -> list[str]:
 
 
 def peer(folder: Path, packages: tuple[str, ...], beside: tuple[str, ...]) -> str:
-    """The python of a new environment with packages, and our versions of others beside them."""
+    """Makes an environment with `packages` and our versions of `beside`; returns its python."""
     venv.create(folder, with_pip=True)
     python = str(folder / "bin" / "python")
     same = [f"{name}=={importlib.metadata.version(name)}" for name in beside]
@@ -36,6 +36,6 @@ def peer(folder: Path, packages: tuple[str, ...], beside: tuple[str, ...]) -> st
 
 
 def last_line(command: list[str]) -> dict:
-    """What a command says in its last line, as JSON."""
+    """Runs a command; returns the JSON in its last line of output."""
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(done.stdout.strip().splitlines()[-1])

@@ -22,11 +22,6 @@ INTERVALS = {
     "--sample-every": 200,
     "--eval-every": 200,
 }
-    "--log-every": 10,
-    "--checkpoint-every": 25,
-    "--sample-every": 200,
-    "--eval-every": 200,
-}
 BATCH_SIZE = 4
 PATIENCE_SECONDS = 900
 WHOLE = "whole"  # prefix of the directories of undisturbed runs, which are kept
