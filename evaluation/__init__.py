@@ -1,7 +1,6 @@
-"""How good generated images are: metrics with honest intervals, on plain arrays or any source.
+"""Metrics for generated images, with confidence intervals, on arrays or any source of images.
 
-Public names are imported when first used, so that `import evaluation` is quick and needs no
-TensorFlow.
+Public names are imported on first use, so `import evaluation` is quick and needs no TensorFlow.
 """
 
 import importlib
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from evaluation.features.cache import cache_directory
     from evaluation.features.files.features import read_features, save_features
     from evaluation.features.files.statistics import Statistics, read_statistics, save_statistics
+    from evaluation.features.options import FeatureOptions
     from evaluation.features.streaming import extract_statistics
     from evaluation.inference.classes import per_class
     from evaluation.inference.planning import plan
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from evaluation.runtime.tensorflow import import_tensorflow, tpu_files
     from evaluation.sources import load_images, open_source
     from evaluation.sources.folder import find_images, read_image
+    from evaluation.sources.image_options import ImageOptions
     from evaluation.sources.images import Images
     from evaluation.sources.options import GeneratorOptions
     from evaluation.sources.retries import RetryPolicy
@@ -41,14 +42,16 @@ if TYPE_CHECKING:
     from evaluation.workflows.evaluate import evaluate
     from evaluation.workflows.evaluate_classes import evaluate_classes
 
-# TensorFlow takes oneDNN's kernels by itself only on processors with AVX-512. With AVX2 alone they
-# halve the time of convolutions, and without them a CPU has no gradients of grouped ones.
+# TensorFlow enables oneDNN's kernels by default only on processors with AVX-512. With AVX2 they
+# halve the time of convolutions. Without them a CPU has no gradients of grouped convolutions.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 _HOMES = {
     "Estimate": "evaluation.core.estimate",
+    "FeatureOptions": "evaluation.features.options",
     "Features": "evaluation.features",
     "GeneratorOptions": "evaluation.sources.options",
+    "ImageOptions": "evaluation.sources.image_options",
     "Images": "evaluation.sources.images",
     "InputError": "evaluation.errors",
     "NoSplitError": "evaluation.errors",
@@ -94,8 +97,10 @@ _FORMER_NAMES = {"Patience": "RetryPolicy"}
 
 __all__ = [
     "Estimate",
+    "FeatureOptions",
     "Features",
     "GeneratorOptions",
+    "ImageOptions",
     "Images",
     "InputError",
     "NoSplitError",
@@ -138,7 +143,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Imports a public name, or a public module, on first use."""
+    """Imports a public name or module on first use."""
     if name in _MODULES:
         return importlib.import_module(_MODULES[name])
     name = _FORMER_NAMES.get(name, name)
@@ -148,5 +153,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """The public names."""
+    """Returns the public names."""
     return sorted(__all__)

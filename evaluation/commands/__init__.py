@@ -1,1 +1,1 @@
-"""The commands of `gantf-eval`: one file, one command, found by its name."""
+"""The commands of `gantf-eval`: one file per command, and its name is the command's name."""

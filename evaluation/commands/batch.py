@@ -9,7 +9,7 @@ import click
 from evaluation.commands import options
 
 
-@click.command("batch", context_settings={"help_option_names": ["-h", "--help"]})
+@click.command("batch", cls=options.Command)
 @click.argument("sources", nargs=-1, required=True)
 @options.REFERENCE
 @options.METRICS
@@ -18,7 +18,7 @@ from evaluation.commands import options
     "--out",
     type=click.Path(dir_okay=False),
     metavar="FILE.csv",
-    help="The table; written after each source, and gone on with after a kill.",
+    help="Table to write after each source. A later call with the same file continues it.",
 )
 @options.images
 @options.features
@@ -33,20 +33,22 @@ def command(
     as_json: bool,
     **values: Any,
 ) -> None:
-    """Scores many SOURCES, generators or checkpoints, against one reference.
+    """Scores many sources against one reference.
 
-    Rows that FILE.csv has already are not computed again, unless a source, the reference or an
-    option has changed. A source that fails gets a row that says why, and the others go on.
+    SOURCES are generators, checkpoints or sets of images.
+
+    Rows that are already in FILE.csv are not computed again, unless the source, the reference or
+    an option has changed. If a source fails, its row holds the error, and the next source follows.
 
     \b
     gantf-eval batch runs/*/generator --reference digits --out table.csv
 
-    Exit code: 0 all done, 1 some source failed, 2 a mistake in what was given.
+    Exit code: 0 if all sources have scores, 1 if a source failed, 2 for an invalid argument.
     """  # noqa: D301
     with options.user_errors():
         from evaluation.workflows.batch import batch
 
-        found = batch(
+        table = batch(
             list(sources),
             reference,
             options.listed(metrics),
@@ -55,10 +57,10 @@ def command(
             **options.keywords(values),
         )
     if as_json:
-        click.echo(json.dumps([dict(row) for row in found], indent=2, allow_nan=False))
+        click.echo(json.dumps([dict(row) for row in table], indent=2, allow_nan=False))
     else:
-        click.echo(str(found))
+        click.echo(str(table))
     if out:
         click.echo(f"Wrote {out}", err=True)
-    if found.failed:
+    if table.failed:
         sys.exit(1)

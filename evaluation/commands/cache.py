@@ -5,31 +5,31 @@ import click
 from evaluation.commands import options
 
 
-@click.group("cache", context_settings={"help_option_names": ["-h", "--help"]})
+@click.group("cache")
 def command() -> None:
-    """Shows or empties the features kept on disk by --cache."""
+    """Lists or removes the features that --cache keeps on disk."""
 
 
 @command.command("list")
 def list_entries() -> None:
-    """Lists what is kept: when, how large, what it is."""
+    """Lists the entries: key, date, size, and the shapes of the arrays."""
     with options.user_errors():
         from evaluation.features import cache
 
-        found = cache.entries()
-        for entry in found:
+        entries = cache.entries()
+        for entry in entries:
             shapes = ", ".join(
                 f"{name} {' x '.join(map(str, shape))}" for name, shape in entry.shapes.items()
             )
             when = f"{entry.written:%Y-%m-%d %H:%M}"
             click.echo(f"{entry.key[:12]}  {when}  {_size(entry.size_bytes)}  {shapes}")
-        total = sum(entry.size_bytes for entry in found)
-        click.echo(f"{len(found)} entries, {_size(total)}, in {cache.directory()}", err=True)
+        total = sum(entry.size_bytes for entry in entries)
+        click.echo(f"{len(entries)} entries, {_size(total)}, in {cache.directory()}", err=True)
 
 
 @command.command("clear")
 def clear() -> None:
-    """Removes everything that is kept; weights that were downloaded stay."""
+    """Removes all features; downloaded weights stay."""
     with options.user_errors():
         from evaluation.features import cache
 

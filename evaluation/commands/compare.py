@@ -8,7 +8,7 @@ import click
 from evaluation.commands import options
 
 
-@click.command("compare", context_settings={"help_option_names": ["-h", "--help"]})
+@click.command("compare", cls=options.Command)
 @click.argument("sources", nargs=-1, required=True)
 @options.REFERENCE
 @click.option(
@@ -16,17 +16,19 @@ from evaluation.commands import options
     metavar="NAME,NAME...",
     default="fid",
     show_default=True,
-    help="Of fid, kid, precision, density and coverage.",
+    help="Metrics to compare by: fid, kid, precision, density, coverage.",
 )
 @click.option(
     "--correction",
     type=click.Choice(["holm", "benjamini-hochberg"]),
     default="holm",
     show_default=True,
-    help="For the number of pairs, within each metric.",
+    help="Correction of the p-values for the number of pairs, within each metric.",
 )
 @click.option(
-    "--paired-latents", is_flag=True, help="Image i of all generators comes from one latent."
+    "--paired-latents",
+    is_flag=True,
+    help="Compare image by image: image i of all generators comes from the same latent.",
 )
 @options.images
 @options.features
@@ -41,10 +43,11 @@ def command(
     as_json: bool,
     **values: Any,
 ) -> None:
-    """Compares SOURCES pair by pair: which differ, and by how much.
+    """Compares sources pair by pair.
 
-    All are judged against the same real images, whose features are computed once. The intervals of
-    the differences hold for all pairs at once.
+    SOURCES are two or more generators or sets of images. For each pair, prints the difference of
+    the scores, its interval and its p-value. The intervals hold for all pairs at once. All sources
+    have the same reference, whose features are computed once.
 
     \b
     gantf-eval compare runs/a/generator runs/b/generator runs/c/generator --reference digits
@@ -52,7 +55,7 @@ def command(
     with options.user_errors():
         from evaluation.workflows.compare_sources import compare_sources
 
-        found = compare_sources(
+        comparison = compare_sources(
             list(sources),
             reference,
             options.listed(metrics) or (),
@@ -61,9 +64,9 @@ def command(
             **options.keywords(values),
         )
     if as_json:
-        click.echo(json.dumps(found.to_dict(), indent=2, allow_nan=False))
+        click.echo(json.dumps(comparison.to_dict(), indent=2, allow_nan=False))
     else:
-        click.echo(f"{found.headline()}\n\n{found}")
-    for name, source in found.context["sources"].items():
+        click.echo(f"{comparison.headline()}\n\n{comparison}")
+    for name, source in comparison.context["sources"].items():
         for note in source["notes"]:
             click.echo(f"Note: {name}: {note}", err=True)

@@ -1,4 +1,4 @@
-"""`gantf-eval curve RUN`: scores over a training's steps."""
+"""`gantf-eval curve RUN`: scores over the steps of a training run."""
 
 import json
 from typing import Any
@@ -8,18 +8,23 @@ import click
 from evaluation.commands import options
 
 
-@click.command("curve", context_settings={"help_option_names": ["-h", "--help"]})
+@click.command("curve", cls=options.Command)
 @click.argument("run_dir")
 @options.REFERENCE
-@click.option("--metrics", metavar="NAME,NAME...", help="Default: all that the run logged.")
+@click.option(
+    "--metrics", metavar="NAME,NAME...", help="Scores to show. Default: all that the run logged."
+)
 @click.option(
     "--exports/--no-exports",
     default=True,
     show_default=True,
-    help="Evaluate generators exported from several steps on fresh images.",
+    help="Evaluate generators that were exported at two or more steps.",
 )
 @click.option(
-    "--out", type=click.Path(dir_okay=False), metavar="FILE", help="A .png of it, or a .csv."
+    "--out",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="Save a figure (.png) or a table (.csv).",
 )
 @options.images
 @options.features
@@ -34,10 +39,10 @@ def command(
     as_json: bool,
     **values: Any,
 ) -> None:
-    """Shows the scores of RUN_DIR over its steps, with intervals.
+    """Shows the scores of a training run over its steps.
 
-    Those that were logged while it trained come from its metrics.jsonl; where generators of two or
-    more steps lie in it, they are evaluated as well.
+    RUN_DIR is the run's directory. Its metrics.jsonl holds the scores that were logged during the
+    training. If it also holds generators of two or more steps, they are evaluated on new images.
 
     \b
     gantf-eval curve runs/digits --metrics fid --out curve.png
@@ -47,7 +52,7 @@ def command(
         from evaluation.workflows.curve import curve
 
         check_out(out)
-        found = curve(
+        scores = curve(
             run_dir,
             options.listed(metrics),
             reference,
@@ -55,9 +60,9 @@ def command(
             **options.keywords(values),
         )
         if as_json:
-            click.echo(json.dumps(found.to_dict(), indent=2, allow_nan=False))
+            click.echo(json.dumps(scores.to_dict(), indent=2, allow_nan=False))
         else:
-            click.echo(str(found))
+            click.echo(str(scores))
         if out:
-            found.save(out)
+            scores.save(out)
             click.echo(f"Wrote {out}", err=True)

@@ -1,8 +1,8 @@
-"""Limits on scores, for a check that must fail when a generator is worse than it may be.
+"""Limits on scores: a check that fails if a generator is too bad.
 
-A limit is broken only if the whole interval lies beyond it: above it of --fail-above, below it of
---fail-below. Sampling alone then breaks a limit that holds in truth in at most (1 - level) / 2 of
-all checks, where the value itself would break one that just holds in half of them.
+A limit is broken only if the whole interval lies beyond it: above it for --fail-above, below it for
+--fail-below. So if the true value is within the limit, at most (1 - level) / 2 of all checks fail.
+If the value itself decided, half of the checks would fail for a true value at the limit.
 """
 
 import dataclasses
@@ -18,22 +18,22 @@ from evaluation.results.result import Result
 
 @dataclasses.dataclass(frozen=True)
 class Limit:
-    """One limit: "fid", "above", 12.0 is broken by an interval that begins above 12."""
+    """One limit: an interval that begins above 12 breaks `Limit("fid", "above", 12.0)`."""
 
     metric: str
     side: Literal["above", "below"]
     bound: float
 
     def __str__(self) -> str:
-        """As it was written."""
+        """Returns the limit as it is written on the command line."""
         return f"--fail-{self.side} {self.metric}={self.bound:g}"
 
 
 def parse(texts: Sequence[str], side: Literal["above", "below"]) -> list[Limit]:
-    """The limits of "fid=12" and the like.
+    """Parses limits such as "fid=12".
 
     Raises:
-      InputError: no METRIC=NUMBER, or an unknown metric.
+      InputError: a text is not METRIC=NUMBER, or the metric is unknown.
     """
     limits = []
     for text in texts:
@@ -49,11 +49,11 @@ def parse(texts: Sequence[str], side: Literal["above", "below"]) -> list[Limit]:
     return limits
 
 
-def check_asked(limits: Sequence[Limit], metrics: Sequence[str]) -> None:
-    """Refuses a limit on what will not be measured.
+def check_measured(limits: Sequence[Limit], metrics: Sequence[str]) -> None:
+    """Refuses a limit on a metric that is not measured.
 
     Raises:
-      InputError: the first such limit.
+      InputError: `metrics` does not contain the metric of a limit.
     """
     for limit in limits:
         if limit.metric not in metrics:
@@ -64,28 +64,28 @@ def check_asked(limits: Sequence[Limit], metrics: Sequence[str]) -> None:
 
 
 def judge(limits: Sequence[Limit], result: Result) -> list[tuple[bool, str]]:
-    """Whether each limit is broken, and a sentence on it.
+    """Returns, for each limit, True if it is broken, and a sentence for the user.
 
     Raises:
-      InputError: a metric was not measured, or has no interval to decide on.
+      InputError: a metric was not measured, or has no interval.
     """
-    check_asked(limits, tuple(result))
-    return [_judged(limit, result) for limit in limits]
+    check_measured(limits, tuple(result))
+    return [_judge(limit, result) for limit in limits]
 
 
-def _judged(limit: Limit, result: Result) -> tuple[bool, str]:
-    found = result[limit.metric]
-    if not found.has_interval:
+def _judge(limit: Limit, result: Result) -> tuple[bool, str]:
+    estimate = result[limit.metric]
+    if not estimate.has_interval:
         raise InputError(
-            f"{limit}: {limit.metric} has no interval by protocol {found.protocol}"
-            f" ({found.method}); decide on another metric, or use --protocol default."
+            f"{limit}: {limit.metric} has no interval by protocol {estimate.protocol}"
+            f" ({estimate.method}); decide on another metric, or use --protocol default."
         )
     above = limit.side == "above"
-    end = found.low if above else found.high
+    end = estimate.low if above else estimate.high
     broken = end > limit.bound if above else end < limit.bound
-    interval = f"[{number(found.low)}, {number(found.high)}]"
-    said = "lies" if broken else "does not lie"
+    interval = f"[{number(estimate.low)}, {number(estimate.high)}]"
+    verb = "lies" if broken else "does not lie"
     return broken, (
         f"{'FAILED' if broken else 'Passed'} {limit}: the interval {interval} of {limit.metric}"
-        f" {said} wholly {limit.side} {limit.bound:g}."
+        f" {verb} wholly {limit.side} {limit.bound:g}."
     )

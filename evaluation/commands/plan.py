@@ -9,26 +9,40 @@ import click
 from evaluation.commands import options
 
 
-@click.command("plan", context_settings={"help_option_names": ["-h", "--help"]})
+@click.command("plan", cls=options.Command)
 @click.argument("pilot")
 @options.REFERENCE
-@click.option("--metric", type=click.Choice(["kid", "fid"]), default="kid", show_default=True)
-@click.option("--effect", type=float, help="The difference to be found: gives the images needed.")
+@click.option(
+    "--metric",
+    type=click.Choice(["kid", "fid"]),
+    default="kid",
+    show_default=True,
+    help="Metric of the planned experiment.",
+)
+@click.option(
+    "--effect", type=float, help="Difference to detect; prints the number of images that it needs."
+)
 @click.option(
     "--images",
     "rows",
     type=click.IntRange(min=1),
-    help="Images of each sample: gives the difference that they find.",
+    help="Images per sample; prints the difference that they can detect.",
 )
-@click.option("--power", type=float, default=0.8, show_default=True, help="Chance to find it.")
+@click.option(
+    "--power",
+    type=float,
+    default=0.8,
+    show_default=True,
+    help="Probability of detecting the difference.",
+)
 @click.option(
     "--question",
     type=click.Choice(["difference", "equality"]),
     default="difference",
     show_default=True,
-    help="Between two generators, or between one and the reference.",
+    help="difference: between two generators. equality: of one generator with the reference.",
 )
-@click.option("--other", metavar="SOURCE", help="A pilot of the second generator.")
+@click.option("--other", metavar="SOURCE", help="Pilot of the second generator.")
 @options.images
 @options.features
 @options.generator
@@ -45,7 +59,10 @@ def command(
     as_json: bool,
     **values: Any,
 ) -> None:
-    """Says how many images a question needs, from some of PILOT, a generator or a set of images.
+    """Plans how many images a comparison needs.
+
+    PILOT is a generator or a set of images; its images serve to estimate variances. Give --effect
+    or --images.
 
     \b
     gantf-eval plan runs/digits/generator --effect 0.05
@@ -54,7 +71,7 @@ def command(
     with options.user_errors():
         from evaluation.workflows.plan_from_images import plan_from_images
 
-        found = plan_from_images(
+        result = plan_from_images(
             pilot,
             reference,
             metric=metric,
@@ -66,6 +83,6 @@ def command(
             **options.keywords(values),
         )
     if as_json:
-        click.echo(json.dumps(dataclasses.asdict(found), indent=2, allow_nan=False))
+        click.echo(json.dumps(dataclasses.asdict(result), indent=2, allow_nan=False))
     else:
-        click.echo(f"{found}.")
+        click.echo(f"{result}.")

@@ -1,4 +1,4 @@
-"""`gantf-eval SOURCE`, which is `gantf-eval score SOURCE`."""
+"""`gantf-eval score SOURCE`, or in short `gantf-eval SOURCE`."""
 
 import json
 import sys
@@ -10,7 +10,7 @@ import click
 from evaluation.commands import options
 
 
-@click.command("score", context_settings={"help_option_names": ["-h", "--help"]})
+@click.command("score", cls=options.Command)
 @click.argument("source")
 @options.REFERENCE
 @options.METRICS
@@ -18,28 +18,28 @@ from evaluation.commands import options
 @options.images
 @options.features
 @options.generator
-@click.option("--per-class", is_flag=True, help="Scores of each class as well.")
+@click.option("--per-class", is_flag=True, help="Score each class separately, too.")
 @click.option(
     "--fail-above",
     metavar="METRIC=X",
     multiple=True,
-    help="Exit with 1 if the whole interval lies above X; repeatable.",
+    help="Exit with code 1 if the whole interval of METRIC lies above X. Repeatable.",
 )
 @click.option(
     "--fail-below",
     metavar="METRIC=X",
     multiple=True,
-    help="Exit with 1 if the whole interval lies below X; repeatable.",
+    help="Exit with code 1 if the whole interval of METRIC lies below X. Repeatable.",
 )
 @options.AS_JSON
 @click.option(
     "--csv",
     "as_csv",
     is_flag=True,
-    help="Print the scores as CSV; with --per-class, those of the classes.",
+    help="Print the scores as CSV; with --per-class, the scores of the classes.",
 )
-@click.option("--report", type=click.Path(dir_okay=False), help="Write an HTML report here.")
-@click.option("--out", type=click.Path(dir_okay=False), help="Save the result: .json or .csv.")
+@click.option("--report", type=click.Path(dir_okay=False), help="Write an HTML report.")
+@click.option("--out", type=click.Path(dir_okay=False), help="Save the result as .json or .csv.")
 def command(
     source: str,
     reference: str | None,
@@ -54,17 +54,21 @@ def command(
     out: str | None,
     **values: Any,
 ) -> None:
-    """Scores the images of SOURCE against real ones, beside the floor of real against real.
+    """Scores generated images against real images.
 
-    SOURCE is a generator (a SavedModel, a .keras or .onnx file, a training run's directory,
-    MODULE:FUNCTION), a directory or zip of images, a .npy or .npz file, or a data set's name.
+    SOURCE is a generator (a SavedModel, a .keras or .onnx file, the directory of a training run,
+    MODULE:FUNCTION), a directory or zip of images, a .npy or .npz file, or the name of a data set.
+
+    Each score has a confidence interval. The floor is the score of real images against other real
+    images, for comparison.
 
     \b
     gantf-eval runs/digits/generator
     gantf-eval samples/ --reference folder:photos --size 64 --metrics fid,kid
     gantf-eval digits:test --reference digits --json
 
-    Exit code: 0 done, 1 a --fail-above or --fail-below is broken, 2 a mistake in what was given.
+    Exit code: 0 for success, 1 if a limit (--fail-above, --fail-below) is broken, 2 for an invalid
+    argument.
     """  # noqa: D301
     from evaluation.errors import InputError, ReportError
 
@@ -77,12 +81,12 @@ def command(
         _check_outputs(as_json, as_csv, out)
         named = options.listed(metrics)
         bounds = limits.parse(fail_above, "above") + limits.parse(fail_below, "below")
-        limits.check_asked(bounds, named or (*DEFAULT_METRICS, *LOGIT_METRICS))
-        given = options.keywords(values)
-        classes = _per_class(source, reference, named, protocol, given) if per_class else None
+        limits.check_measured(bounds, named or (*DEFAULT_METRICS, *LOGIT_METRICS))
+        keywords = options.keywords(values)
+        classes = _per_class(source, reference, named, protocol, keywords) if per_class else None
         try:
             result = evaluate(
-                source, reference, metrics=named, protocol=protocol, report=report, **given
+                source, reference, metrics=named, protocol=protocol, report=report, **keywords
             )
         except ReportError as error:
             result = error.result
@@ -117,8 +121,8 @@ def _check_outputs(as_json: bool, as_csv: bool, out: str | None) -> None:
         raise InputError(f"--out {out}: its directory does not exist; create it first.")
 
 
-def _per_class(source, reference, metrics, protocol, given):
-    """Scores by class, of those of the metrics that know classes."""
+def _per_class(source, reference, metrics, protocol, keywords):
+    """Scores each class with the metrics that read features only."""
     from evaluation import metrics as metric_files
     from evaluation.measurement import DEFAULT_METRICS
     from evaluation.workflows.evaluate_classes import evaluate_classes
@@ -126,11 +130,11 @@ def _per_class(source, reference, metrics, protocol, given):
     names = [
         name for name in metrics or DEFAULT_METRICS if metric_files.load(name).READS == "features"
     ]
-    return evaluate_classes(source, reference, metrics=names, protocol=protocol, **given)
+    return evaluate_classes(source, reference, metrics=names, protocol=protocol, **keywords)
 
 
 def _show(result, classes, as_json: bool, as_csv: bool) -> None:
-    """Scores to stdout; what was done to stderr."""
+    """Prints the scores to stdout and the notes to stderr."""
     from evaluation.results import wording
 
     if as_json:

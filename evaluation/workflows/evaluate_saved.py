@@ -1,4 +1,4 @@
-"""`evaluate` where a side is features or statistics, in a file or in memory, and no images."""
+"""Evaluates saved features or statistics, where a side has no images."""
 
 import dataclasses
 import datetime
@@ -16,14 +16,16 @@ from evaluation.errors import InputError
 from evaluation.features import Features, kinds
 from evaluation.features.files import features
 from evaluation.features.files.statistics import Statistics, read_statistics
+from evaluation.features.options import FeatureOptions
 from evaluation.measurement import DEFAULT_METRICS
 from evaluation.results.result import Result
+from evaluation.runtime.progress import Progress
 from evaluation.sources import open_source
+from evaluation.sources.image_options import ImageOptions
 from evaluation.sources.options import GeneratorOptions
-from evaluation.sources.sampler import Progress
-from evaluation.workflows import floor as real_floor
 from evaluation.workflows import plain_fid
 from evaluation.workflows.extraction import Extraction
+from evaluation.workflows.floor import measure_pair
 from evaluation.workflows.image_sets import take
 
 Side = Features | Statistics
@@ -31,10 +33,12 @@ STATISTICS = ({"mu", "sigma"}, {"n", "mean", "scatter"})
 
 
 def opened(source: Any) -> Side | None:
-    """Features or statistics, from a file of them or as they are; None for any other source.
+    """Reads features or statistics from a file; returns None for any other source.
+
+    `Features` and `Statistics` are returned unchanged.
 
     Raises:
-      InputError: it is such a file, and damaged.
+      InputError: the file holds features or statistics, and is damaged.
     """
     if isinstance(source, Features | Statistics):
         return source
@@ -57,54 +61,56 @@ def evaluate(
     sides: Mapping[str, Side | None],
     sources: Mapping[str, Any],
     metrics: tuple[str, ...] | None,
-    how: Extraction,
+    extraction: Extraction,
     settings: Mapping[str, Any],
-    n: int | None = None,
-    size_px: int | None = None,
-    skip_corrupt: bool = False,
+    n: int | None,
+    image_options: ImageOptions,
     options: GeneratorOptions | None = None,
     progress: Progress | None = None,
 ) -> Result:
-    """Scores two sides of which one at least is features or statistics.
+    """Scores two sides, at least one of which is features or statistics.
 
     Args:
-      sides: "real" and "fake" as `opened` gives them; None is a source of images.
-      sources: "real" and "fake", what the user gave.
-      metrics: names; None for the usual ones, of statistics for "fid".
-      how: how the images of the other side become features; what it leaves open is as in the file.
+      sides: "real" and "fake" from `opened`; None for a source of images.
+      sources: "real" and "fake" from the user.
+      metrics: names; None for the default metrics of features, and "fid" for statistics.
+      extraction: computes the features of a side with images; the file sets the options that the
+        user left open.
       settings: "protocol", "level" and "seed".
-      n: how many images to draw or choose; refused of a file.
-      size_px: as `evaluation.evaluate`, and all that follow.
-      skip_corrupt: likewise.
-      options: likewise.
-      progress: likewise.
+      n: number of generated images to draw or choose; None is required for a file.
+      image_options: how images are read.
+      options: options of the generator.
+      progress: called with (stage, done, total).
 
     Raises:
-      InputError: the two sides are not of the same features, or a metric needs what they lack.
+      InputError: the sides have different features, or a metric needs more than a side holds.
     """
     start = time.perf_counter()
     if sources["real"] is None:
         raise InputError("features and statistics do not say what real data they go with; give "
                          "--reference.")  # fmt: skip
-    known = next(side for side in (sides["real"], sides["fake"]) if side is not None)
+    saved = next(side for side in (sides["real"], sides["fake"]) if side is not None)
     names = {side: _name(sources[side], side) for side in sides}
-    found: dict[str, Side] = {}
-    for side, given in sides.items():
-        if given is not None and n is not None and side == "fake":
+    both: dict[str, Side] = {}
+    for side, content in sides.items():
+        if content is not None and n is not None and side == "fake":
             raise InputError(f"n={n}: {names[side]} holds no images to choose from; leave n out.")
-        if given is None:
+        if content is None:
+            size_px, skip_corrupt = image_options.size_px, image_options.skip_corrupt
             source = open_source(sources[side], size_px, skip_corrupt, options)
-            wanted = n if side == "fake" else None
-            images = take(source, wanted, 0, settings["seed"], progress)
-            given = _as(how, known, names).of(images, progress)
-        found[side] = given
-    notes = _check_alike(found, names)
-    if isinstance(found["real"], Features) and isinstance(found["fake"], Features):
-        real, fake = found["real"], found["fake"]
-        result, floor = _of_features(real, fake, metrics, dict(settings), notes)
+            count = n if side == "fake" else None
+            images = take(source, count, 0, settings["seed"], progress)
+            feature_options = _matching_options(extraction.options, saved, names)
+            matching = dataclasses.replace(extraction, options=feature_options)
+            content = matching.features_of(images, progress)
+        both[side] = content
+    notes = _check_same_features(both, names)
+    if isinstance(both["real"], Features) and isinstance(both["fake"], Features):
+        real, fake = both["real"], both["fake"]
+        result, floor = _evaluate_features(real, fake, metrics, dict(settings), notes)
     else:
-        result, floor = plain_fid.evaluate(found, names, metrics, settings, notes), None
-    context = _context(found, names, notes, time.perf_counter() - start)
+        result, floor = plain_fid.evaluate(both, names, metrics, settings, notes), None
+    context = _context(both, names, notes, time.perf_counter() - start)
     return dataclasses.replace(result, floor=floor, context={**result.context, **context})
 
 
@@ -118,29 +124,32 @@ def _name(source: Any, side: str) -> str:
     return str(getattr(source, "name", "")) or f"{side} {type(source).__name__.lower()}"
 
 
-def _as(how: Extraction, known: Side, names: Mapping[str, str]) -> Extraction:
-    """How images become the features that the file holds, where the user did not say."""
-    if how.features is not None:
-        return how
-    if not known.name:
-        source = getattr(known, "source", "") or " and ".join(names.values())
+def _matching_options(
+    options: FeatureOptions, saved: Side, names: Mapping[str, str]
+) -> FeatureOptions:
+    """Sets the features, layer and resize of the saved side, if the user named no features."""
+    if options.features is not None:
+        return options
+    if not saved.name:
+        source = getattr(saved, "source", "") or " and ".join(names.values())
         raise InputError(f"{source} does not say which features it holds; name them: --features.")
-    kind, _, rest = known.name.partition(":")
+    kind, _, rest = saved.name.partition(":")
     if kind == "pixels-8x8":
-        return dataclasses.replace(how, features="pixels")
+        return dataclasses.replace(options, features="pixels")
     if kind != "inception":
-        kinds.parse(known.name)
-        return dataclasses.replace(how, features=known.name)
-    told = {key: known.settings.get(key) for key in ("layer", "resize")}
-    layer = how.layer or told["layer"] or rest or None
+        kinds.parse(saved.name)
+        return dataclasses.replace(options, features=saved.name)
     return dataclasses.replace(
-        how, features="inception", layer=layer, resize=how.resize or told["resize"]
+        options,
+        features="inception",
+        layer=options.layer or saved.settings.get("layer") or rest or None,
+        resize=options.resize or saved.settings.get("resize"),
     )
 
 
-def _check_alike(found: Mapping[str, Side], names: Mapping[str, str]) -> list[str]:
-    """Refuses two sides of different features; what is not known of them, in sentences."""
-    real, fake = found["real"], found["fake"]
+def _check_same_features(both: Mapping[str, Side], names: Mapping[str, str]) -> list[str]:
+    """Refuses sides of different features; returns a sentence for each fact that is missing."""
+    real, fake = both["real"], both["fake"]
     widths = [_width(side) for side in (real, fake)]
     if widths[0] != widths[1]:
         raise InputError(
@@ -156,14 +165,14 @@ def _check_alike(found: Mapping[str, Side], names: Mapping[str, str]) -> list[st
             )
     notes = [
         f"{names[side]} does not say which features it holds; they were taken to be the same."
-        for side in found
-        if not found[side].name
+        for side in both
+        if not both[side].name
     ]
-    for side, of in found.items():
-        if isinstance(of, Statistics) and of.n is None:
+    for side, content in both.items():
+        if isinstance(content, Statistics) and content.n is None:
             notes.append(f"{names[side]} does not say of how many images it is.")
-        if isinstance(of, Features):
-            notes += of.notes
+        if isinstance(content, Features):
+            notes += content.notes
     return notes
 
 
@@ -171,49 +180,52 @@ def _width(side: Side) -> int:
     return int(side.features.shape[1] if isinstance(side, Features) else len(side.mean))
 
 
-def _of_features(
+def _evaluate_features(
     real: Features, fake: Features, metrics, settings: dict, notes: list[str]
 ) -> tuple[Result, Result | None]:
-    """All metrics, and the floor of one random half of the reference against the other."""
+    """Measures the metrics, and the floor between two random halves of the reference."""
     both = real.logits is not None and fake.logits is not None
     if metrics is None:
         defined = protocols.defined(settings["protocol"])
         usual = DEFAULT_METRICS + (("inception_score", "modes") if both else ())
         metrics = tuple(name for name in usual if name in defined)
-    result = real_floor.measure_pair(real, fake, metrics, settings)
+    result = measure_pair(real, fake, metrics, settings)
     order = np.random.default_rng([settings["seed"], 1]).permutation(len(real.features))
     half = len(order) // 2
     first, second = order[half:], order[:half][: len(fake.features)]
     try:
         halves = [features.rows(real, np.sort(index)) for index in (first, second)]
-        return result, real_floor.measure_pair(halves[0], halves[1], metrics, settings)
+        return result, measure_pair(halves[0], halves[1], metrics, settings)
     except InputError as error:
         notes.append(f"There is no floor: {error}.")
         return result, None
 
 
 def _context(
-    found: Mapping[str, Side], names: Mapping[str, str], notes: list[str], seconds: float
+    both: Mapping[str, Side], names: Mapping[str, str], notes: list[str], seconds: float
 ) -> dict[str, Any]:
-    """What `evaluation.workflows.provenance.describe` says of images, as far as it is known."""
-    known = next((side for side in found.values() if side.name), found["real"])
+    """Returns the entries of `provenance.describe`; None for facts that only images have."""
+    named = next((side for side in both.values() if side.name), both["real"])
     images = {}
-    for side, of in found.items():
-        content = of.content_sha256 if isinstance(of, Statistics) else features.content_sha256(of)
+    for side, content in both.items():
+        if isinstance(content, Statistics):
+            sha256 = content.images or content.content_sha256
+        else:
+            sha256 = content.images or features.content_sha256(content)
         sizes: dict[str, Any] = {"height": None, "width": None, "channels": None, "skipped": []}
-        images[side] = {"count": plain_fid.count(of), "sha256": of.images or content, **sizes}
+        images[side] = {"count": plain_fid.count(content), "sha256": sha256, **sizes}
     return {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "generator": names["fake"],
         "reference": names["real"],
         "floor": [names["real"]] * 2,
-        "n": plain_fid.count(found["fake"]),
+        "n": plain_fid.count(both["fake"]),
         "features": {
-            "name": known.name,
-            "dim": _width(known),
-            "sha256": known.sha256,
-            "settings": dict(known.settings),
-            "classes": list(getattr(known, "classes", ())),
+            "name": named.name,
+            "dim": _width(named),
+            "sha256": named.sha256,
+            "settings": dict(named.settings),
+            "classes": list(getattr(named, "classes", ())),
         },
         "images": images,
         "contract": {},

@@ -1,4 +1,4 @@
-"""The floor of an evaluation: what real images score against real images, measured once."""
+"""Measures the floor of an evaluation: the scores of real images against real images."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,51 +13,59 @@ from evaluation.workflows.image_sets import Comparison
 Pair = tuple[Features, Features]
 
 
-def features(sets: Comparison, real: Features, how: Extraction) -> Pair | None:
-    """The features of the floor's two sides; None where there are too few images for a floor.
+def floor_features(sets: Comparison, real: Features, extraction: Extraction) -> Pair | None:
+    """Computes the features of the floor's two sides.
 
     Args:
-      sets: what is compared.
-      real: the features of the whole reference.
-      how: as for all images.
+      sets: the images.
+      real: features of the whole reference.
+      extraction: computes the features of all images.
+
+    Returns:
+      Both sides, or None if there are too few images for a floor.
     """
     if sets.floor is None:
         return None
     first, second = sets.floor
-    same = first is sets.real
-    return real if same else how.of(first, again=True), how.of(second, again=True)
+    whole = first is sets.real
+    return (
+        real if whole else extraction.features_of(first, keep=True),
+        extraction.features_of(second, keep=True),
+    )
 
 
-def measured(
+def measure_floor(
     sets: Comparison,
     pair: Pair | None,
     metrics: tuple[str, ...],
     settings: dict,
-    how: Extraction,
+    extraction: Extraction,
 ) -> tuple[Result | None, list[str]]:
-    """The floor, from `how.known` where an evaluation of the same images has measured it.
+    """Measures the floor, or returns it from `extraction.shared` if it was measured before.
 
     Returns:
-      The floor's metrics, as many as can be measured; why the others cannot, in sentences.
+      The result with all metrics that can be measured, and a sentence for each that cannot.
     """
     if pair is None:
         return None, []
     assert sets.floor is not None
     images = tuple(part.sha256 for part in sets.floor)
-    key = ("floor", images, pair[0].sha256, pair[0].name, how.told(), metrics, repr(settings))
-    if key not in how.known:
-        how.known[key] = _measured(pair, metrics, settings)
-    return how.known[key]
+    network = (pair[0].sha256, pair[0].name, extraction.options)
+    key = ("floor", images, *network, metrics, repr(settings))
+    if key not in extraction.shared:
+        extraction.shared[key] = _measure_floor(pair, metrics, settings)
+    return extraction.shared[key]
 
 
-def _measured(
+def _measure_floor(
     pair: Pair, metrics: tuple[str, ...], settings: dict
 ) -> tuple[Result | None, list[str]]:
+    """Measures all metrics together, or one by one if that fails."""
     try:
         return measure_pair(*pair, metrics, settings), []
     except InputError as error:
         reason = f"There is no floor: {error}."
-    found, notes = {}, []
+    estimates, notes = {}, []
     context: Mapping[str, Any] = {}
     for name in metrics:
         try:
@@ -65,16 +73,16 @@ def _measured(
         except InputError as error:
             notes.append(f"There is no floor of {name}: {error}.")
         else:
-            found[name], context = one[name], context or one.context
-    if not found:
+            estimates[name], context = one[name], context or one.context
+    if not estimates:
         return None, [reason]
-    return Result(found, context=context), notes
+    return Result(estimates, context=context), notes
 
 
 def measure_pair(
     real: Features, fake: Features, metrics: tuple[str, ...], settings: dict
 ) -> Result:
-    """`measure` of two sets of features, and of their logits where there are any."""
+    """Calls `measure` with two sets of features, and with their logits where there are any."""
     return measure(
         real.features,
         fake.features,

@@ -1,4 +1,4 @@
-"""The sets of images that an evaluation compares, brought to one form."""
+"""Reads and draws the images that an evaluation compares, and brings them to one form."""
 
 import dataclasses
 import os
@@ -9,27 +9,29 @@ from typing import Any
 import numpy as np
 
 from evaluation.errors import InputError
+from evaluation.runtime.progress import Progress
 from evaluation.sources import Source, load_images, open_source
+from evaluation.sources.image_options import ImageOptions
 from evaluation.sources.images import Images, as_rgb, resized, rows
 from evaluation.sources.options import GeneratorOptions
-from evaluation.sources.sampler import Progress, Sampler
+from evaluation.sources.sampler import Sampler
 
-LEAST_FLOOR = 300  # a floor of fewer images does not set how many a generator is asked for
+LEAST_FLOOR = 300  # a floor of fewer images does not set the default number of drawn images
 DEFAULT_N = 2000
 HELD_OUT = ("test", "validation")
 
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """What is compared: real with fake, and, for the floor, real with real.
+    """The images of an evaluation: real and fake ones, and two sets of real ones for the floor.
 
     Attributes:
       real: the reference.
-      fake: the generated images, of the same size and channels.
-      floor: the reference, or one half of it, and real images that are not in it, at most as many
-        as `fake`; None where there are too few.
-      source: where `fake` comes from.
-      notes: what was done to the images, in sentences.
+      fake: the generated images, with the size and channels of the reference.
+      floor: the reference (or one half of it), and other real images, at most as many as `fake`.
+        None if there are too few.
+      source: the source of `fake`.
+      notes: a sentence for each conversion of the images.
     """
 
     real: Images
@@ -44,34 +46,32 @@ def gather(
     reference: Source | None,
     n: int | None,
     seed: int,
-    size_px: int | None,
-    skip_corrupt: bool,
+    image_options: ImageOptions,
     progress: Progress | None = None,
     options: GeneratorOptions | None = None,
     shared: MutableMapping[Any, Any] | None = None,
 ) -> Comparison:
-    """Reads the reference and what it takes for a floor, and draws or reads what is judged.
+    """Reads the reference and the images of the floor, and draws or reads the generated images.
 
     Args:
-      generator: what is judged, any source.
-      reference: the real images, any source but a generator; the generator's own data if None.
-      n: how many images to judge; None for as many as there are, or as the floor holds.
-      seed: of the latents, and of every random choice of images.
-      size_px: side of the square that all are cropped and resized to; None keeps their size.
-      skip_corrupt: leave out files that cannot be decoded; of the generator's own data also where
-        its generator.json says so.
+      generator: any source.
+      reference: any source except a generator; None for the data that the generator names.
+      n: number of generated images; None for the whole set, or as many as the floor has.
+      seed: seed of the latents and of all random choices of images.
+      image_options: how images are read. If generator.json names the data, it may also set the
+        size and allow corrupt files.
       progress: called with (stage, done, total).
-      options: of the generator, where it does not say all itself.
-      shared: keeps the reference, read by its name, for the next call.
+      options: what the generator's files do not declare.
+      shared: keeps a reference with a name for later calls.
 
     Raises:
       InputError: a source that cannot be read, too few images, or sizes that differ.
     """
     options = options or GeneratorOptions()
-    source = open_source(generator, size_px, skip_corrupt, options)
-    real, held_out = _read_reference(
-        source, reference, size_px, skip_corrupt, {} if shared is None else shared
-    )
+    size_px = image_options.size_px
+    source = open_source(generator, size_px, image_options.skip_corrupt, options)
+    shared = {} if shared is None else shared
+    real, held_out = _read_real(source, reference, image_options, shared)
     if isinstance(source, Sampler) and source.with_labels is not None:
         source = source.with_labels(real.labels, real.name)
     fake = take(source, n, len(held_out) if held_out else len(real) // 2, seed, progress)
@@ -89,21 +89,20 @@ def gather(
     return Comparison(real, fake, floor, source, tuple(notes))
 
 
-def draw_more(sets: Comparison, draws: int, seed: int, size_px: int | None) -> Images:
-    """So many times as many images of the judged generator; those judged are the first of them."""
+def draw_more(sets: Comparison, draws: int, seed: int, image_options: ImageOptions) -> Images:
+    """Draws `draws` times as many images as `sets.fake`; the first of them are `sets.fake`."""
     assert isinstance(sets.source, Sampler)
     more = sets.source.sample(draws * len(sets.fake), seed)
-    return _one_form([sets.real, more], size_px)[0][1]
+    return _one_form([sets.real, more], image_options.size_px)[0][1]
 
 
-def _read_reference(
+def _read_real(
     source: Images | Sampler,
     reference: Source | None,
-    size_px: int | None,
-    skip_corrupt: bool,
+    image_options: ImageOptions,
     shared: MutableMapping[Any, Any],
 ) -> tuple[Images, Images | None]:
-    """The real images, and those of the same data set that are not among them."""
+    """Reads the real images of a source, and the held-out images of their data set."""
     data = source.contract.get("data") if isinstance(source, Sampler) else None
     if reference is None:
         if not data:
@@ -111,49 +110,50 @@ def _read_reference(
                 f"{source.name} does not say what data to compare it with; give --reference (a "
                 "data set's name, or a directory of images)."
             )
-        size_px = size_px or data["size_px"]
-        skip_corrupt = skip_corrupt or data["skip_corrupt"]
-        key = ("reference", data["name"], data["split"], size_px, skip_corrupt)
+        image_options = ImageOptions(
+            image_options.size_px or data["size_px"],
+            image_options.skip_corrupt or data["skip_corrupt"],
+        )
+        key = ("reference", data["name"], data["split"], image_options)
         if key not in shared:
+            size_px, skip_corrupt = image_options.size_px, image_options.skip_corrupt
             real = load_images(data["name"], data["split"], size_px, skip_corrupt)
-            shared[key] = real, _read_held_out(data["name"], real, size_px, skip_corrupt)
+            shared[key] = real, _read_held_out(data["name"], real, image_options)
         return shared[key]
     if isinstance(reference, str | os.PathLike):
         reference = os.fspath(reference)
         if data and reference.split(":")[0] == data["name"]:
-            size_px = size_px or data["size_px"]
-    return read_reference(reference, size_px, skip_corrupt, shared)
+            size_px = image_options.size_px or data["size_px"]
+            image_options = dataclasses.replace(image_options, size_px=size_px)
+    return read_reference(reference, image_options, shared)
 
 
 def read_reference(
-    reference: Source,
-    size_px: int | None,
-    skip_corrupt: bool,
-    shared: MutableMapping[Any, Any],
+    reference: Source, image_options: ImageOptions, shared: MutableMapping[Any, Any]
 ) -> tuple[Images, Images | None]:
-    """The real images, and those held out of the same data set, if it has some.
+    """Reads the real images.
 
     Args:
-      reference: any source but a generator.
-      size_px: side of the square that all are cropped and resized to; None keeps their size.
-      skip_corrupt: leave out files that cannot be decoded.
-      shared: keeps what was read by its name.
+      reference: any source except a generator.
+      image_options: how images are read.
+      shared: keeps a reference with a name for later calls.
+
+    Returns:
+      The real images, and the held-out images of the same data set if it has some.
 
     Raises:
-      InputError: it cannot be read, or it is a generator.
+      InputError: the reference cannot be read, or it is a generator.
     """
     if not isinstance(reference, str | os.PathLike):
-        return _read_images(reference, size_px, skip_corrupt)
-    key = ("reference", os.fspath(reference), None, size_px, skip_corrupt)
+        return _read_images(reference, image_options)
+    key = ("reference", os.fspath(reference), None, image_options)
     if key not in shared:
-        shared[key] = _read_images(os.fspath(reference), size_px, skip_corrupt)
+        shared[key] = _read_images(os.fspath(reference), image_options)
     return shared[key]
 
 
-def _read_images(
-    reference: Source, size_px: int | None, skip_corrupt: bool
-) -> tuple[Images, Images | None]:
-    opened = open_source(reference, size_px, skip_corrupt)
+def _read_images(reference: Source, image_options: ImageOptions) -> tuple[Images, Images | None]:
+    opened = open_source(reference, image_options.size_px, image_options.skip_corrupt)
     if isinstance(opened, Sampler):
         raise InputError(
             f"the reference {opened.name} is a generator; give real images: a data set's name, a "
@@ -161,13 +161,11 @@ def _read_images(
         )
     if not isinstance(reference, str) or Path(reference).exists():
         return opened, None
-    return opened, _read_held_out(reference, opened, size_px, skip_corrupt)
+    return opened, _read_held_out(reference, opened, image_options)
 
 
-def _read_held_out(
-    name: str, real: Images, size_px: int | None, skip_corrupt: bool
-) -> Images | None:
-    """The held-out split of a data set whose training split was read; None for all else."""
+def _read_held_out(name: str, real: Images, image_options: ImageOptions) -> Images | None:
+    """Reads the held-out split of a data set; None unless `real` is its training split."""
     dataset, _, split = real.name.partition(":")
     if name.startswith("folder:") or split != "train":
         return None
@@ -176,6 +174,7 @@ def _read_held_out(
     available = tfds.splits(dataset)
     for held_out in HELD_OUT:
         if held_out in available:
+            size_px, skip_corrupt = image_options.size_px, image_options.skip_corrupt
             return load_images(dataset, held_out, size_px, skip_corrupt)
     return None
 
@@ -183,13 +182,14 @@ def _read_held_out(
 def take(
     source: Images | Sampler, n: int | None, floor_n: int, seed: int, progress: Progress | None
 ) -> Images:
-    """As many images as asked for; if n is None, all of a set, of a generator as of the floor.
+    """Chooses n images of a set at random, or draws n images from a generator.
 
     Args:
-      source: opened.
-      n: images, or None.
-      floor_n: images of the floor; too few of them, or 0, stand for `DEFAULT_N`.
-      seed: of the latents, and of the choice among images.
+      source: a set of images, or a generator.
+      n: number of images. None takes the whole set, and draws `floor_n` images, or `DEFAULT_N` if
+        `floor_n` is below `LEAST_FLOOR`.
+      floor_n: number of images of the floor.
+      seed: seed of the latents and of the random choice.
       progress: called with (stage, done, total).
 
     Raises:
@@ -204,7 +204,7 @@ def take(
 
 
 def _random_halves(images: Images, seed: int) -> tuple[Images, Images] | None:
-    """Two disjoint random halves; None of fewer than two images."""
+    """Returns two disjoint random halves, or None for fewer than two images."""
     if len(images) < 2:
         return None
     order = np.random.default_rng([seed, 1]).permutation(len(images))
@@ -213,7 +213,7 @@ def _random_halves(images: Images, seed: int) -> tuple[Images, Images] | None:
 
 
 def _subset(images: Images, n: int, seed: list[int]) -> Images:
-    """Some n different images, in the order in which they were."""
+    """Chooses n different images at random, and keeps their order."""
     if n == len(images):
         return images
     return rows(images, np.sort(np.random.default_rng(seed).choice(len(images), n, replace=False)))
@@ -222,7 +222,7 @@ def _subset(images: Images, n: int, seed: list[int]) -> Images:
 def _one_form(
     sets: list[Images], size_px: int | None, strict: bool = False
 ) -> tuple[list[Images], list[str]]:
-    """All sets at one size, gray ones as RGB where any is; what was done, in sentences."""
+    """Brings all sets to one size and number of channels; returns a sentence per conversion."""
     notes = []
     if size_px:
         notes += [

@@ -1,4 +1,4 @@
-"""The plain FID where a side is known by its mean and covariance alone."""
+"""Computes the plain FID when a side has only a mean and a covariance."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,25 +19,25 @@ Side = Features | Statistics
 
 
 def evaluate(
-    found: Mapping[str, Side],
+    sides: Mapping[str, Side],
     names: Mapping[str, str],
     metrics: tuple[str, ...] | None,
     settings: Mapping[str, Any],
     notes: list[str],
 ) -> Result:
-    """The plain FID, all that mean and covariance tell.
+    """Computes the plain FID, the only metric that a mean and a covariance define.
 
     Args:
-      found: "real" and "fake", of which one at least is statistics.
-      names: of both, for errors.
+      sides: "real" and "fake"; at least one is `Statistics`.
+      names: names of both sides, for errors.
       metrics: names; None for "fid".
       settings: "protocol", "level" and "seed".
-      notes: sentences, to which more may be added.
+      notes: sentences; this function may append to them.
 
     Raises:
-      InputError: a metric that reads features, or a protocol that must know n.
+      InputError: a metric reads features, or the protocol needs a number of images that is missing.
     """
-    alone = next(side for side, of in found.items() if isinstance(of, Statistics))
+    alone = next(side for side, content in sides.items() if isinstance(content, Statistics))
     for name in metrics or ():
         if name != "fid":
             raise InputError(
@@ -49,13 +49,13 @@ def evaluate(
     if protocol == "default":
         notes.append("From mean and covariance alone FID is the plain one, without an interval.")
     ddof = bound["ddof"]
-    moments = {side: _moments(of, names[side], ddof) for side, of in found.items()}
+    moments = {side: _moments(content, names[side], ddof) for side, content in sides.items()}
     gap = None
     if bound["float32_mean"]:
-        means = [_float32_mean(of) for of in (found["real"], found["fake"])]
+        means = [_float32_mean(side) for side in (sides["real"], sides["fake"])]
         gap = means[0] - means[1]
     value = distance_of_moments(moments["real"], moments["fake"], gap, ddof)
-    counts = {side: count(of) or 0 for side, of in found.items()}
+    counts = {side: count(content) or 0 for side, content in sides.items()}
     fid = Estimate(
         metric="fid",
         value=value,
@@ -76,7 +76,7 @@ def evaluate(
 
 
 def _moments(side: Side, name: str, ddof: int) -> Moments:
-    """Moments whose covariance is right for `ddof`."""
+    """Returns the moments, with a covariance that fits `ddof`."""
     if isinstance(side, Features):
         return statistics_of(side).moments()
     if side.n is not None:
@@ -90,12 +90,12 @@ def _moments(side: Side, name: str, ddof: int) -> Moments:
 
 
 def _float32_mean(side: Side) -> np.ndarray:
-    """A mean as some programs take it; of statistics, the one in the file."""
+    """Returns the mean of float32 features as some programs compute it, or the mean in the file."""
     if isinstance(side, Statistics):
         return side.mean
     return side.features.astype(np.float32).mean(axis=0).astype(np.float64)
 
 
 def count(side: Side) -> int | None:
-    """Of how many images a side is; None where its file does not say."""
+    """Returns the number of images of a side, or None if its file does not contain it."""
     return len(side.features) if isinstance(side, Features) else side.n

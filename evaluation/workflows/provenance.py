@@ -1,4 +1,4 @@
-"""What an evaluation records beside its scores: what was compared, by what, with which versions."""
+"""Records the origin of an evaluation's scores: images, features and versions of programs."""
 
 import datetime
 import importlib.metadata
@@ -15,7 +15,7 @@ from evaluation.workflows.image_sets import Comparison
 
 
 def has_equal_n(result: Result, floor: Result | None) -> bool:
-    """Whether the plain FID and its floor are there, of as many images."""
+    """Returns True if result and floor both have a plain FID, with equal numbers of images."""
     if floor is None or "fid" not in result or "fid" not in floor:
         return False
     ours, theirs = result["fid"], floor["fid"]
@@ -23,30 +23,37 @@ def has_equal_n(result: Result, floor: Result | None) -> bool:
     return same_n and theirs.details.get("plain", 0.0) > 0
 
 
-def plain_fid(
-    result: Result, floor: Result | None, of_draws: Sequence[float]
+def compare_plain_fid(
+    result: Result, floor: Result | None, draws: Sequence[float]
 ) -> dict[str, float | None]:
-    """The uncorrected FID against the floor's, where both have as many images.
+    """Compares the uncorrected FID with that of the floor.
 
-    `of_draws` are the plain FIDs of several draws of that many images, whose mean is taken; where
-    there are none, that of the images judged. Also what sampling alone gives an ideal generator:
-    the floor's bias. It is more than the floor where the held-out split is stratified, since a
-    generator draws its classes at random.
+    An ideal generator has the floor's bias. Its plain FID is larger than the floor if the held-out
+    split is stratified, since a generator draws its classes at random.
+
+    Args:
+      result: scores of the generated images.
+      floor: scores of real images.
+      draws: plain FIDs of several draws of generated images; if empty, that of `result` is used.
+
+    Returns:
+      The mean of `draws`, their number, the mean divided by the floor's plain FID, and the plain
+      FID of an ideal generator. All are None if the numbers of images differ.
     """
     names = ("fid_plain", "fid_plain_draws", "fid_plain_over_floor", "fid_plain_ideal")
     if floor is None or not has_equal_n(result, floor):
         return dict.fromkeys(names)
-    theirs = floor["fid"].details
-    plains = list(of_draws) or [result["fid"].details["plain"]]
+    details = floor["fid"].details
+    plains = list(draws) or [result["fid"].details["plain"]]
     mean = sum(plains) / len(plains)
-    ideal = theirs["bias"] if theirs.get("regime") == "two orders" else None
-    return dict(zip(names, (mean, len(plains), mean / theirs["plain"], ideal), strict=True))
+    ideal = details["bias"] if details.get("regime") == "two orders" else None
+    return dict(zip(names, (mean, len(plains), mean / details["plain"], ideal), strict=True))
 
 
 def describe(
     sets: Comparison, real: Features, notes: list[str], seconds: dict[str, float]
 ) -> dict[str, Any]:
-    """What was compared and by what, as plain JSON types."""
+    """Returns the images, the features and the versions of an evaluation, as JSON types."""
     contract = dict(sets.source.contract) if isinstance(sets.source, Sampler) else {}
     inferred = list(sets.source.inferred) if isinstance(sets.source, Sampler) else []
     if inferred:
@@ -64,7 +71,7 @@ def describe(
             "settings": dict(real.settings),
             "classes": list(real.classes),
         },
-        "images": {"real": _described(sets.real), "fake": _described(sets.fake)},
+        "images": {"real": _describe_images(sets.real), "fake": _describe_images(sets.fake)},
         "contract": contract,
         "inferred": inferred,
         "data": contract.get("data"),
@@ -75,7 +82,7 @@ def describe(
     }
 
 
-def _described(images: Images) -> dict[str, Any]:
+def _describe_images(images: Images) -> dict[str, Any]:
     count, height, width, channels = images.images.shape
     return {
         "count": count,
@@ -88,9 +95,9 @@ def _described(images: Images) -> dict[str, Any]:
 
 
 def _versions() -> dict[str, str]:
-    """Versions of all that decides the numbers."""
-    found = versions()
+    """Returns the versions of all programs that affect the scores."""
+    result = versions()
     for package in ("tensorflow", "keras"):
         if package in sys.modules:
-            found[package] = importlib.metadata.version(package)
-    return found
+            result[package] = importlib.metadata.version(package)
+    return result

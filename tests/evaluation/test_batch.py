@@ -138,13 +138,13 @@ def test_a_kill_loses_only_the_row_under_way(sources, tmp_path):
     out = tmp_path / "table.csv"
     code = (
         "import sys, time, evaluation\n"
-        "from evaluation import batches\n"
-        "usual, seen = batches.evaluate, []\n"
+        "from evaluation.workflows import batch\n"
+        "usual, seen = batch.evaluate, []\n"
         "def slow(*given, **settings):\n"
         "    if seen: time.sleep(60)\n"
         "    seen.append(1)\n"
         "    return usual(*given, **settings)\n"
-        "batches.evaluate = slow\n"
+        "batch.evaluate = slow\n"
         f"evaluation.batch({paths!r}, {real!r}, {METRICS!r}, out={str(out)!r})\n"
     )
     process = subprocess.Popen([sys.executable, "-c", code])
@@ -218,7 +218,7 @@ def test_a_table_is_written_by_one_process_at_a_time(sources, tmp_path):
 def test_another_file_is_not_taken_for_a_table(sources, tmp_path):
     paths, real = sources
     (tmp_path / "t.csv").write_text("name,value\nfid,3\n")
-    with pytest.raises(InputError, match=r"t\.csv is no table of an earlier batch"):
+    with pytest.raises(InputError, match=r"t\.csv is not a table of an earlier batch"):
         evaluation.batch(paths, real, METRICS, out=tmp_path / "t.csv")
     assert (tmp_path / "t.csv").read_text() == "name,value\nfid,3\n"
 

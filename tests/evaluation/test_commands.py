@@ -154,7 +154,7 @@ def test_every_option_of_a_generator_reaches_its_options():
     given = options.keywords({**values, **dict.fromkeys((*others, "resize", "precision", "cache"))})
     expected = {**values, "labels": 3, "value_range": (0.0, 255.0)}
     assert given["options"] == GeneratorOptions(**expected)
-    assert given["batch_size"] == 5
+    assert given["features"].batch_size == 5
 
 
 def test_every_option_of_features_reaches_the_extraction(sets, monkeypatch):
@@ -337,7 +337,7 @@ def test_compare_prints_scores_differences_and_words(sets):
     words = ["compare", sets / "same.npy", sets / "real.npy", "--reference", "digits"]
     result = run(*words, "--metrics", "kid,precision")
     assert result.exit_code == 0
-    for text in ("2 sources of 80 images", "adjusted p", "not told apart by", "Ranking by kid"):
+    for text in ("2 sources of 80 images", "adjusted p", "do not differ significantly by", "Ranking by kid"):
         assert text in result.stdout
 
 

@@ -4,7 +4,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from evaluation import InputError, ReportError, Result, evaluate, extract, measure, open_source
+from evaluation import (
+    FeatureOptions,
+    ImageOptions,
+    InputError,
+    ReportError,
+    Result,
+    batch,
+    compare_sources,
+    curve,
+    evaluate,
+    evaluate_classes,
+    extract,
+    measure,
+    open_source,
+)
 
 pytestmark = pytest.mark.usefixtures("tf")
 QUICK = ("kid", "precision", "coverage")
@@ -256,6 +270,67 @@ def test_progress_is_told(tanh_generator):
 def test_mistakes_are_found_before_anything_is_read(options, message):
     with pytest.raises(InputError, match=message):
         evaluate("no/such/generator", **options)
+
+
+@pytest.fixture
+def flat(noise_images):
+    """A call with every kind of flat keyword, and its result."""
+    sources = noise_images(60, 16, 16, seed=2), noise_images(80, 8, 8, seed=1)
+    return sources, evaluate(*sources, QUICK, "pixels", size_px=8, batch_size=16)
+
+
+@pytest.mark.parametrize(
+    ("features", "images", "keywords"),
+    [
+        (FeatureOptions("pixels", batch_size=16), ImageOptions(size_px=8), {}),
+        (FeatureOptions("pixels", batch_size=16), None, {"size_px": 8}),
+        ("pixels", ImageOptions(size_px=8), {"batch_size": 16}),
+    ],
+)
+def test_option_objects_and_flat_keywords_give_the_same_result(flat, features, images, keywords):
+    sources, expected = flat
+    result = evaluate(*sources, QUICK, features, images=images, **keywords)
+    assert numbers(result) == numbers(expected)
+    assert numbers(result.floor) == numbers(expected.floor)
+    assert result.context["size_px"] == 8
+    contexts = [
+        {name: value for name, value in one.context.items() if name not in ("date", "seconds")}
+        for one in (result, expected)
+    ]
+    assert contexts[0] == contexts[1]
+
+
+@pytest.mark.parametrize(
+    ("function", "keywords", "message"),
+    [
+        (evaluate, {"size": 64}, "unknown argument of evaluate 'size': did you mean 'size_px'"),
+        (evaluate, {"metric": ["fid"]}, "did you mean 'metrics'"),
+        (batch, {"skip_corupt": True}, "unknown argument of batch .* did you mean 'skip_corrupt'"),
+        (compare_sources, {"layers": "a"}, "argument of compare_sources .* mean 'layer'"),
+        (evaluate_classes, {"weight": "a"}, "argument of evaluate_classes .* mean 'weights'"),
+        (curve, {"precison": "float32"}, "argument of curve .* did you mean 'precision'"),
+        (
+            evaluate,
+            {"features": FeatureOptions("inception"), "layer": "64"},
+            r"layer='64' beside features=FeatureOptions\(...\); set it in FeatureOptions",
+        ),
+        (
+            evaluate,
+            {"images": ImageOptions(), "size_px": 8},
+            r"size_px=8 beside images=ImageOptions\(...\); set it in ImageOptions",
+        ),
+        (evaluate, {"images": 8}, r"images=8; it must be evaluation\.ImageOptions"),
+    ],
+)
+def test_unknown_and_contradictory_keywords_are_one_line(tmp_path, function, keywords, message):
+    with pytest.raises(InputError, match=message) as caught:
+        function(str(tmp_path), **keywords)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_image_size_of_less_than_one_is_refused():
+    with pytest.raises(InputError, match=r"size_px=0; it must be a whole number, 1 or more"):
+        ImageOptions(size_px=0)
 
 
 def test_sources_that_cannot_be_judged(tanh_generator, make_generator, tmp_path, noise_images):
