@@ -337,7 +337,12 @@ def test_compare_prints_scores_differences_and_words(sets):
     words = ["compare", sets / "same.npy", sets / "real.npy", "--reference", "digits"]
     result = run(*words, "--metrics", "kid,precision")
     assert result.exit_code == 0
-    for text in ("2 sources of 80 images", "adjusted p", "do not differ significantly by", "Ranking by kid"):
+    for text in (
+        "2 sources of 80 images",
+        "adjusted p",
+        "do not differ significantly by",
+        "Ranking by kid",
+    ):
         assert text in result.stdout
 
 
