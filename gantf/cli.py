@@ -1,31 +1,24 @@
-"""The `gantf` command. TensorFlow is imported inside the commands: `--help` answers at once."""
+"""The `gantf` command. Each sub-command imports TensorFlow itself, so that `--help` is quick."""
 
-import dataclasses
 import errno
-import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
-from typing import Any, NoReturn, get_args
+from typing import Any, get_args
 
 import click
 
 from evaluation import InputError, OneLineErrors, import_tensorflow
-from gantf import config as configs
-from gantf import errors, models
-from gantf.distribute import cluster
-from gantf.runs import config_file, files
+from gantf import config, errors, models
 
-INTERRUPTED = 130  # by Ctrl-C
-TEMPORARY = 75  # EX_TEMPFAIL: saved after SIGTERM; start the same command again
-MOST_RESTARTS = 20
+EXIT_INTERRUPTED = 130  # after Ctrl-C
+EXIT_SAVED = 75  # EX_TEMPFAIL, after SIGTERM: start the same command again
 
 
 class UserError(click.ClickException):
-    """One clear line, exit code 2."""
+    """A mistake of the user: one line on stderr, exit code 2."""
 
     exit_code = 2
 
@@ -36,11 +29,11 @@ def _user_errors() -> Iterator[None]:
         yield
     except InputError as error:
         raise UserError(str(error)) from None
-    except OSError as error:  # a full disk, a directory that cannot be written, a file in the way
+    except OSError as error:  # for example a full disk, or a directory that cannot be written
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise UserError(
-                f"{error.filename or 'the disk of the run'}: {error.strerror}; free space, and the "
-                "same command goes on."
+                f"{error.filename or 'the disk of the run'}: {error.strerror}; free space, and "
+                "start the same command again."
             ) from None
         if error.filename is None:
             raise
@@ -59,26 +52,27 @@ def main() -> None:
 
 def _option(name: str, field: str, text: str, **more: Any) -> Callable:
     """An option that fills a field of `RunConfig` and shows its default."""
-    default = configs.RunConfig.model_fields[field].default
+    default = config.RunConfig.model_fields[field].default
     return click.option(
         name, field, **{"default": default, "show_default": True, "help": text, **more}
     )
 
 
 @main.command()
-@_option("--model", "model", "One of `gantf models`, or a Python file of your own.")
+@_option("--model", "model", "A name that `gantf models` lists, or a Python file with a model.")
 @_option(
     "--data",
     "data",
-    "One of `gantf datasets`, any TFDS name, folder:PATH, or two of them: folder:A,folder:B.",
+    "Training data: a name that `gantf datasets` lists, any TFDS name, or folder:PATH. Models that "
+    "translate between two sets take two: folder:A,folder:B.",
     default=None,
     show_default="the model's",
 )
-@_option("--size", "size_px", "Crop and resize to so many pixels a side.", type=int)
+@_option("--size", "size_px", "Crop and resize images to this many pixels a side.", type=int)
 @_option(
     "--steps",
     "steps",
-    "A step is one move of every player.",
+    "Number of training steps. A step updates every player.",
     type=int,
     default=None,
     show_default="the model's",
@@ -86,75 +80,96 @@ def _option(name: str, field: str, text: str, **more: Any) -> Callable:
 @_option(
     "--batch-size",
     "batch_size",
-    "Images in a step, over all replicas.",
+    "Images per step, over all replicas.",
     type=int,
     default=None,
     show_default="the model's",
 )
-@_option("--seed", "seed", "Of weights, data order and noise.", type=int)
+@_option("--seed", "seed", "Seed of the weights, the data order and the noise.", type=int)
 @_option(
     "--strategy",
     "strategy",
-    "Where to train.",
-    type=click.Choice(get_args(configs.StrategyName)),
+    "Devices to train on; auto uses all GPUs, or else the CPU. See `gantf doctor`.",
+    type=click.Choice(get_args(config.StrategyName)),
 )
-@_option("--logical-cpus", "logical_cpus", "Split the CPU into so many devices.", type=int)
-@click.option("--run-dir", type=click.Path(path_type=Path), help="[default: runs/MODEL-DATA]")
+@_option(
+    "--logical-cpus",
+    "logical_cpus",
+    "Split the CPU into this many devices, to try mirrored without GPUs.",
+    type=int,
+)
+@click.option(
+    "--run-dir",
+    type=click.Path(path_type=Path),
+    help="Directory of the run. [default: runs/MODEL-DATA]",
+)
 @click.option(
     "--config",
     "file",
     type=click.Path(path_type=Path),
-    help="A YAML file of these options, such as a run's config.yaml; options given here win.",
+    help="YAML file with these options, such as a run's config.yaml. Options on the command line "
+    "override it.",
 )
 @click.option(
-    "--set", "pairs", multiple=True, metavar="KEY=VALUE", help="A setting of the model; repeatable."
+    "--set",
+    "pairs",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Set a setting of the model; repeatable. See `gantf models NAME`.",
 )
-@_option("--skip-corrupt", "skip_corrupt", "Leave out images that cannot be read.", is_flag=True)
+@_option("--skip-corrupt", "skip_corrupt", "Skip images that cannot be read.", is_flag=True)
 @_option(
     "--data-timeout",
     "data_timeout_seconds",
-    "Seconds that one read of the data may take; then it is tried again, three times in all.",
+    "Time limit of one read of the data, in seconds. Each read is tried up to three times.",
     type=float,
 )
-@_option("--log-every", "log_every_steps", "Steps in a line of metrics.jsonl.", type=int)
-@_option("--checkpoint-every", "checkpoint_every_steps", "Steps.", type=int)
+@_option("--log-every", "log_every_steps", "Steps between lines of metrics.jsonl.", type=int)
+@_option("--checkpoint-every", "checkpoint_every_steps", "Steps between checkpoints.", type=int)
 @_option("--sample-every", "sample_every_steps", "Steps between grids of samples.", type=int)
-@_option("--eval-every", "evaluate_every_steps", "Steps between scores; 0 for none.", type=int)
+@_option("--eval-every", "evaluate_every_steps", "Steps between evaluations; 0 for none.", type=int)
 @_option(
     "--best-by",
     "best_by",
-    "The score whose best checkpoint is kept; auto is the model's first.",
-    type=click.Choice(get_args(configs.ScoreName)),
+    "Score that decides which checkpoint is the best; auto is the model's first score.",
+    type=click.Choice(get_args(config.ScoreName)),
 )
 @_option(
     "--stop-after",
     "stop_after",
-    "Scores in a row without improvement beyond the interval that end the run; 0 for never.",
+    "Stop after this many evaluations in a row without an improvement beyond the score's "
+    "confidence interval; 0 for never.",
     type=int,
 )
-@_option("--keep", "keep", "Newest checkpoints kept, besides the best.", type=int)
+@_option("--keep", "keep", "Number of newest checkpoints to keep, besides the best.", type=int)
 @_option(
     "--checkpoint-dir",
     "checkpoint_dir",
-    "Where checkpoints go: a directory, or a URL that TensorFlow reaches, gs://bucket/run.",
+    "Directory of the checkpoints, or a URL that TensorFlow can reach, such as gs://bucket/run.",
     show_default="RUN_DIR/checkpoints",
 )
 @_option(
     "--max-rollbacks",
     "max_rollbacks",
-    "How often a run that is no longer finite goes back to a checkpoint.",
+    "After a NaN or infinite value, return to the last good checkpoint at most this many times.",
     type=int,
 )
-@click.option("--workers", metavar="HOST:PORT,...", help="All workers of multi-worker, the same.")
-@click.option("--worker-index", type=int, help="Which of --workers this process is, from 0.")
+@click.option(
+    "--workers",
+    metavar="HOST:PORT,...",
+    help="Addresses of all multi-worker processes, the same list on each.",
+)
+@click.option(
+    "--worker-index", type=int, help="Place of this process in the list of --workers, from 0."
+)
 @_option(
     "--worker-timeout",
     "worker_timeout_seconds",
-    "Seconds to wait for the other workers.",
+    "Longest time to wait for the other workers, in seconds.",
     type=float,
 )
-@click.option("--tpu", metavar="NAME", help="A TPU by name. [default: that of this machine]")
-@click.option("--dry-run", is_flag=True, help="Print what would be trained, and train nothing.")
+@click.option("--tpu", metavar="NAME", help="Name of a TPU. [default: the TPU of this machine]")
+@click.option("--dry-run", is_flag=True, help="Print the configuration and networks; do not train.")
 @click.pass_context
 def train(
     context: click.Context,
@@ -167,118 +182,86 @@ def train(
     tpu: str | None,
     **options: Any,
 ) -> None:
-    """Train a model; the same command goes on where it stopped.
+    """Train a model. The same command resumes a run that was stopped.
 
     Ctrl-C saves and stops. The run directory holds config.yaml, metrics.jsonl, tensorboard/,
     samples/, checkpoints/ and, at the end, generator/: a SavedModel for `gantf-eval`.
 
-    Exit code: 0 done, 1 diverged, 2 a mistake in what was given, 75 saved after SIGTERM (start it
-    again), 130 saved after Ctrl-C.
+    Exit code: 0 done, 1 diverged, 2 invalid options or data, 75 saved after SIGTERM (start the
+    same command again), 130 saved after Ctrl-C.
     """
-    with _user_errors():
-        given = {
-            name: value
-            for name, value in options.items()
-            if context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
-        }
-        fields = {**(configs.read_file(file) if file else {}), **given}
-        own = configs.parse_settings(pairs)
-        first = configs.make_run_config(**{**fields, "settings": {}})
-        _take_places(first.strategy, workers, worker_index, tpu)
-        name = _absolute_model(first.model)
-        models.check(name)
-        import_tensorflow()
-        model = models.load(name)
-        wanted = {**fields.pop("settings", {}), **own}
-        settings = configs.make_model_config(model.Config, wanted, models.title(name))
-        fields = {**dataclasses.asdict(models.defaults(model)), **fields, "model": name}
-        fields["settings"] = settings.model_dump(mode="json")
-        fields["checkpoint_dir"] = _absolute_place(fields.get("checkpoint_dir", ""))
-        run = configs.make_run_config(**{**fields, "data": _absolute(fields["data"])})
-        run_dir = run_dir or Path("runs") / f"{models.title(name)}-{_as_file_name(run.data)}"
-        if dry_run:
-            with models.mistakes_named(name):
-                _tell(run, model, settings)
-            return
-        from gantf.console import Terminal
-        from gantf.training import trainer
+    from gantf.console import Terminal
+    from gantf.training import launch
 
-        _make_deterministic()
+    with _user_errors():
+        fields = config.read_file(file) if file else {}
+        for name, value in options.items():
+            if context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT:
+                fields[name] = value
+        fields["settings"] = {**fields.get("settings", {}), **config.parse_settings(pairs)}
+        job = launch.resolve(fields, run_dir, workers, worker_index, tpu)
+        if dry_run:
+            click.echo(launch.describe(job))
+            return
+        terminal = Terminal()
         try:
-            with models.mistakes_named(name):
-                stopped = trainer.train(run, run_dir, model, settings, Terminal())
+            stopped = launch.start(job, terminal)
         except errors.DivergedError as error:
             raise click.ClickException(str(error)) from None
         except errors.WorkerLostError as error:
-            _start_again(str(error))
+            launch.restart(str(error), terminal)
     if stopped:
-        sys.exit(TEMPORARY if stopped == signal.SIGTERM else INTERRUPTED)
-    for path in sorted(run_dir.glob("generator*")):
+        sys.exit(EXIT_SAVED if stopped == signal.SIGTERM else EXIT_INTERRUPTED)
+    for path in sorted(job.run_dir.glob("generator*")):
         click.echo(f"{path}")
-
-
-def _take_places(
-    strategy: str, workers: str | None, worker_index: int | None, tpu: str | None
-) -> None:
-    """Hands on to TensorFlow's resolvers which worker this is, and which TPU."""
-    for option, value, wanted in (("workers", workers, "multi-worker"), ("tpu", tpu, "tpu")):
-        if value is not None and strategy != wanted:
-            raise InputError(
-                f"--{option} {value} is of --strategy {wanted}, and --strategy is {strategy}; give "
-                "both, or neither."
-            )
-    if workers is not None:
-        cluster.set_tf_config(workers, worker_index)
-    elif worker_index is not None:
-        raise InputError(f"--worker-index {worker_index} needs --workers: HOST:PORT of each.")
-    if tpu is not None:
-        os.environ["TPU_NAME"] = tpu
-
-
-def _start_again(reason: str) -> NoReturn:
-    """Becomes a new process of the same command, which waits for the worker that is gone."""
-    restarts = int(os.environ.get(errors.RESTARTS, "0")) + 1
-    if restarts > MOST_RESTARTS:
-        raise InputError(
-            f"a worker was lost {MOST_RESTARTS} times in a row ({reason}); see its own messages."
-        )
-    os.environ[errors.RESTARTS] = str(restarts)
-    click.echo(f"another worker is gone ({reason}); starting again from the checkpoint", err=True)
-    sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
-
-
-def _tell(run: configs.RunConfig, model: ModuleType, settings: configs.ModelConfig) -> None:
-    """Prints the resolved configuration and the networks, as `--dry-run` asks."""
-    from gantf.game import describe_game
-    from gantf.training import setup
-
-    ready = setup.prepare(run, model, settings)
-    click.echo(config_file.dump(ready.run))
-    click.echo(describe_game(ready.game))
 
 
 @main.command()
 @click.argument("run_dir", type=click.Path(path_type=Path))
-@click.option("--n", "count", default=64, show_default=True, type=click.IntRange(min=1))
-@click.option("--out", default=Path("samples.png"), type=click.Path(path_type=Path))
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
-@click.option("--checkpoint", default="last", show_default=True, help="last, best or a step.")
-@click.option("--label", help="A class, by name or number; conditional models.")
-@click.option("--prompt", help="A text; models that read some.")
-@click.option("--truncation", type=click.FloatRange(0, 1), help="0: the average image; StyleGAN2.")
+@click.option(
+    "--n",
+    "count",
+    default=64,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Number of images.",
+)
+@click.option(
+    "--out",
+    default=Path("samples.png"),
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="PNG file to write.",
+)
+@click.option(
+    "--seed",
+    default=0,
+    show_default=True,
+    type=click.IntRange(min=0),
+    help="Seed of the latents and the noise.",
+)
+@click.option(
+    "--checkpoint", default="last", show_default=True, help="Checkpoint: last, best or a step."
+)
+@click.option("--label", help="Class to draw, by name or number; for conditional models.")
+@click.option("--prompt", help="Text to draw; for models that take text.")
+@click.option(
+    "--truncation",
+    type=click.FloatRange(0, 1),
+    help="1 for full variety, 0 for the average image; for stylegan2.",
+)
 @click.option(
     "--reconstruct",
     type=click.Path(path_type=Path),
-    help="A folder of images: each beside what the model makes of it; VAE-GAN.",
+    help="Folder of images: show each beside its reconstruction; for vaegan.",
 )
 @click.option(
     "--interpolate",
     nargs=2,
     type=click.Path(path_type=Path),
-    help="Two images: N steps from one to the other; VAE-GAN.",
+    help="Two image files: show N steps from the first to the second; for vaegan.",
 )
-def sample(run_dir: Path, out: Path, checkpoint: str, **wanted: Any) -> None:
+def sample(run_dir: Path, out: Path, checkpoint: str, **options: Any) -> None:
     """Draw images from a run's generator into one grid."""
     with _user_errors():
         if out.suffix.lower() != ".png":
@@ -288,7 +271,7 @@ def sample(run_dir: Path, out: Path, checkpoint: str, **wanted: Any) -> None:
         from gantf.runs import restore
 
         restored = restore.load(run_dir, checkpoint)
-        images, columns = draw.draw(restored, **wanted)
+        images, columns = draw.draw(restored, **options)
         image_grid.save(images, out, columns)
     click.echo(f"{out}")
 
@@ -297,10 +280,16 @@ def sample(run_dir: Path, out: Path, checkpoint: str, **wanted: Any) -> None:
 @click.argument("run_dir", type=click.Path(path_type=Path))
 @click.argument("in_dir", type=click.Path(path_type=Path))
 @click.argument("out_dir", type=click.Path(path_type=Path))
-@click.option("--direction", help="a2b or b2a, of a model that goes both ways.")
-@click.option("--checkpoint", default="last", show_default=True, help="last, best or a step.")
+@click.option("--direction", help="a2b or b2a; for models that translate in both directions.")
 @click.option(
-    "--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Of pix2pix's noise."
+    "--checkpoint", default="last", show_default=True, help="Checkpoint: last, best or a step."
+)
+@click.option(
+    "--seed",
+    default=0,
+    show_default=True,
+    type=click.IntRange(min=0),
+    help="Seed of the generator's noise; for pix2pix.",
 )
 @click.option(
     "--tile",
@@ -308,14 +297,14 @@ def sample(run_dir: Path, out: Path, checkpoint: str, **wanted: Any) -> None:
     default=1024,
     show_default=True,
     type=click.IntRange(min=32),
-    help="Pixels a side of the pieces that larger images are translated in, to save memory.",
+    help="Translate larger images in tiles of this many pixels a side, to save memory.",
 )
-def translate(run_dir: Path, in_dir: Path, out_dir: Path, checkpoint: str, **wanted: Any) -> None:
+def translate(run_dir: Path, in_dir: Path, out_dir: Path, checkpoint: str, **options: Any) -> None:
     """Translate every image of IN_DIR, of any size, into a PNG of the same name in OUT_DIR.
 
-    Images that are there already are left: the same command goes on where it stopped. Tiles of a
-    large image fit together only nearly where a model normalises over the image, as cyclegan and
-    pix2pix do; a --tile of the image's own size translates it whole.
+    Images that are already in OUT_DIR stay as they are, so the same command resumes. The tiles of
+    a large image match only approximately if the model normalises over the image, as cyclegan and
+    pix2pix do. A --tile as large as the image translates it whole.
     """
     with _user_errors():
         import_tensorflow()
@@ -324,26 +313,35 @@ def translate(run_dir: Path, in_dir: Path, out_dir: Path, checkpoint: str, **wan
         from gantf.runs import restore
 
         restored = restore.load(run_dir, checkpoint)
-        count = translate.translate(restored.game, in_dir, out_dir, Terminal(), **wanted)
+        count = translate.translate(restored.game, in_dir, out_dir, Terminal(), **options)
     click.echo(f"{out_dir} ({count} images)")
 
 
 @main.command()
 @click.argument("run_dir", type=click.Path(path_type=Path))
-@click.option("--checkpoint", default="best", show_default=True, help="last, best or a step.")
-@click.option("--truncation", type=click.FloatRange(0, 1), help="0: the average image; StyleGAN2.")
+@click.option(
+    "--checkpoint", default="best", show_default=True, help="Checkpoint: last, best or a step."
+)
+@click.option(
+    "--truncation",
+    type=click.FloatRange(0, 1),
+    help="1 for full variety, 0 for the average image; for stylegan2.",
+)
 def export(run_dir: Path, checkpoint: str, truncation: float | None) -> None:
-    """Write the generator of a checkpoint: RUN_DIR/best/generator, RUN_DIR/step-1000/generator."""
+    """Write a checkpoint's generator as a SavedModel.
+
+    It goes to RUN_DIR/generator, RUN_DIR/best/generator or RUN_DIR/step-1000/generator.
+    """
     with _user_errors():
         import_tensorflow()
         from gantf.generation import draw
-        from gantf.generation import export as exporting
+        from gantf.generation.export import export_dir, save
         from gantf.runs import restore
 
         restored = restore.load(run_dir, checkpoint)
         draw.truncate(restored.game, truncation)
-        place = exporting.home(run_dir, checkpoint)
-        targets = exporting.save(restored.game, restored.run, restored.data, restored.step, place)
+        directory = export_dir(run_dir, checkpoint)
+        targets = save(restored.game, restored.run, restored.data, restored.step, directory)
     for target in targets:
         click.echo(f"{target} (step {restored.step})")
 
@@ -351,85 +349,45 @@ def export(run_dir: Path, checkpoint: str, truncation: float | None) -> None:
 @main.command("models")
 @click.argument("name", required=False)
 def list_models(name: str | None) -> None:
-    """List the models, or the settings of one with their defaults."""
+    """List the models, or the settings of one model and their defaults."""
     with _user_errors():
         import_tensorflow()
         if name is None:
-            for known in models.names():
-                click.echo(models.summary(models.load(known)))
+            for each in models.names():
+                click.echo(models.summary(models.load(each)))
             return
         module = models.load(name)
         click.echo((module.__doc__ or "").strip())
-        standard = models.defaults(module)
+        default = models.defaults(module)
         click.echo(
-            f"\nBy default: --data {standard.data} --steps {standard.steps} "
-            f"--batch-size {standard.batch_size}"
+            f"\nBy default: --data {default.data} --steps {default.steps} "
+            f"--batch-size {default.batch_size}"
         )
         for key, field in module.Config.model_fields.items():
-            click.echo(f"\n  --set {key}={configs.shown(field.default)}\n      {field.description}")
+            value = config.format_value(field.default)
+            click.echo(f"\n  --set {key}={value}\n      {field.description}")
 
 
 @main.command("datasets")
 def list_datasets() -> None:
-    """List what --data takes."""
+    """List the values of --data."""
     from evaluation import datasets
 
-    for known in datasets.names():
-        click.echo(known)
-    click.echo("folder:PATH   a directory of images, sub-directories as labels")
-    click.echo(
-        "NAME          any image data set of TensorFlow Datasets, e.g. mnist, cifar10, celeb_a"
-    )
-
-
-def _absolute(data: str) -> str:
-    """Folders by their whole paths, so that the run means the same from anywhere."""
-    return ",".join(
-        f"{configs.FOLDER}{Path(part.removeprefix(configs.FOLDER)).absolute()}"
-        if part.startswith(configs.FOLDER) and part != configs.FOLDER
-        else part
-        for part in configs.data_names(data)
-    )
-
-
-def _absolute_place(text: str) -> str:
-    """A directory by its whole path, a URL as it is; "" for none.
-
-    Raises:
-      InputError: TensorFlow does not reach this kind of URL.
-    """
-    found = files.place(text)
-    return str(found.absolute() if text and isinstance(found, Path) else text)
-
-
-def _absolute_model(name: str) -> str:
-    """A model's own name, or its file's whole path."""
-    return str(Path(name).absolute()) if models.is_file(name) else name
-
-
-def _as_file_name(data: str) -> str:
-    """What a run directory is called after its data: "digits", or a folder's own name."""
-    parts = [
-        Path(part.removeprefix(configs.FOLDER)).name if part.startswith(configs.FOLDER) else part
-        for part in configs.data_names(data)
-    ]
-    whole = "-".join(parts)
-    return "".join(letter if letter.isalnum() else "-" for letter in whole).strip("-")
-
-
-def _make_deterministic() -> None:
-    """Every run of the same configuration gives the same bits."""
-    import tensorflow as tf
-
-    tf.config.experimental.enable_op_determinism()
+    for name in datasets.names():
+        click.echo(name)
+    click.echo("folder:PATH   a directory of images; its sub-directories are the labels")
+    click.echo("NAME          any image data set of TensorFlow Datasets, e.g. cifar10 or celeb_a")
 
 
 @main.command()
-@click.option("--json", "as_json", is_flag=True, help="Print the same as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def doctor(as_json: bool) -> None:
-    """Tell versions, devices, what each strategy would do here, and what the others lack."""
-    from gantf.doctor import report as examining
+    """Show versions, devices, and what each --strategy would do here or lacks.
 
-    rows = examining.examine()
-    click.echo(examining.as_json(rows) if as_json else examining.as_text(rows))
-    sys.exit(examining.exit_code(rows))
+    Exit code: 0 if gantf can train here, 1 if something is broken.
+    """
+    from gantf.doctor import report
+
+    results = report.collect()
+    click.echo(report.as_json(results) if as_json else report.as_text(results))
+    sys.exit(report.exit_code(results))

@@ -1,4 +1,4 @@
-"""What a run is made of, from the command line to `config.yaml` in the run's directory."""
+"""The configuration of a run: parsed from the command line, checked, stored in `config.yaml`."""
 
 import dataclasses
 import difflib
@@ -23,33 +23,33 @@ def _split(value: Any) -> Any:
 
 
 FOLDER = "folder:"
-LONGEST_SECONDS = 10.0**7  # of a time to wait: some months
+LONGEST_SECONDS = 10.0**7  # upper limit of all timeouts: about four months
 Names = Annotated[tuple[Item, ...], pydantic.BeforeValidator(_split)]
-"""Several words in one setting: "color,cutout"; "none" or nothing for no word."""
+"""A setting that holds several words: "color,cutout"; "none" or "" for no word."""
 
 
 class ModelConfig(pydantic.BaseModel):
-    """The base of every model's `Config`: frozen, and closed to unknown keys."""
+    """The base class of every model's `Config`: frozen, refuses unknown keys."""
 
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     @pydantic.model_validator(mode="before")
     @classmethod
     def _read_none(cls, settings: Any) -> Any:
-        """The word "none" on the command line, for a setting that may be left open."""
+        """Turns the word "none" into None for settings that can be None."""
         if not isinstance(settings, Mapping):
             return settings
         fields = cls.model_fields.items()
-        open_ones = {name for name, field in fields if type(None) in get_args(field.annotation)}
+        optional = {name for name, field in fields if type(None) in get_args(field.annotation)}
         return {
-            name: None if value == "none" and name in open_ones else value
+            name: None if value == "none" and name in optional else value
             for name, value in settings.items()
         }
 
 
 @dataclasses.dataclass(frozen=True)
 class Defaults:
-    """What a model is trained on, and how long, where the user says nothing else."""
+    """A model's default data, number of steps and batch size."""
 
     data: str = "digits"
     steps: int = 4000
@@ -61,11 +61,11 @@ ScoreName = Literal["auto", "fid", "kid", "coverage", "psnr", "ssim", "l1"]
 
 
 class RunConfig(pydantic.BaseModel):
-    """Everything that says what a run computes, and how it is carried out."""
+    """The options of a run."""
 
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
 
-    # What is computed: a run directory belongs to one choice of these.
+    # These decide the result: a run directory belongs to one choice of them.
     model: str = "gan"
     data: str = "digits"
     data_sha256: str = ""
@@ -75,7 +75,7 @@ class RunConfig(pydantic.BaseModel):
     skip_corrupt: bool = False
     settings: dict[str, Any] = Field(default_factory=dict)
     checkpoint_dir: str = ""
-    # How: these may change when a run is resumed.
+    # These may change when a run is resumed.
     steps: int = Field(4000, ge=1, le=2**53)
     strategy: StrategyName = "auto"
     logical_cpus: int = Field(1, ge=1)
@@ -96,7 +96,7 @@ FORMER_SETTINGS = {
     "final_penalty_share": "final_penalty_fraction",
     "latent_law": "latent_distribution",
 }
-"""The present names of settings by the names that runs of version 0.1 have."""
+"""Maps the names of settings in version 0.1 to their present names."""
 
 MAY_CHANGE = (
     "steps",
@@ -115,8 +115,8 @@ MAY_CHANGE = (
 )
 
 
-def shown(value: Any) -> str:
-    """A setting's value as `--set` would take it."""
+def format_value(value: Any) -> str:
+    """Formats a setting's value as `--set` takes it."""
     if isinstance(value, tuple):
         return ",".join(value) or "none"
     if value is None:
@@ -125,9 +125,9 @@ def shown(value: Any) -> str:
 
 
 def data_names(data: str) -> list[str]:
-    """The one or two data sets that `--data` names, with a comma between.
+    """Splits `--data` at its comma into one or two data sets.
 
-    A comma in the path of a folder that is there belongs to the path.
+    If a folder with a comma in its path exists, the comma belongs to the path.
     """
     if Path(data.removeprefix(FOLDER)).is_dir():
         return [data]
@@ -136,10 +136,10 @@ def data_names(data: str) -> list[str]:
 
 
 def parse_settings(pairs: tuple[str, ...]) -> dict[str, str]:
-    """("loss=hinge", ...) -> {"loss": "hinge", ...}.
+    """Parses ("loss=hinge", ...) into {"loss": "hinge", ...}.
 
     Raises:
-      InputError: a pair without "=", or a key given twice.
+      InputError: a pair has no "=", or a key appears twice.
     """
     settings: dict[str, str] = {}
     for pair in pairs:
@@ -147,7 +147,7 @@ def parse_settings(pairs: tuple[str, ...]) -> dict[str, str]:
         if not equals or not key:
             raise InputError(f"--set {pair!r}: write it as KEY=VALUE, e.g. --set loss=hinge.")
         if key in settings:
-            raise InputError(f"--set {key}: given twice; give it once.")
+            raise InputError(f"--set {key} appears twice; give it once.")
         settings[key] = value
     return settings
 
@@ -155,21 +155,26 @@ def parse_settings(pairs: tuple[str, ...]) -> dict[str, str]:
 def make_model_config(
     config_class: type[ModelConfig], settings: Mapping[str, Any], model: str
 ) -> ModelConfig:
-    """Checks a model's settings; a setting's former name is read as its present one.
+    """Checks a model's settings. Accepts the former names of settings.
+
+    Args:
+      config_class: the model's `Config`.
+      settings: values or their texts, by the names of the settings.
+      model: the model's name, for messages.
 
     Raises:
-      InputError: an unknown key (with the nearest), a value of the wrong type or out of range, or
-        a setting given by both of its names.
+      InputError: a key is unknown (the message names the nearest one), a value has the wrong type
+        or is out of range, or a setting appears under both of its names.
     """
-    known = config_class.model_fields
-    former = {key: FORMER_SETTINGS.get(key, key) for key in settings if key not in known}
+    fields = config_class.model_fields
+    former = {key: FORMER_SETTINGS.get(key, key) for key in settings if key not in fields}
     for key, name in former.items():
         if name in settings and name != key:
-            raise InputError(f"--set {key}: this is the former name of {name}; give it once.")
+            raise InputError(f"--set {key}: this is the former name of {name}; give only {name}.")
     settings = {former.get(key, key): value for key, value in settings.items()}
     for key in settings:
-        if key not in config_class.model_fields:
-            near = difflib.get_close_matches(str(key), config_class.model_fields, n=1)
+        if key not in fields:
+            near = difflib.get_close_matches(str(key), fields, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"see `gantf models {model}`."
             raise InputError(f"--set {key}: the model {model!r} has no such setting; {hint}")
     try:
@@ -182,16 +187,15 @@ def make_model_config(
         key = str(first["loc"][0])
         raise InputError(
             f"--set {key}={settings[key]}: {message[0].lower()}{message[1:]} "
-            f"({config_class.model_fields[key].description}; default "
-            f"{config_class.model_fields[key].default!r})."
+            f"({fields[key].description}; default {fields[key].default!r})."
         ) from None
 
 
 def make_run_config(**values: Any) -> RunConfig:
-    """Checks the run's own options.
+    """Checks the options of a run.
 
     Raises:
-      InputError: a value out of range, named as the option that gives it.
+      InputError: a value has the wrong type or is out of range; the message names the option.
     """
     try:
         return RunConfig(**values)
@@ -204,26 +208,26 @@ def make_run_config(**values: Any) -> RunConfig:
 
 
 def read_file(path: Path) -> dict[str, Any]:
-    """The fields of a run that a YAML file gives, such as a run directory's `config.yaml`.
+    """Reads fields of `RunConfig` from a YAML file, such as the `config.yaml` of a run.
 
     Raises:
-      InputError: it cannot be read, or has a field that a run has not.
+      InputError: the file cannot be read, or has a field that `RunConfig` does not have.
     """
     try:
         fields = yaml.safe_load(path.read_text())
     except (OSError, yaml.YAMLError, UnicodeError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"--config {path}: it cannot be read as YAML ({reason}).") from None
+        raise InputError(f"--config {path}: the file cannot be read as YAML ({reason}).") from None
     if not isinstance(fields, dict) or not isinstance(fields.get("settings", {}), dict):
         raise InputError(
-            f"--config {path}: it must hold fields and their values, such as `steps: 2000`, and "
-            "the model's under `settings:`."
+            f"--config {path}: the file must hold options and their values, such as "
+            "`steps: 2000`, and the settings of the model under `settings:`."
         )
     for name in fields:
         if name not in RunConfig.model_fields:
             near = difflib.get_close_matches(str(name), RunConfig.model_fields, n=1)
-            known = ", ".join(RunConfig.model_fields)
-            hint = f"did you mean {near[0]!r}?" if near else f"choose from {known}."
-            raise InputError(f"--config {path}: {name} is no field of a run; {hint}")
+            names = ", ".join(RunConfig.model_fields)
+            hint = f"did you mean {near[0]!r}?" if near else f"choose from {names}."
+            raise InputError(f"--config {path}: {name} is not an option of a run; {hint}")
     fields.pop("data_sha256", None)
     return fields

@@ -10,14 +10,14 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from evaluation import on_terminal
 
-LINE_EVERY_SECONDS = 10.0  # without a terminal, a line of progress at the most so often
+LINE_EVERY_SECONDS = 10.0  # shortest time between lines of progress without a terminal
 
 
 class Terminal:
-    """Progress and messages on stderr: a bar on a terminal, plain lines elsewhere."""
+    """Prints progress and messages on stderr: a bar on a terminal, plain lines elsewhere."""
 
     def __init__(self, muted: bool = False):
-        """Tells nothing if `muted`: one of several processes is enough."""
+        """Prints nothing if `muted`. Mute all but one of several processes."""
         self._muted = muted
         self._console = Console(
             stderr=True, force_terminal=on_terminal(), soft_wrap=True, highlight=False
@@ -26,9 +26,9 @@ class Terminal:
         self._last_line = time.monotonic()
 
     def say(self, message: str) -> None:
-        """Prints one line, above the bar where there is one.
+        """Prints one line, above the bar if there is one.
 
-        Who reads may have gone, as of a pipe: the training goes on in silence.
+        If stderr is closed, stops printing and raises nothing.
         """
         if self._muted or sys.stderr is None:
             return
@@ -43,7 +43,7 @@ class Terminal:
 
     @contextmanager
     def progress(self, step: int, steps: int) -> Iterator[None]:
-        """Shows a bar while the block runs."""
+        """Shows a progress bar while the block runs."""
         if self._muted or not self._console.is_terminal:
             yield
             return
@@ -59,7 +59,7 @@ class Terminal:
         self._progress = None
 
     def advance(self, step: int, steps: int, images_per_second: float, batch_size: int) -> None:
-        """Tells how far the run is."""
+        """Updates the bar, or prints a line of progress now and then."""
         if self._progress is not None:
             self._progress.update(
                 self._progress.task_ids[0],
@@ -72,7 +72,7 @@ class Terminal:
             self.say(f"step {step}/{steps}, {images_per_second:,.0f} images/s, {left:.0f} s left")
 
     def count(self, what: str, done: int, total: int) -> None:
-        """Tells how much of something other than steps is done, from time to time."""
+        """Prints "WHAT DONE/TOTAL" now and then, for work that is not a training step."""
         if time.monotonic() - self._last_line >= LINE_EVERY_SECONDS or done == total:
             self._last_line = time.monotonic()
             self.say(f"{what} {done}/{total}")

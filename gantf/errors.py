@@ -1,6 +1,6 @@
-"""How a training may end that is neither done nor a user's mistake."""
+"""Exceptions that end a training in this process and are not a mistake of the user."""
 
-RESTARTS = "GANTF_RESTARTS"  # of a process whose workers lost a worker, in a row, without a step
+RESTARTS = "GANTF_RESTARTS"  # variable: restarts after a lost worker, in a row without a step
 
 
 class RunEndedError(Exception):
@@ -8,8 +8,8 @@ class RunEndedError(Exception):
 
 
 class DivergedError(RunEndedError):
-    """A loss or gradient is not finite, again and again; the message says where it began."""
+    """A loss or gradient was not finite again and again; the message names its first place."""
 
 
 class WorkerLostError(RunEndedError):
-    """Another process of the workers is gone."""
+    """Another worker process is gone."""

@@ -156,7 +156,7 @@ class TestEveryModel:
         for target, (key, network) in zip(
             export.save(game, run, data.spec, 0, tmp_path), game.generators.items(), strict=True
         ):
-            assert target == export.folder(tmp_path, key)
+            assert target == export.generator_dir(tmp_path, key)
             signature = tf.saved_model.load(str(target)).signatures["serving_default"]
             if game.translator is not None:
                 side = network.input["image"].shape[1] or SIDE

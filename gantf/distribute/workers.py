@@ -1,4 +1,4 @@
-"""The worker processes of one training: which of them writes, and what they send each other.
+"""The worker processes of one training: collective operations between them.
 
 With one process, every method returns its argument.
 """
@@ -14,29 +14,29 @@ from evaluation import InputError
 
 
 class Workers:
-    """The processes of a strategy.
+    """The worker processes of a strategy. The chief is the one that writes files.
 
     Attributes:
-      size: how many there are.
-      index: which of them this is; 0 is the chief.
+      size: number of processes.
+      index: index of this process; 0 is the chief.
     """
 
     def __init__(self, strategy: tf.distribute.Strategy, size: int = 1, index: int = 0):
-        """The workers of a strategy with `size` processes."""
+        """Attributes as for the class; `strategy` runs the collective operations."""
         self.size, self.index = size, index
         self._strategy = strategy
         self._sum = tf.function(self._summed, reduce_retracing=False)
 
     @property
     def is_chief(self) -> bool:
-        """Whether this process is the one that writes."""
+        """Whether this process is the chief."""
         return self.index == 0
 
     def all_reduce_sum(self, values: np.ndarray) -> np.ndarray:
-        """The sum over all processes of whole numbers; all must call it, with one shape and type.
+        """Returns the sum of integers over all processes. All processes must call it.
 
         Args:
-          values: int32 or int64.
+          values: int32 or int64, of the same shape and type on all processes.
         """
         if self.size == 1:
             return values
@@ -44,17 +44,21 @@ class Workers:
         return self._strategy.experimental_local_results(sums)[0].numpy()
 
     def broadcast_array(self, values: np.ndarray) -> np.ndarray:
-        """The chief's array, bit for bit; all must call it, with arrays of one shape and type."""
+        """Returns the chief's array, bit for bit. All processes must call it.
+
+        Args:
+          values: array of the same shape and type on all processes.
+        """
         if self.size == 1:
             return values
         values = np.ascontiguousarray(values)
         whole = values.view(np.int32) if values.dtype.itemsize % 4 == 0 else values.astype(np.int32)
-        found = self.all_reduce_sum(whole if self.is_chief else np.zeros_like(whole))
-        same = found.view(values.dtype) if values.dtype.itemsize % 4 == 0 else found
+        total = self.all_reduce_sum(whole if self.is_chief else np.zeros_like(whole))
+        same = total.view(values.dtype) if values.dtype.itemsize % 4 == 0 else total
         return same.astype(values.dtype).reshape(values.shape)
 
     def broadcast(self, values: Any) -> Any:
-        """What the chief says, in plain JSON types; all must call it."""
+        """Returns the chief's value, of plain JSON types. All processes must call it."""
         if self.size == 1:
             return values
         text = np.frombuffer(json.dumps(values).encode(), np.uint8)
@@ -62,32 +66,34 @@ class Workers:
         text = text if self.is_chief else np.zeros(length, np.uint8)
         return json.loads(self.broadcast_array(text).tobytes())
 
-    def check_same_on_all_workers(self, given: Mapping[str, Any]) -> None:
-        """Sees that all processes were given the same, in plain JSON types; all must call it.
+    def check_same_on_all_workers(self, values: Mapping[str, Any]) -> None:
+        """Checks that all processes have the same values. All processes must call it.
+
+        Args:
+          values: of plain JSON types.
 
         Raises:
-          InputError: on all processes; where something differs it says what.
+          InputError: some values differ; raised on all processes. A process that differs from the
+            chief names its differences.
         """
-        mine, chiefs = json.loads(json.dumps(dict(given))), self.broadcast(dict(given))
-        differing = [
-            f"{name} is {mine.get(name)}, the chief's {chiefs.get(name)}"
-            for name in {**chiefs, **mine}
-            if mine.get(name) != chiefs.get(name)
+        own, chiefs = json.loads(json.dumps(dict(values))), self.broadcast(dict(values))
+        differences = [
+            f"{name} is {own.get(name)} here, {chiefs.get(name)} on the chief"
+            for name in {**chiefs, **own}
+            if own.get(name) != chiefs.get(name)
         ]
-        found = self.all_reduce_sum(np.array([len(differing)], np.int32))[0]
-        if differing:
+        total = self.all_reduce_sum(np.array([len(differences)], np.int32))[0]
+        remedy = "start all workers with the same options, data and TensorFlow"
+        if differences:
             raise InputError(
-                f"worker {self.index} of {self.size} was given something else than the chief "
-                f"({'; '.join(differing)}); give all workers the same."
+                f"worker {self.index} of {self.size} differs from the chief "
+                f"({'; '.join(differences)}); {remedy}."
             )
-        if found:
-            raise InputError(
-                "another worker was given something else than the chief, and says what; give all "
-                "workers the same."
-            )
+        if total:
+            raise InputError(f"another worker differs from the chief, see its message; {remedy}.")
 
     def broadcast_variables(self, variables: Mapping[str, Any]) -> None:
-        """Gives all processes the chief's values of the variables."""
+        """Assigns the chief's values to the variables of all processes."""
         if self.size == 1:
             return
         for variable in variables.values():
@@ -96,14 +102,14 @@ class Workers:
             )
 
     def chief_first(self, work):
-        """Runs a function of no arguments on the chief, and then on all others.
+        """Calls a function without arguments on the chief, and then on all other processes.
 
         Raises:
-          InputError: the function raised it, on all processes alike where it did on the chief.
+          InputError: the function raised it. If it did so on the chief, all processes raise it.
         """
         if not self.is_chief:
-            if refused := self.broadcast(None):
-                raise InputError(refused)
+            if message := self.broadcast(None):
+                raise InputError(message)
             return work()
         try:
             result = work()

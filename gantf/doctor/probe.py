@@ -1,4 +1,4 @@
-"""What `gantf doctor` asks a process of its own: an import that aborts or hangs ends only that."""
+"""Imports TensorFlow and the trainer in a child process: a crash or a hang ends only that one."""
 
 import dataclasses
 import json
@@ -10,21 +10,22 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-PATIENCE_SECONDS = 180
-CHILD = "from gantf import probing; probing.tell()"
+TIMEOUT_SECONDS = 180
+CHILD = "from gantf.doctor import probe; probe.print_info()"
 
 
 @dataclasses.dataclass(frozen=True)
-class Found:
-    """What importing TensorFlow and the trainer came to.
+class TensorFlowInfo:
+    """The outcome of importing TensorFlow and the trainer.
 
     Attributes:
-      error: why TensorFlow cannot be imported; "" where it can.
-      version: of TensorFlow.
-      built_with_cuda: whether it could use an NVIDIA GPU.
-      cpus: how many CPU devices it lists.
-      gpus: each GPU that it lists, in words: its name, and its memory where TensorFlow tells.
-      trainer_error: why `gantf.training.trainer` cannot be imported; "" where it can.
+      error: why TensorFlow cannot be imported; "" if it can.
+      version: TensorFlow's version.
+      built_with_cuda: whether this build can use an NVIDIA GPU.
+      cpus: number of CPU devices that TensorFlow lists.
+      gpus: a description of each GPU that TensorFlow lists: its name, compute capability and
+        memory.
+      trainer_error: why `gantf.training.trainer` cannot be imported; "" if it can.
     """
 
     error: str = ""
@@ -35,14 +36,15 @@ class Found:
     trainer_error: str = ""
 
 
-def ask(environ: Mapping[str, str], tpu_attached: bool, seconds: float = PATIENCE_SECONDS) -> Found:
-    """Imports TensorFlow in a process of its own and tells what came of it; raises nothing.
+def probe_tensorflow(
+    environ: Mapping[str, str], tpu_attached: bool, seconds: float = TIMEOUT_SECONDS
+) -> TensorFlowInfo:
+    """Imports TensorFlow in a child process. Raises nothing.
 
     Args:
-      environ: the environment of that process.
-      tpu_attached: where it is not, libtpu is kept from asking the network for one, which takes
-        many minutes.
-      seconds: after which it is given up.
+      environ: environment of the child process.
+      tpu_attached: if False, libtpu does not search the network for a TPU, which takes minutes.
+      seconds: time limit.
     """
     skip = {} if tpu_attached else {"TPU_SKIP_MDS_QUERY": "1"}
     command = [sys.executable, "-P", "-c", CHILD]
@@ -51,59 +53,60 @@ def ask(environ: Mapping[str, str], tpu_attached: bool, seconds: float = PATIENC
             command, capture_output=True, text=True, timeout=seconds, env={**environ, **skip}
         )
         if done.returncode:
-            return Found(error=ending(done.returncode, done.stderr))
-        answer = json.loads(done.stdout.splitlines()[-1])
-        return Found(**{**answer, "gpus": tuple(answer["gpus"])})
+            return TensorFlowInfo(error=describe_exit(done.returncode, done.stderr))
+        fields = json.loads(done.stdout.splitlines()[-1])
+        return TensorFlowInfo(**{**fields, "gpus": tuple(fields["gpus"])})
     except subprocess.TimeoutExpired:
-        return Found(error=f"importing it did not end within {seconds:g} seconds")
-    except Exception as error:  # no process, no JSON: whatever it is becomes a line
-        return Found(error=f"it could not be asked ({one_line(error)})")
+        return TensorFlowInfo(error=f"the import did not end within {seconds:g} seconds")
+    except Exception as error:  # for example no process, or no JSON
+        return TensorFlowInfo(error=f"the import cannot be tried ({one_line(error)})")
 
 
-def ending(returncode: int, stderr: str) -> str:
-    """How a process ended, and the line of its stderr that says why, in one line.
+def describe_exit(returncode: int, stderr: str) -> str:
+    """Describes in one line how and why a process ended.
 
     Args:
-      returncode: not 0; negative after a signal.
-      stderr: all of it. The first fatal line of TensorFlow's log wins, or else the last line.
+      returncode: exit code, not 0; negative after a signal.
+      stderr: its whole stderr. The reason is the first fatal line of TensorFlow's log, or else the
+        last line.
     """
     fatal = re.search(r"^\S+ \S+: F .*?\] (.+)$", stderr, re.MULTILINE)
     lines = [line for line in stderr.splitlines() if line.strip()]
-    why = fatal[1] if fatal else lines[-1] if lines else "it said nothing"
+    reason = fatal[1] if fatal else lines[-1] if lines else "no message"
     how = f"exit code {returncode}" if returncode > 0 else signal.Signals(-returncode).name
-    return f"importing it ended the process with {how}: {why.strip().rstrip('.')[:300]}"
+    return f"the import ended the process with {how}: {reason.strip().rstrip('.')[:300]}"
 
 
 def one_line(error: BaseException) -> str:
-    """An exception's type and the first line of what it says."""
+    """Returns an exception's type and the first line of its message."""
     text = str(error).strip().partition("\n")[0][:300]
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def tell() -> None:
-    """Prints what this process finds as one line of JSON; run by `ask`."""
+def print_info() -> None:
+    """Prints this process's `TensorFlowInfo` as a line of JSON. `probe_tensorflow` runs it."""
     try:
-        import tensorflow as tf  # not import_tensorflow, which drops the line that says why
+        import tensorflow as tf  # not import_tensorflow, which hides the fatal line of the log
     except Exception as error:
-        found = Found(error=one_line(error))
+        info = TensorFlowInfo(error=one_line(error))
     else:
-        found = Found(
+        info = TensorFlowInfo(
             version=tf.__version__,
             built_with_cuda=tf.test.is_built_with_cuda(),
             cpus=len(tf.config.list_physical_devices("CPU")),
-            gpus=tuple(_gpu(tf, device) for device in tf.config.list_physical_devices("GPU")),
+            gpus=tuple(_describe_gpu(tf, gpu) for gpu in tf.config.list_physical_devices("GPU")),
             trainer_error=_trainer_error(),
         )
-    sys.stdout.write("\n" + json.dumps(dataclasses.asdict(found)) + "\n")
+    sys.stdout.write("\n" + json.dumps(dataclasses.asdict(info)) + "\n")
     sys.stdout.flush()
-    os._exit(0)  # what libraries do on their way out is no part of the answer
+    os._exit(0)  # skips the exit handlers of libraries, which may crash
 
 
-def _gpu(tf: Any, device: Any) -> str:
-    """A GPU in words; its bare name where TensorFlow tells nothing."""
+def _describe_gpu(tf: Any, device: Any) -> str:
+    """Describes a GPU; returns its bare name if TensorFlow has no details."""
     try:
         details = tf.config.experimental.get_device_details(device)
-    except Exception:  # the driver's own errors differ
+    except Exception:  # drivers raise errors of their own
         details = {}
     capability = details.get("compute_capability")
     words = [details.get("device_name") or device.name.removeprefix("/physical_device:")]

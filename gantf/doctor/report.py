@@ -1,10 +1,10 @@
 """`gantf doctor`: versions, devices, and what each strategy would do here or lacks.
 
-Nothing here raises: a probe that fails becomes a row that says so.
+Nothing here raises: a check that fails becomes a row that says so.
 """
 
 import dataclasses
-import functools
+import fnmatch
 import importlib.metadata
 import importlib.util
 import json
@@ -13,14 +13,14 @@ import platform
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from evaluation import cache_directory, tpu_files
-from gantf.doctor import probe as probing
-from gantf.doctor import strategies as prospects
-from gantf.doctor.strategies import Machine
+from gantf.doctor import probe
+from gantf.doctor.strategies import NAMES, Machine, availability_of, repair_command
 
 WHEELS = ("tensorflow", "tensorflow-cpu", "tensorflow-tpu")
-NEEDED = {
+REQUIRED = {
     "Keras": "keras",
     "TF-GAN": "tensorflow-gan",
     "TFDS": "tensorflow-datasets",
@@ -42,8 +42,10 @@ VARIABLES = (
     "TFDS_DATA_DIR",
     "GANTF_POD_SELECTOR",
     "JOB_COMPLETION_INDEX",
+    "SLURM_*",
+    "KUBERNETES_*",
+    "TPU_*",
 )
-PREFIXES = ("SLURM_", "KUBERNETES_", "TPU_")
 LONGEST_VALUE = 100  # characters
 
 
@@ -52,220 +54,192 @@ class Row:
     """One line of the report.
 
     Attributes:
-      section: "versions", "devices", "place", "environment" or "strategies".
-      name: of what.
-      text: what was found.
-      state: "ok"; of strategies "ready" or "missing"; "optional", not there and not needed;
-        "broken", which must be mended; "unknown", the probe failed.
-      command: what mends it or installs it.
+      name: subject of the line.
+      text: result of the check.
+      state: "ok"; "ready" or "missing" for a strategy; "optional" for an absent package that gantf
+        does not need; "broken" for a fault to repair; "unknown" if the check failed.
+      command: shell command that repairs or installs it.
     """
 
-    section: str
     name: str
     text: str
     state: str = "ok"
     command: str = ""
 
 
-def examine(environ: Mapping[str, str] | None = None) -> list[Row]:
-    """Every row, in the order in which they are shown.
+Report = Mapping[str, Sequence[Row]]
+"""The rows of each section, in the order in which they are shown."""
+
+
+def collect(environ: Mapping[str, str] | None = None) -> Report:
+    """Checks this machine.
 
     Args:
-      environ: the environment; None for this process's own.
+      environ: environment variables; None for this process's own.
     """
-    machine = look(dict(os.environ) if environ is None else environ)
-    rows = []
-    for section, probe in {
+    machine = inspect_machine(dict(os.environ) if environ is None else environ)
+    sections = {
         "versions": versions,
         "devices": devices,
         "place": place,
         "environment": environment,
         "strategies": strategies,
-    }.items():
-        rows += guarded(section, section, functools.partial(probe, machine))
-    return rows
+    }
+    return {name: guarded(name, check, machine) for name, check in sections.items()}
 
 
-def guarded(section: str, name: str, probe: Callable[[], list[Row]]) -> list[Row]:
-    """A probe's rows; where it fails, one row that says why."""
+def guarded(name: str, check: Callable[..., list[Row]], *arguments: Any) -> list[Row]:
+    """Returns the rows of a check, or one row with its error."""
     try:
-        return probe()
+        return check(*arguments)
     except Exception as error:
-        text = f"cannot be told ({probing.one_line(error)})"
-        return [Row(section, name, text, "unknown")]
+        return [Row(name, f"the check failed ({probe.one_line(error)})", "unknown")]
 
 
-def look(environ: Mapping[str, str], devices: Path = Path("/dev")) -> Machine:
-    """What the machine has, by looking; only TensorFlow is asked, in a process of its own.
+def inspect_machine(environ: Mapping[str, str], device_folder: Path = Path("/dev")) -> Machine:
+    """Inspects this machine. Imports TensorFlow in a child process only.
 
     Args:
-      environ: the environment.
-      devices: the folder of device files.
+      environ: environment variables.
+      device_folder: folder of the device files.
     """
-    tpus = tpu_files(devices)
+    tpus = tpu_files(device_folder)
+    has_affinity = hasattr(os, "sched_getaffinity")  # not on every system
     return Machine(
-        found=probing.ask(environ, bool(tpus)),
+        tensorflow=probe.probe_tensorflow(environ, bool(tpus)),
         wheels={name: installed(name) for name in WHEELS if installed(name)},
-        cores=usable_cores(),
-        nvidia_files=_nvidia_files(devices),
+        cores=len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1,
+        nvidia_files=tuple(sorted(str(path) for path in device_folder.glob("nvidia[0-9]*"))),
         tpu_files=tpus,
-        libtpu=_can_be_found("libtpu"),
-        kubernetes=_can_be_found("kubernetes"),
+        libtpu=importlib.util.find_spec("libtpu") is not None,
+        kubernetes=importlib.util.find_spec("kubernetes") is not None,
         environ=environ,
     )
 
 
-def _nvidia_files(folder: Path) -> tuple[str, ...]:
-    """The device files of GPUs; none where the folder cannot be read."""
+def installed(package: str) -> str:
+    """Returns a package's version; "" if it is not installed."""
     try:
-        return tuple(sorted(str(path) for path in folder.glob("nvidia[0-9]*")))
-    except OSError:
-        return ()
-
-
-def installed(name: str) -> str:
-    """A distribution's version; "" where it is not installed."""
-    try:
-        return importlib.metadata.version(name) or "of unknown version"
+        return importlib.metadata.version(package) or "of unknown version"
     except importlib.metadata.PackageNotFoundError:
         return ""
 
 
-def usable_cores() -> int:
-    """CPU cores that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except (AttributeError, OSError):  # not on every system
-        return os.cpu_count() or 1
-
-
-def _can_be_found(module: str) -> bool:
-    try:
-        return importlib.util.find_spec(module) is not None
-    except (ImportError, ValueError):
-        return False
-
-
 def versions(machine: Machine) -> list[Row]:
-    """Of gantf, Python, TensorFlow and what goes with it, and of the optional packages."""
+    """Lists the versions of gantf, Python, TensorFlow, and the required and optional packages."""
+    repair = repair_command(machine)
     rows = [
-        Row("versions", "gantf", installed("gantf") or "not installed, run from its folder"),
-        Row("versions", "Python", f"{platform.python_version()} on {platform.platform()}"),
+        Row("gantf", installed("gantf") or "not installed, run from its folder"),
+        Row("Python", f"{platform.python_version()} on {platform.platform()}"),
         tensorflow(machine),
     ]
-    repair = prospects.repair(machine)
-    for name, package in NEEDED.items():
+    for name, package in REQUIRED.items():
         version = installed(package)
-        lacking = Row("versions", name, "not installed", "broken", repair)
-        rows.append(Row("versions", name, version) if version else lacking)
-    if machine.found.trainer_error:
-        text = f"cannot be imported: {machine.found.trainer_error}"
-        rows.append(Row("versions", "the trainer", text, "broken", repair))
+        rows.append(Row(name, version) if version else Row(name, "not installed", "broken", repair))
+    if error := machine.tensorflow.trainer_error:
+        rows.append(Row("the trainer", f"cannot be imported: {error}", "broken", repair))
     for package, (purpose, command) in EXTRAS.items():
-        version = installed(package)
-        lacking = Row("versions", package, f"not installed; for {purpose}", "optional", command)
-        there = Row("versions", package, f"{version}; for {purpose}")
-        rows.append(there if version else lacking)
+        if version := installed(package):
+            rows.append(Row(package, f"{version}; for {purpose}"))
+        else:
+            rows.append(Row(package, f"not installed; for {purpose}", "optional", command))
     return rows
 
 
 def tensorflow(machine: Machine) -> Row:
-    """The row of TensorFlow: one wheel that can be imported, or what is wrong."""
-    told = " and ".join(f"{name} {version}" for name, version in machine.wheels.items())
-    repair = prospects.repair(machine)
+    """Describes the TensorFlow wheel, or the fault in the installation."""
+    wheels = " and ".join(f"{name} {version}" for name, version in machine.wheels.items())
     if len(machine.wheels) > 1:
-        text = f"{told} are installed together and overwrite each other's files"
-        return Row("versions", "TensorFlow", text, "broken", repair)
-    if machine.found.error:
-        text = f"{told or 'not installed'}; {machine.found.error}"
-        return Row("versions", "TensorFlow", text, "broken", repair)
+        text = f"{wheels} are installed together and overwrite each other's files"
+        return Row("TensorFlow", text, "broken", repair_command(machine))
+    if machine.tensorflow.error:
+        text = f"{wheels or 'not installed'}; {machine.tensorflow.error}"
+        return Row("TensorFlow", text, "broken", repair_command(machine))
+    text = wheels or f"{machine.tensorflow.version}, not from a wheel"
     if "tensorflow-tpu" in machine.wheels and not machine.tpu_files:
-        text = f"{told}; in programs of your own set TPU_SKIP_MDS_QUERY=1, or it looks for a TPU"
-        text += " for minutes when imported"
-        return Row("versions", "TensorFlow", text)
-    return Row("versions", "TensorFlow", told or f"{machine.found.version}, not from a wheel")
+        text += "; in your own programs set TPU_SKIP_MDS_QUERY=1, or its import searches the"
+        text += " network for a TPU for minutes"
+    return Row("TensorFlow", text)
 
 
 def devices(machine: Machine) -> list[Row]:
-    """CPU, GPUs, TPU, and whether TensorFlow was built for CUDA."""
-    found = machine.found
-    gpus = [Row("devices", f"GPU {n}", text) for n, text in enumerate(found.gpus)]
-    files = ", ".join(machine.nvidia_files) or "no /dev/nvidia0"
-    none = Row("devices", "GPU", f"none that TensorFlow sees ({files})")
-    library = "can" if machine.libtpu else "cannot"
-    tpu = ", ".join(machine.tpu_files) or "none (no /dev/accel0, no /dev/vfio/0)"
-    cuda = "built with CUDA" if found.built_with_cuda else "built without CUDA"
+    """Lists the CPU, the GPUs and the TPU, and whether TensorFlow was built for CUDA."""
+    info = machine.tensorflow
+    gpus = [Row(f"GPU {n}", text) for n, text in enumerate(info.gpus)]
+    nvidia = ", ".join(machine.nvidia_files) or "no /dev/nvidia0"
+    tpus = ", ".join(machine.tpu_files) or "none (no /dev/accel0, no /dev/vfio/0)"
+    cuda = "built with CUDA" if info.built_with_cuda else "built without CUDA"
     return [
-        Row("devices", "CPU", f"{machine.cores} cores usable, {platform.machine()}"),
-        *(gpus or [none]),
-        Row("devices", "TPU", f"{tpu}; libtpu {library} be imported"),
-        Row("devices", "CUDA", "unknown: TensorFlow cannot be asked" if found.error else cuda),
+        Row("CPU", f"{machine.cores} cores usable, {platform.machine()}"),
+        *(gpus or [Row("GPU", f"none that TensorFlow sees ({nvidia})")]),
+        Row("TPU", f"{tpus}; libtpu {'can' if machine.libtpu else 'cannot'} be imported"),
+        Row("CUDA", "unknown: TensorFlow cannot be imported" if info.error else cuda),
     ]
 
 
 def place(machine: Machine) -> list[Row]:
-    """Free memory, free disk of the working directory, and where the cache is."""
+    """Describes the free memory, the free disk of the working directory, and the cache folder."""
     return [
-        *guarded("place", "memory", lambda: [Row("place", "memory", memory())]),
-        *guarded("place", "disk", lambda: [Row("place", "disk", disk(Path.cwd()))]),
-        *guarded("place", "cache", lambda: [Row("place", "cache", str(cache_directory()))]),
+        *guarded("memory", lambda: [Row("memory", memory())]),
+        *guarded("disk", lambda: [Row("disk", disk(Path.cwd()))]),
+        *guarded("cache", lambda: [Row("cache", str(cache_directory()))]),
     ]
 
 
 def memory(file: Path = Path("/proc/meminfo")) -> str:
-    """Free memory, in GiB; OSError or KeyError where the system does not tell it so."""
+    """Returns the free memory in GiB.
+
+    Raises:
+      OSError, KeyError: the system has no such file, or the file lacks the numbers.
+    """
     lines = (line.split() for line in file.read_text().splitlines())
     kibibytes = {words[0].rstrip(":"): int(words[1]) for words in lines if len(words) > 1}
-    free, whole = kibibytes["MemAvailable"], kibibytes["MemTotal"]
-    return f"{free / 2**20:.1f} of {whole / 2**20:.1f} GiB free"
+    free, total = kibibytes["MemAvailable"], kibibytes["MemTotal"]
+    return f"{free / 2**20:.1f} of {total / 2**20:.1f} GiB free"
 
 
 def disk(folder: Path) -> str:
-    """Free space of the disk that a folder is on."""
+    """Returns the free space of the disk that holds a folder, in GiB."""
     usage = shutil.disk_usage(folder)
     return f"{usage.free / 2**30:.1f} of {usage.total / 2**30:.1f} GiB free in {folder}"
 
 
 def environment(machine: Machine) -> list[Row]:
-    """The variables that change what is done; long values are cut."""
+    """Lists the environment variables that gantf and TensorFlow read; cuts long values."""
     rows = []
     for name, value in sorted(machine.environ.items()):
-        if name in VARIABLES or name.startswith(PREFIXES):
+        if any(fnmatch.fnmatchcase(name, pattern) for pattern in VARIABLES):
             line = " ".join(value.split())
-            short = line if len(line) <= LONGEST_VALUE else f"{line[:LONGEST_VALUE]}..."
-            rows.append(Row("environment", name, short))
-    watched = ", ".join([*VARIABLES, *(f"{prefix}*" for prefix in PREFIXES)])
-    return rows or [Row("environment", "nothing", f"none of {watched} is set")]
+            rows.append(Row(name, line[:LONGEST_VALUE] + "..." * (len(line) > LONGEST_VALUE)))
+    return rows or [Row("nothing", f"none of {', '.join(VARIABLES)} is set")]
 
 
 def strategies(machine: Machine) -> list[Row]:
-    """Each strategy: what it would do here, or what it lacks."""
-    told = {name: prospects.tell(name, machine) for name in prospects.names()}
-    return [Row("strategies", name, p.text, p.state, p.command) for name, p in told.items()]
+    """Describes what each strategy would do here, or what it lacks."""
+    available = {name: availability_of(name, machine) for name in NAMES}
+    return [Row(name, a.text, a.state, a.command) for name, a in available.items()]
 
 
-def exit_code(rows: Sequence[Row]) -> int:
-    """0 if the usual strategy can train here, 1 if something is broken."""
-    return int(any(row.state == "broken" for row in rows))
+def exit_code(report: Report) -> int:
+    """Returns 1 if something is broken, else 0."""
+    return int(any(row.state == "broken" for rows in report.values() for row in rows))
 
 
-def as_text(rows: Sequence[Row]) -> str:
-    """The report for people: a heading for each section, a line for each row."""
-    width = 1 + max(len(row.name) for row in rows)
-    lines = []
-    for n, row in enumerate(rows):
-        if n == 0 or row.section != rows[n - 1].section:
-            lines += [*([""] if n else []), row.section]
-        state = "" if row.state == "ok" else f"{row.state}: "
-        command = f"; {row.command}" if row.command else ""
-        lines.append(f"  {row.name:<{width}} {state}{row.text}{command}")
-    return "\n".join(lines)
+def as_text(report: Report) -> str:
+    """Formats the report for people: a heading for each section, a line for each row."""
+    width = 1 + max(len(row.name) for rows in report.values() for row in rows)
+    sections = []
+    for section, rows in report.items():
+        lines = [section]
+        for row in rows:
+            state = "" if row.state == "ok" else f"{row.state}: "
+            command = f"; {row.command}" if row.command else ""
+            lines.append(f"  {row.name:<{width}} {state}{row.text}{command}")
+        sections.append("\n".join(lines))
+    return "\n\n".join(sections)
 
 
-def as_json(rows: Sequence[Row]) -> str:
-    """The same, as an object of lists by section."""
-    report: dict = {"can_train": not exit_code(rows)}
-    for row in rows:
-        fields = dataclasses.asdict(row)
-        report.setdefault(fields.pop("section"), []).append(fields)
-    return json.dumps(report, indent=2)
+def as_json(report: Report) -> str:
+    """Formats the report as a JSON object that holds a list for each section."""
+    sections = {name: [dataclasses.asdict(row) for row in rows] for name, rows in report.items()}
+    return json.dumps({"can_train": not exit_code(report), **sections}, indent=2)

@@ -1,4 +1,4 @@
-"""What each strategy would do on a machine, or what it lacks, as `gantf doctor` tells it."""
+"""What each strategy would do on a machine, or what it lacks."""
 
 import dataclasses
 import json
@@ -6,36 +6,38 @@ import os
 from collections.abc import Mapping
 from typing import get_args
 
+from evaluation import InputError
 from gantf.config import StrategyName
-from gantf.distribute import cluster
-from gantf.doctor.probe import Found
+from gantf.distribute import cluster, devices
+from gantf.doctor.probe import TensorFlowInfo
 
+NAMES = get_args(StrategyName)
 INSTALL = "python -m pip install --no-deps --requirement requirements/{}.txt"
-ELSEWHERE = (
+INSTALL_IN_NEW_VENV = (
     "python -m venv .venv-{0} && "
     ".venv-{0}/bin/python -m pip install --no-deps --requirement requirements/{0}.txt ."
 )
-KUBERNETES = "python -m pip install kubernetes"
-BAD_CONFIG = "TF_CONFIG is set, but is no JSON of a cluster and a task of it"
-WORKERS = "gantf train --strategy multi-worker --workers HOST:PORT,HOST:PORT --worker-index N"
+INSTALL_KUBERNETES = "python -m pip install kubernetes"
+NAME_WORKERS = "gantf train --strategy multi-worker --workers HOST:PORT,HOST:PORT --worker-index N"
+UNTRIED = "never tried on a real TPU"
 
 
 @dataclasses.dataclass(frozen=True)
 class Machine:
-    """What the strategies depend on.
+    """The parts of a machine that decide which strategies can train on it.
 
     Attributes:
-      found: what importing TensorFlow came to.
-      wheels: the installed ones of TensorFlow, by name, with their versions.
-      cores: CPU cores that this process may use.
-      nvidia_files: /dev/nvidia0 and so on.
-      tpu_files: /dev/accel0, /dev/vfio/0 and so on.
-      libtpu: whether the library that drives a TPU can be imported.
-      kubernetes: whether its client library can be imported.
-      environ: the environment.
+      tensorflow: the outcome of importing TensorFlow.
+      wheels: version of each installed TensorFlow wheel, by its name.
+      cores: number of CPU cores that this process may use.
+      nvidia_files: device files of GPUs: /dev/nvidia0 and so on.
+      tpu_files: device files of TPUs: /dev/accel0, /dev/vfio/0 and so on.
+      libtpu: whether the TPU driver's library can be imported.
+      kubernetes: whether the Kubernetes client library can be imported.
+      environ: environment variables.
     """
 
-    found: Found
+    tensorflow: TensorFlowInfo
     wheels: Mapping[str, str]
     cores: int = 1
     nvidia_files: tuple[str, ...] = ()
@@ -45,151 +47,122 @@ class Machine:
     environ: Mapping[str, str] = dataclasses.field(default_factory=lambda: dict(os.environ))
 
     @property
-    def broken(self) -> bool:
+    def is_broken(self) -> bool:
         """Whether no strategy can train here."""
-        return bool(len(self.wheels) > 1 or self.found.error or self.found.trainer_error)
+        failed = self.tensorflow.error or self.tensorflow.trainer_error
+        return bool(len(self.wheels) > 1 or failed)
 
 
 @dataclasses.dataclass(frozen=True)
-class Prospect:
-    """A strategy's state, "ready" or "missing", in words, and the command that installs more."""
+class Availability:
+    """Whether a strategy can train on a machine.
+
+    Attributes:
+      state: "ready" or "missing".
+      text: what the strategy would do if it is ready; otherwise the missing part.
+      command: shell command that adds the missing part; "" if there is none.
+    """
 
     state: str
     text: str
     command: str = ""
 
 
-def tell(name: str, machine: Machine) -> Prospect:
-    """What `gantf train --strategy NAME` would do.
-
-    Args:
-      name: one of `StrategyName`.
-      machine: where.
-    """
-    if machine.broken:
-        return Prospect("missing", "a TensorFlow that works; see versions above", repair(machine))
-    return {
-        "auto": _auto,
-        "one-device": _one_device,
-        "mirrored": _mirrored,
-        "multi-worker": _multi_worker,
-        "tpu": _tpu,
-    }[name](machine)
+def availability_of(name: str, machine: Machine) -> Availability:
+    """Describes what `gantf train --strategy NAME` would do on a machine."""
+    if machine.is_broken:
+        text = "a working TensorFlow; see versions above"
+        return Availability("missing", text, repair_command(machine))
+    if name == "multi-worker":
+        return _multi_worker(machine)
+    return _tpu(machine) if name == "tpu" else _on_local_devices(name, machine)
 
 
-def names() -> tuple[str, ...]:
-    """The strategies, as `--strategy` takes them."""
-    return get_args(StrategyName)
-
-
-def repair(machine: Machine) -> str:
-    """The command that puts one working TensorFlow into the environment."""
+def repair_command(machine: Machine) -> str:
+    """Returns the command that leaves one working TensorFlow in the environment."""
     for_tpus = machine.tpu_files or set(machine.wheels) == {"tensorflow-tpu"}
-    kind = "tpu" if for_tpus else "gpu" if machine.nvidia_files else "cpu"
-    install = INSTALL.format(kind)
+    install = INSTALL.format("tpu" if for_tpus else "gpu" if machine.nvidia_files else "cpu")
     if not machine.wheels:
         return install
-    # They share one directory: to remove one of two damages the other.
+    # The wheels share one directory: removing one of two damages the other.
     return f"python -m pip uninstall --yes {' '.join(machine.wheels)} && {install}"
 
 
-def _auto(machine: Machine) -> Prospect:
-    several = len(machine.found.gpus) > 1
-    prospect = _mirrored(machine) if several else _one_device(machine)
-    if machine.tpu_files:
-        text = f"{prospect.text}; it leaves the TPU alone: --strategy tpu"
-        return dataclasses.replace(prospect, text=text)
-    return prospect
+def _on_local_devices(name: str, machine: Machine) -> Availability:
+    gpus = machine.tensorflow.gpus
+    cpus = [f"CPU ({machine.cores} cores)"] * machine.tensorflow.cpus
+    kind, chosen = devices.choose(name, [f"GPU ({gpu})" for gpu in gpus], cpus)
+    if kind == "one-device":
+        notes = [f"one-device on the {chosen[0]}"]
+    else:
+        plural = "s" * (len(chosen) > 1)
+        notes = [f"mirrored over {len(chosen)} {'GPU' if gpus else 'CPU device'}{plural}"]
+        if not plural:
+            notes[0] += ", which is one replica"
+        if not gpus:
+            notes.append("--logical-cpus 2 makes it two")
+    command = ""
+    if not gpus and (machine.nvidia_files or kind == "mirrored"):
+        reason, command = _why_no_gpu(machine)
+        notes.append(reason)
+    if name == "auto" and machine.tpu_files:
+        notes.append("to use the TPU, give --strategy tpu")
+    return Availability("ready", "; ".join(notes), command)
 
 
-def _one_device(machine: Machine) -> Prospect:
-    if machine.found.gpus:
-        return Prospect("ready", f"one-device on the GPU ({machine.found.gpus[0]})")
-    text = f"one-device on the CPU ({machine.cores} cores)"
-    unused, command = _unused_gpus(machine)
-    return Prospect("ready", f"{text}; {unused}" if unused else text, command)
-
-
-def _mirrored(machine: Machine) -> Prospect:
-    count = len(machine.found.gpus)
-    if count:
-        one = "" if count > 1 else ", which is one replica"
-        return Prospect("ready", f"mirrored over {count} GPU{'s' * (count > 1)}{one}")
-    text = "mirrored over 1 CPU device, which is one replica; --logical-cpus 2 makes it two"
-    unused, command = _unused_gpus(machine)
-    lacking = unused or "for GPUs it lacks an NVIDIA GPU and the CUDA libraries"
-    return Prospect("ready", f"{text}; {lacking}", command if unused else _cuda(machine))
-
-
-def _unused_gpus(machine: Machine) -> tuple[str, str]:
-    """Why GPUs that are there cannot be used, and the command; "" where none are, or they can."""
-    if not machine.nvidia_files or machine.found.gpus:
-        return "", ""
-    here = f"{machine.nvidia_files[0]} is here, but TensorFlow sees no GPU"
+def _why_no_gpu(machine: Machine) -> tuple[str, str]:
+    """Returns why TensorFlow sees no GPU, and the command that installs CUDA if that helps."""
+    # tensorflow must not be installed beside tensorflow-tpu.
+    install = INSTALL_IN_NEW_VENV if "tensorflow-tpu" in machine.wheels else INSTALL
+    if not machine.nvidia_files:
+        return "GPUs need an NVIDIA card and the CUDA libraries", install.format("gpu")
+    unseen = f"TensorFlow does not see the GPU of {machine.nvidia_files[0]}"
     if machine.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
-        return f"{here}: CUDA_VISIBLE_DEVICES hides it", ""
-    return f"{here}: the CUDA libraries are missing or do not fit the driver", _cuda(machine)
+        return f"{unseen}: CUDA_VISIBLE_DEVICES hides it", ""
+    reason = f"{unseen}: the CUDA libraries are missing or do not fit the driver"
+    return reason, install.format("gpu")
 
 
-def _cuda(machine: Machine) -> str:
-    """The command that installs CUDA's libraries, never tensorflow beside tensorflow-tpu."""
-    return (ELSEWHERE if "tensorflow-tpu" in machine.wheels else INSTALL).format("gpu")
-
-
-def _multi_worker(machine: Machine) -> Prospect:
-    found = clusters(machine.environ)
-    if not found:
-        lacking = f"no TF_CONFIG, srun or {cluster.POD_SELECTOR} names the other machines"
-        return Prospect("missing", f"{lacking}; name them, with N from 0 on each", WORKERS)
-    told = "; ".join(found)
-    if found[0] == BAD_CONFIG:
-        return Prospect("missing", f"a whole TF_CONFIG: {told}; mend it, or without it", WORKERS)
-    if found[0].startswith("Kubernetes") and not machine.kubernetes:
-        return Prospect("missing", f"{told}; the package kubernetes", KUBERNETES)
-    each = _mirrored(machine).text if machine.found.gpus else "the CPU of each machine"
-    return Prospect("ready", f"{told}; each worker: {each}")
-
-
-def clusters(environ: Mapping[str, str]) -> list[str]:
-    """What the environment says of several machines, in words; the first of them counts.
-
-    The order is that of `cluster.find`, which asks SLURM or Kubernetes when training starts.
-    """
-    found = []
-    if environ.get(cluster.CONFIG):
-        found.append(_tf_config(environ[cluster.CONFIG]))
-    if "SLURM_PROCID" in environ and "SLURM_STEP_NODELIST" in environ:
+def _multi_worker(machine: Machine) -> Availability:
+    """Describes the workers that the environment names; the first source is the one in use."""
+    environ, sources = machine.environ, cluster.sources(machine.environ)
+    if not sources:
+        text = f"{cluster.UNNAMED}; run this on each machine, with N = 0, 1, ..."
+        return Availability("missing", text, NAME_WORKERS)
+    notes = []
+    if "TF_CONFIG" in sources:
+        try:
+            addresses, _ = cluster.read_config(environ[cluster.CONFIG])
+        except InputError as error:
+            text = f"{str(error).rstrip('.')}, or unset it and name the workers"
+            return Availability("missing", text, NAME_WORKERS)
+        task = json.loads(environ[cluster.CONFIG])["task"]
+        notes.append(f"TF_CONFIG: {task['type']} {task['index']} of {len(addresses)}")
+    if "SLURM" in sources:
         count = environ.get("SLURM_NTASKS", "several")
-        found.append(f"SLURM says task {environ['SLURM_PROCID']} of {count}")
-    if environ.get(cluster.POD_SELECTOR):
-        found.append(f"Kubernetes has the pods of {environ[cluster.POD_SELECTOR]}")
-    return found
+        notes.append(f"SLURM: task {environ['SLURM_PROCID']} of {count}")
+    if "Kubernetes" in sources:
+        notes.append(f"Kubernetes: the pods of {environ[cluster.POD_SELECTOR]}")
+    if sources[0] == "Kubernetes" and not machine.kubernetes:
+        text = f"the package kubernetes ({notes[0]})"
+        return Availability("missing", text, INSTALL_KUBERNETES)
+    local = "the CPU of each machine"
+    if machine.tensorflow.gpus:
+        local = _on_local_devices("mirrored", machine).text
+    return Availability("ready", "; ".join([*notes, f"each worker: {local}"]))
 
 
-def _tf_config(text: str) -> str:
-    """TF_CONFIG in words: which task of how many."""
-    try:
-        addresses, _ = cluster.read_config(text)
-        task = json.loads(text)["task"]
-        return f"TF_CONFIG says {task['type']} {task['index']} of {len(addresses)}"
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return BAD_CONFIG
-
-
-def _tpu(machine: Machine) -> Prospect:
-    install = ELSEWHERE.format("tpu")
-    wheel = "tensorflow-tpu" in machine.wheels and machine.libtpu
-    named = machine.environ.get("TPU_NAME", "local") or "local"
-    if named != "local" and wheel:
-        text = f"TPUStrategy on the TPU {named} of TPU_NAME, which is not asked here"
-        return Prospect("ready", f"{text}; never tried on a real TPU")
-    if not machine.tpu_files:
-        lacking = "a TPU (no /dev/accel0 or /dev/vfio/0 here)"
-        if wheel:
-            return Prospect("missing", lacking)
-        return Prospect("missing", f"{lacking} and tensorflow-tpu with libtpu", install)
-    if not wheel:
-        text = f"tensorflow-tpu with libtpu ({machine.tpu_files[0]} is here)"
-        return Prospect("missing", text, install)
-    files = ", ".join(machine.tpu_files)
-    return Prospect("ready", f"TPUStrategy on the TPU of {files}; never tried on a real TPU")
+def _tpu(machine: Machine) -> Availability:
+    name = devices.tpu_name(machine.environ)
+    has_driver = "tensorflow-tpu" in machine.wheels and machine.libtpu
+    is_local, files = name == devices.LOCAL_TPU, ", ".join(machine.tpu_files)
+    if has_driver and not is_local:
+        text = f"TPUStrategy on the TPU {name} of TPU_NAME, not contacted here"
+        return Availability("ready", f"{text}; {UNTRIED}")
+    if has_driver and files:
+        return Availability("ready", f"TPUStrategy on the TPU of {files}; {UNTRIED}")
+    lacking = [] if files else ["a TPU (no /dev/accel0 or /dev/vfio/0 here)"]
+    if not has_driver:
+        lacking.append("tensorflow-tpu with libtpu" + f" ({files} is here)" * bool(files))
+    command = "" if has_driver else INSTALL_IN_NEW_VENV.format("tpu")
+    return Availability("missing", " and ".join(lacking), command)

@@ -1,7 +1,6 @@
-"""What `gantf sample` draws: samples, of a class or text, reconstructions, ways between images."""
+"""`gantf sample`: samples, also of a class or a text, reconstructions and interpolations."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -25,34 +24,35 @@ def draw(
     reconstruct: Path | None = None,
     interpolate: tuple[Path, Path] | None = None,
 ) -> tuple[np.ndarray, int | None]:
-    """Images (n, H, W, C) in [-1, 1], and the columns to lay them in; None for a square.
+    """Draws images for one grid.
 
     Args:
-      restored: the game.
-      count: samples, steps of an interpolation, or at most so many images to reconstruct.
-      seed: of the latents and of the noise.
+      restored: a run's game at a checkpoint.
+      count: number of samples, steps of the interpolation, or largest number of reconstructions.
+      seed: seed of the latents and the noise.
       label: a class, by its name or number.
       prompt: a text.
       truncation: see `Game.truncate`.
-      reconstruct: a folder of images to encode and decode, each shown beside the result.
-      interpolate: the files of two images between which to go.
+      reconstruct: a folder of images; each is returned beside its reconstruction.
+      interpolate: two image files; returns steps from the first to the second.
+
+    Returns:
+      Images (n, H, W, C) in [-1, 1], and the number of columns of the grid; None for a square.
 
     Raises:
-      InputError: the model cannot do what is asked for, or the images do not fit it.
+      InputError: the model lacks this ability, or the images do not fit it.
     """
     game = restored.game
     if game.translator is not None:
-        raise InputError(
-            "the model translates images and draws none of its own; use `gantf translate`."
-        )
+        raise InputError("the model translates images and draws no others; use `gantf translate`.")
     truncate(game, truncation)
     (network,) = game.generators.values()
     if reconstruct is not None or interpolate:
         _check_encoding(game, reconstruct, interpolate, label, prompt)
         if interpolate:
-            return _between(restored, network, interpolate, count), None
+            return _interpolate(restored, network, interpolate, count), None
         assert reconstruct is not None
-        return _reconstructions(restored, network, reconstruct, count)
+        return _reconstruct(restored, network, reconstruct, count)
     labels = None if label is None else np.full(count, label_number(restored, label))
     rng = np.random.default_rng(seed)
     inputs = sampling.draw_inputs(game, count, rng, labels, prompt)
@@ -60,35 +60,35 @@ def draw(
 
 
 def _check_encoding(game: Game, reconstruct, interpolate, label, prompt) -> None:
-    """Refuses what does not go with an image to start from."""
+    """Raises InputError if the model has no encoder, or other options exclude an encoder."""
     option = "--interpolate" if interpolate else "--reconstruct"
     if game.encoder is None:
         raise InputError(f"{option}: the model has no encoder; train vaegan.")
     if reconstruct is not None and interpolate:
-        raise InputError("--reconstruct and --interpolate make two grids; give one of them.")
+        raise InputError("--reconstruct and --interpolate exclude each other; give one of them.")
     for other, value in {"--label": label, "--prompt": prompt}.items():
         if value is not None:
             raise InputError(f"{other} {value}: {option} starts from images; leave it out.")
 
 
 def truncate(game: Game, truncation: float | None) -> None:
-    """Sets how far samples stray from the average one.
+    """Sets the truncation of a game's generator, see `Game.truncate`; None changes nothing.
 
     Raises:
-      InputError: the model cannot.
+      InputError: the model has no truncation.
     """
     if truncation is None:
         return
     if game.truncate is None:
-        raise InputError("--truncation: the model has no average to draw towards; use stylegan2.")
+        raise InputError(f"--truncation {truncation}: the model has no truncation; use stylegan2.")
     game.truncate(truncation)
 
 
 def label_number(restored: Restored, label: str) -> int:
-    """A class by its name, or by its number where no class has that name.
+    """Returns the number of a class from its name, or from its number if no class has that name.
 
     Raises:
-      InputError: there is no such class, or the model is not conditional.
+      InputError: the class does not exist, or the model is not conditional.
     """
     names = restored.data.class_names
     if not restored.game.label_fractions:
@@ -100,28 +100,28 @@ def label_number(restored: Restored, label: str) -> int:
     raise InputError(f"--label {label}: choose from {', '.join(names)}.")
 
 
-def _reconstructions(restored: Restored, network, folder: Path, count: int):
+def _reconstruct(restored: Restored, network, folder: Path, count: int):
     images = evaluation.load_images(f"folder:{folder}", None, restored.run.size_px).images[:count]
-    images = _fitting(images, restored, f"--reconstruct {folder}")
+    images = _prepare_images(images, restored, f"--reconstruct {folder}")
     latents = _encode(restored.game, images)
-    made = sampling.sample(network, {"latents": latents})
-    pairs = np.stack([images, made], axis=1).reshape(-1, *images.shape[1:])
+    decoded = sampling.sample(network, {"latents": latents})
+    pairs = np.stack([images, decoded], axis=1).reshape(-1, *images.shape[1:])
     return pairs, 2 * min(PAIRS_IN_A_ROW, len(images))
 
 
-def _between(restored: Restored, network, files: tuple[Path, Path], count: int) -> np.ndarray:
-    """Straight from the latents of one image to those of another, both included."""
+def _interpolate(restored: Restored, network, files: tuple[Path, Path], count: int) -> np.ndarray:
+    """Decodes points on the line from one image's latents to the other's, both included."""
     if count < 2:
         raise InputError(f"--n {count}: --interpolate shows both ends; give at least 2.")
     images = np.concatenate(
         [
-            _fitting(evaluation.read_image(file)[None], restored, f"--interpolate {file}")
+            _prepare_images(evaluation.read_image(file)[None], restored, f"--interpolate {file}")
             for file in files
         ]
     )
     first, last = _encode(restored.game, images)
-    shares = np.linspace(0.0, 1.0, count, dtype=np.float32)[:, None]
-    return sampling.sample(network, {"latents": (1 - shares) * first + shares * last})
+    weights = np.linspace(0.0, 1.0, count, dtype=np.float32)[:, None]
+    return sampling.sample(network, {"latents": (1 - weights) * first + weights * last})
 
 
 def _encode(game: Game, images: np.ndarray) -> np.ndarray:
@@ -129,16 +129,20 @@ def _encode(game: Game, images: np.ndarray) -> np.ndarray:
     return np.asarray(game.encoder({"image": images}, training=False))
 
 
-def _fitting(images: np.ndarray, restored: Restored, what: str) -> np.ndarray:
-    """uint8 images as the model takes them: floats in [-1, 1] of its size and channels."""
-    wanted: Any = restored.data.image_shape
-    if images.shape[1:3] != wanted[:2]:
+def _prepare_images(images: np.ndarray, restored: Restored, option: str) -> np.ndarray:
+    """Converts uint8 images to floats in [-1, 1] with the model's number of channels.
+
+    Raises:
+      InputError: the size differs from the model's, or the model takes gray images only.
+    """
+    height, width, channels = restored.data.image_shape
+    if images.shape[1:3] != (height, width):
         raise InputError(
-            f"{what}: images of {images.shape[1]} x {images.shape[2]}, the model takes "
-            f"{wanted[0]} x {wanted[1]}; resize them."
+            f"{option}: images of {images.shape[1]} x {images.shape[2]}, the model takes "
+            f"{height} x {width}; resize them."
         )
-    if images.shape[3] == 1 < wanted[2]:
+    if images.shape[3] == 1 < channels:
         images = np.repeat(images, 3, axis=3)
-    if images.shape[3] > wanted[2]:
-        raise InputError(f"{what}: images in colour, the model takes gray ones; convert them.")
+    if images.shape[3] > channels:
+        raise InputError(f"{option}: images in colour, the model takes gray ones; convert them.")
     return to_floats(images)

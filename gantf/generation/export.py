@@ -1,7 +1,7 @@
-"""Trained generators -> SavedModels that need no gantf, each with `generator.json` beside it.
+"""Exports trained generators as SavedModels that need no gantf, each with a `generator.json`.
 
-`generator.json` (format 1) tells what a reader must know: the signature's name, the latents (dim,
-law), labels or null, the images' size, range and layout, the data and step it was trained on.
+`generator.json` (format 1) describes the generator: the signature's name, the latents (dim, law),
+the labels or null, the images' size, range and layout, the training data and the step.
 """
 
 import importlib.metadata
@@ -22,14 +22,14 @@ CONTRACT_FILE = "generator.json"
 DTYPES = {"label": tf.int64, "tokens": tf.int64}
 
 
-def home(run_dir: Path, checkpoint: str = "last") -> Path:
-    """Where the generators of a checkpoint are exported: RUN, RUN/best or RUN/step-1000."""
+def export_dir(run_dir: Path, checkpoint: str = "last") -> Path:
+    """Returns the directory of a checkpoint's generators: RUN, RUN/best or RUN/step-1000."""
     return run_dir / {"last": "", "best": "best"}.get(checkpoint, f"step-{checkpoint}")
 
 
-def folder(place: Path, name: str) -> Path:
-    """Where a game's generator is exported: PLACE/generator, or PLACE/generator_NAME of several."""
-    return place / ("generator" if name == "generator" else f"generator_{name}")
+def generator_dir(directory: Path, name: str) -> Path:
+    """Returns the directory of one generator: generator, or generator_NAME in a game of several."""
+    return directory / ("generator" if name == "generator" else f"generator_{name}")
 
 
 def save(
@@ -37,30 +37,30 @@ def save(
     config: RunConfig,
     data: DataSpec,
     step: int,
-    place: Path,
+    directory: Path,
 ) -> list[Path]:
-    """Writes every generator; older ones are moved aside first, and removed at the end.
+    """Writes every generator of a game, and replaces older exports of the same name.
 
     Args:
-      game: its `generators` are what is written.
-      config: of the run.
-      data: that it was built for.
-      step: steps done.
-      place: where, made if it is not there; see `home`.
+      game: the game with the generators.
+      config: the run's configuration.
+      data: the data that the game was built for.
+      step: number of training steps done.
+      directory: the target, created if it does not exist; see `export_dir`.
 
     Returns:
       The directories of the SavedModels.
     """
     targets = []
-    place.mkdir(parents=True, exist_ok=True)
+    directory.mkdir(parents=True, exist_ok=True)
     for name, network in game.generators.items():
-        target = folder(place, name)
-        temporary = place / f".{target.name}.tmp"
+        target = generator_dir(directory, name)
+        temporary = directory / f".{target.name}.tmp"
         shutil.rmtree(temporary, ignore_errors=True)
         _write_saved_model(game, network, temporary)
         contract = describe(game, network, config, data, step)
         (temporary / CONTRACT_FILE).write_text(json.dumps(contract, indent=1))
-        old = place / f".{target.name}.old"
+        old = directory / f".{target.name}.old"
         shutil.rmtree(old, ignore_errors=True)
         if target.exists():
             os.replace(target, old)
@@ -70,11 +70,11 @@ def save(
     return targets
 
 
-def is_current(place: Path, game: Game, step: int) -> bool:
-    """Whether all generators are there, and of this step."""
+def is_current(directory: Path, game: Game, step: int) -> bool:
+    """Whether all generators of the game are exported there at this step."""
     for name in game.generators:
         try:
-            contract = json.loads((folder(place, name) / CONTRACT_FILE).read_text())
+            contract = json.loads((generator_dir(directory, name) / CONTRACT_FILE).read_text())
         except (OSError, ValueError):
             return False
         if contract.get("step") != step:
@@ -85,7 +85,7 @@ def is_current(place: Path, game: Game, step: int) -> bool:
 def describe(
     game: Game, network: keras.Model, config: RunConfig, data: DataSpec, step: int
 ) -> dict:
-    """The content of `generator.json`."""
+    """Returns the content of `generator.json`."""
     height, width, channels = network.output.shape[1:]
     is_path = config.data.startswith("folder:") or "," in config.data
     name, _, split = config.data.partition(":")
@@ -130,25 +130,28 @@ def describe(
 
 
 def _describe_tokens(game: Game) -> dict:
-    """Every caption as text and as tokens, with its share: its class's, by the number of them."""
+    """Returns all captions as texts and tokens, with their probabilities.
+
+    The captions of a class share the probability of the class equally.
+    """
     assert game.text is not None
     texts = [
-        (text, len(texts), share)
-        for texts, share in zip(game.text.captions, game.label_fractions, strict=True)
+        (text, len(texts), fraction)
+        for texts, fraction in zip(game.text.captions, game.label_fractions, strict=True)
         for text in texts
     ]
     return {
         "texts": [text for text, _, _ in texts],
         "rows": [[int(token) for token in game.text.tokens_of(text)] for text, _, _ in texts],
-        "law": [share / count for _, count, share in texts],
+        "law": [fraction / count for _, count, fraction in texts],
     }
 
 
 def _write_saved_model(game: Game, network: keras.Model, path: Path) -> None:
-    """Exports a copy that lives on one plain device, whatever strategy trained the original.
+    """Exports a copy on one plain device, whatever strategy trained the original.
 
-    Images are cut to [-1, 1], as files of 8 bits are. A generator with noise of its own takes a
-    "seed", too. The evaluation's name for labels is "labels".
+    The signature clips images to [-1, 1], as 8-bit files do. It has an input "seed" if the
+    generator draws noise of its own. Its input for the labels is "labels", as in `evaluation`.
     """
     copy = keras.models.clone_model(network)
     copy.set_weights(network.get_weights())
@@ -164,13 +167,13 @@ def _write_saved_model(game: Game, network: keras.Model, path: Path) -> None:
 
     def sample(**inputs):
         seed = inputs.pop("seed", None)
-        given = {name: inputs[names[name]] for name in copy.input}
+        named = {name: inputs[names[name]] for name in copy.input}
         if seed is None:
-            images = copy(given, training=False)
+            images = copy(named, training=False)
         else:
-            rows = tf.shape(next(iter(given.values())))[0]
+            rows = tf.shape(next(iter(named.values())))[0]
             with noise.scope(noise.of_seed(seed, rows)):
-                images = copy(given, training=False)
+                images = copy(named, training=False)
         return {"images": tf.clip_by_value(tf.cast(images, tf.float32), -1.0, 1.0)}
 
     function = tf.function(sample).get_concrete_function(**specs)

@@ -1,4 +1,4 @@
-"""Images side by side in one PNG."""
+"""Writes images side by side into one PNG."""
 
 import io
 import math
@@ -10,17 +10,19 @@ from PIL import Image
 from gantf.pixels import to_uint8
 from gantf.runs import files
 
-SMALLEST_SIDE_PX = (
-    512  # small images are enlarged by a whole factor until the grid is about so wide
-)
+SMALLEST_SIDE_PX = 512  # enlarge small images by a whole factor, to a grid of about this side
 
 
 def save(images: np.ndarray, path: Path, columns: int | None = None) -> None:
-    """Writes images (n, H, W, C) in [-1, 1] as one grid, nearly square by default, atomically.
+    """Writes images as one grid, atomically.
+
+    Args:
+      images: shape (n, H, W, C), in [-1, 1].
+      path: the PNG file.
+      columns: number of columns; None for a nearly square grid.
 
     Raises:
-      InputError: the disk is full, or takes no file so large.
-      OSError: the file cannot be made.
+      InputError: the file cannot be written.
     """
     images = to_uint8(images)
     count, height, width, channels = images.shape
@@ -30,8 +32,8 @@ def save(images: np.ndarray, path: Path, columns: int | None = None) -> None:
     canvas = np.full(
         (rows * (height + gap) - gap, columns * (width + gap) - gap, channels), 255, np.uint8
     )
-    for place, image in enumerate(images):
-        top, left = place // columns * (height + gap), place % columns * (width + gap)
+    for n, image in enumerate(images):
+        top, left = n // columns * (height + gap), n % columns * (width + gap)
         canvas[top : top + height, left : left + width] = image
     picture = Image.fromarray(canvas[..., 0] if channels == 1 else canvas)
     factor = max(1, round(SMALLEST_SIDE_PX / max(picture.size)))

@@ -1,4 +1,4 @@
-"""Drawing what a game's generators are fed, and images from them."""
+"""Draws inputs for generators, and images from generators."""
 
 from collections.abc import Callable, Mapping
 
@@ -20,21 +20,21 @@ def draw_inputs(
     labels: np.ndarray | None = None,
     prompt: str | None = None,
 ) -> dict[str, np.ndarray]:
-    """What a game's generator is fed to draw `count` images, by the names of its inputs.
+    """Draws the inputs of a game's first generator, by their names, for `count` images.
 
     Args:
-      game: one that generates, not one that translates images.
-      count: rows.
-      rng: of the latents; of labels and captions too, where none are given.
-      labels: of the rows, shape (count,).
+      game: a game whose generators do not take images.
+      count: number of rows.
+      rng: draws the latents, and also the labels and captions if the next arguments are None.
+      labels: the classes, shape (count,).
       prompt: the text of all rows.
 
     Raises:
-      InputError: labels or a prompt for a game without such an input, or such as it cannot read.
+      InputError: the game has no input for the labels or the prompt, or cannot read the prompt.
     """
-    wanted = next(iter(game.generators.values())).input
+    input_names = next(iter(game.generators.values())).input
     inputs: dict[str, np.ndarray] = {}
-    if game.latents is not None and "latents" in wanted:
+    if game.latents is not None and "latents" in input_names:
         shape = (count, game.latents.dim)
         if game.latents.distribution == "normal":
             inputs["latents"] = rng.standard_normal(shape, dtype=np.float32)
@@ -44,15 +44,15 @@ def draw_inputs(
         raise InputError("--label: the model is not conditional; leave it out.")
     if prompt is not None and game.text is None:
         raise InputError("--prompt: the model does not read texts; leave it out.")
-    if "label" in wanted or "tokens" in wanted:
+    if "label" in input_names or "tokens" in input_names:
         if labels is None:
-            shares = np.asarray(game.label_fractions) / np.sum(game.label_fractions)
-            labels = rng.choice(len(shares), count, p=shares)
+            fractions = np.asarray(game.label_fractions) / np.sum(game.label_fractions)
+            labels = rng.choice(len(fractions), count, p=fractions)
         labels = labels.astype(np.int64)
-    if "label" in wanted:
+    if "label" in input_names:
         assert labels is not None
         inputs["label"] = labels
-    if "tokens" in wanted:
+    if "tokens" in input_names:
         assert game.text is not None
         assert labels is not None
         texts = [prompt] * count if prompt is not None else _captions(game, labels, rng)
@@ -61,7 +61,7 @@ def draw_inputs(
 
 
 def classes_in_turn(game: Game, count: int) -> np.ndarray | None:
-    """Labels 0, 1, 2, ... over and over, so that each class is seen; None without labels."""
+    """Returns the labels 0, 1, 2, ... and again from 0; None for a game without labels."""
     return np.arange(count) % len(game.label_fractions) if game.label_fractions else None
 
 
@@ -72,27 +72,27 @@ def sample(
     seed: int = 0,
     batch_size: int = BATCH_IMAGES,
 ) -> np.ndarray:
-    """Images (n, H, W, C) of a generator, in [-1, 1] before `convert` sees each batch.
+    """Returns images (n, H, W, C) of a generator, in [-1, 1] unless `convert` changes them.
 
     Args:
       network: one of a game's generators.
-      inputs: by name, of n rows each.
-      convert: what is kept of each batch.
-      seed: of the noise that the generator draws of its own, if any.
-      batch_size: rows at once.
+      inputs: the inputs by their names, n rows each.
+      convert: applied to each batch of images.
+      seed: seed of the noise inside the generator, if it has any.
+      batch_size: rows per batch.
     """
     count = len(next(iter(inputs.values())))
     batches = []
     for start in range(0, count, batch_size):
-        part = {name: values[start : start + batch_size] for name, values in inputs.items()}
-        rows = len(next(iter(part.values())))
+        batch = {name: values[start : start + batch_size] for name, values in inputs.items()}
+        rows = len(next(iter(batch.values())))
         with noise.scope(noise.of_seed(seed * 1_000_003 + start, rows)):
-            batches.append(convert(np.asarray(network(part, training=False))))
+            batches.append(convert(np.asarray(network(batch, training=False))))
     return np.concatenate(batches)
 
 
 def _captions(game: Game, labels: np.ndarray, rng: np.random.Generator) -> list[str]:
-    """One of the captions of each label's class."""
+    """Draws one caption for each label from the captions of its class."""
     assert game.text is not None
-    texts = [game.text.captions[int(label)] for label in labels]
-    return [own[int(rng.integers(len(own)))] for own in texts]
+    captions = [game.text.captions[int(label)] for label in labels]
+    return [texts[int(rng.integers(len(texts)))] for texts in captions]

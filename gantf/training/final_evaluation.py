@@ -46,7 +46,7 @@ def score_best(
     current = checkpoints.Checkpoint(0, checkpoints.values_of(game.variables()), {})
     try:
         checkpoints.restore(best, game.variables())
-        export.save(game, run, data.spec, best.step, export.home(run_dir, "best"))
+        export.save(game, run, data.spec, best.step, export.export_dir(run_dir, "best"))
         scores = evaluator.make_scorer(game, data, run.seed, fresh=True)()
     except InputError as error:
         terminal.say(f"the best checkpoint, step {best.step}, has no fresh score: {error}")

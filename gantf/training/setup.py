@@ -50,9 +50,9 @@ def prepare(run: config.RunConfig, model: ModuleType, settings: Any) -> Ready:
       InputError: the strategy, the data or the batch size do not fit, or the workers differ.
     """
     strategy = strategies.make(run.strategy, run.logical_cpus, run.worker_timeout_seconds)
-    workers = strategies.workers_of(strategy)
+    workers = strategies.make_workers(strategy)
     _check_batch(run.batch_size, strategy.num_replicas_in_sync)
-    with strategies.losses_named(workers):
+    with strategies.detect_lost_workers(workers):
         workers.check_same_on_all_workers(
             config_file.shared_by_workers(run) | {"tensorflow": tf.__version__}
         )

@@ -43,7 +43,7 @@ def train(
     terminal = terminal if ready.workers.is_chief else Terminal(muted=True)
     for skipped in ready.data.all_skipped:
         terminal.say(f"left out, since it cannot be read: {skipped}")
-    with strategies.losses_named(ready.workers), _exclusive(ready, run_dir, terminal):
+    with strategies.detect_lost_workers(ready.workers), _exclusive(ready, run_dir, terminal):
         return _train(ready, run_dir, terminal)
 
 

@@ -42,9 +42,12 @@ def folder(tmp_path):
         (["--set", "loss"], "KEY=VALUE"),
         (["--batch-size", "0"], "--batch-size 0: "),
         (["--strategy", "tpu"], "no TPU is attached"),
-        (["--strategy", "multi-worker"], "nothing says who the workers are"),
-        (["--workers", "a:1,b:1"], "--workers a:1,b:1 is of --strategy multi-worker, and"),
-        (["--tpu", "pod"], "--tpu pod is of --strategy tpu, and --strategy is auto"),
+        (
+            ["--strategy", "multi-worker"],
+            "no TF_CONFIG, srun or GANTF_POD_SELECTOR names the workers",
+        ),
+        (["--workers", "a:1,b:1"], "--workers a:1,b:1 needs --strategy multi-worker, but"),
+        (["--tpu", "pod"], "--tpu pod needs --strategy tpu, but --strategy is auto"),
         (["--strategy", "multi-worker", "--workers", "a:1,b:1"], "--workers needs --worker-index"),
         (["--data-timeout", "inf"], "--data-timeout inf: input should be less than or equal to"),
         (["--worker-timeout", "0"], "--worker-timeout 0.0: input should be greater than 0"),
@@ -179,7 +182,7 @@ def test_models_tells_every_setting(tf):
     told = run("models", "gan").output
     assert "By default: --data digits --steps 4000 --batch-size 64" in told
     for key, field in models.load("gan").Config.model_fields.items():
-        assert f"--set {key}={config.shown(field.default)}\n" in told
+        assert f"--set {key}={config.format_value(field.default)}\n" in told
         assert field.description in told
 
 
@@ -238,8 +241,8 @@ class TestConfigFile:
     @pytest.mark.parametrize(
         ("text", "message"),
         [
-            ("step: 2", "step is no field of a run; did you mean 'steps'?"),
-            ("xyzzy: 2", "xyzzy is no field of a run; choose from model, data"),
+            ("step: 2", "step is not an option of a run; did you mean 'steps'?"),
+            ("xyzzy: 2", "xyzzy is not an option of a run; choose from model, data"),
             ("steps: many", "--steps many: "),
             ("steps: 2.5", "--steps 2.5: "),
             ("batch_size: [1]", "--batch-size [1]: "),
@@ -250,11 +253,11 @@ class TestConfigFile:
             ("settings: {latent_dims: 3}", "did you mean 'latent_dim'?"),
             ("settings: {latent_dim: x}", "--set latent_dim=x: "),
             ("settings: {5: x}", "--set 5: "),
-            ("settings:", "it must hold fields and their values"),
-            ("settings: [loss]", "it must hold fields and their values"),
-            ("- steps", "it must hold fields and their values"),
-            ("", "it must hold fields and their values"),
-            ("steps: [", "it cannot be read as YAML"),
+            ("settings:", "the file must hold options and their values"),
+            ("settings: [loss]", "the file must hold options and their values"),
+            ("- steps", "the file must hold options and their values"),
+            ("", "the file must hold options and their values"),
+            ("steps: [", "the file cannot be read as YAML"),
             ("best_by: fit", "--best-by fit: "),
         ],
     )
@@ -270,7 +273,7 @@ class TestConfigFile:
     def test_a_file_that_is_none(self, tf, tmp_path, name):
         result = run("train", "--config", tmp_path / name)
         assert result.exit_code == 2
-        assert "it cannot be read as YAML" in result.output
+        assert "the file cannot be read as YAML" in result.output
 
 
 def test_a_dry_run_prints_all_and_leaves_nothing(tf, tmp_path, monkeypatch):
@@ -291,7 +294,7 @@ def test_a_dry_run_prints_all_and_leaves_nothing(tf, tmp_path, monkeypatch):
     assert config.read_file(tmp_path / "told.yaml")["batch_size"] == 4
     assert 'Model: "generator"' in rest
     assert "(8, 8, 1)" in rest.replace("None, ", "")
-    counts = re.findall(r"(\w+) moves ([\d,]+) parameters", rest)
+    counts = re.findall(r"(\w+) updates ([\d,]+) parameters", rest)
     assert [name for name, _ in counts] == ["discriminator", "generator"]
     totals = re.findall(r"Trainable params: ([\d,]+)", rest)
     assert [count for _, count in counts] == totals[:2]

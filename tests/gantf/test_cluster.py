@@ -31,13 +31,17 @@ def test_options_become_what_tensorflow_reads():
 @pytest.mark.parametrize(
     ("workers", "index", "line"),
     [
-        ("a:2222,b", 0, "'b' is no HOST:PORT"),
-        ("a:2222,,b:1", 0, "'' is no HOST:PORT"),
-        ("a:2222,a:2222", 0, "a:2222 is named twice; give each worker its own"),
-        ("a:99999,b:1", 0, "'a:99999' is no HOST:PORT with a port from 1 to 65535"),
-        ("a:0,b:1", 0, "'a:0' is no HOST:PORT"),
+        ("a:2222,b", 0, "'b' is not HOST:PORT"),
+        ("a:2222,,b:1", 0, "'' is not HOST:PORT"),
+        ("a:2222,a:2222", 0, "a:2222 appears twice; give each worker its own address"),
+        ("a:99999,b:1", 0, "'a:99999' is not HOST:PORT with a port from 1 to 65535"),
+        ("a:0,b:1", 0, "'a:0' is not HOST:PORT"),
         ("a:2222,b:2222", None, "needs --worker-index"),
-        ("a:2222,b:2222", 2, "--worker-index 2: --workers names 2, from 0"),
+        (
+            "a:2222,b:2222",
+            2,
+            "--worker-index 2: --workers has 2 addresses; give a number from 0 to 1",
+        ),
         ("a:2222,b:2222", -1, "--worker-index -1"),
     ],
 )
@@ -72,7 +76,7 @@ def test_tf_config(monkeypatch, text, place):
 )
 def test_tf_config_that_is_not_complete(monkeypatch, text):
     monkeypatch.setenv("TF_CONFIG", text)
-    with pytest.raises(InputError, match=r"TF_CONFIG is not complete .*it must be JSON"):
+    with pytest.raises(InputError, match=r"TF_CONFIG is not valid .*it must be JSON"):
         cluster.find()
 
 
@@ -93,14 +97,14 @@ def test_a_slurm_task_that_is_none_of_the_steps(tf, monkeypatch):
     variables = {"PROCID": "3", "STEP_NODELIST": "n1", "STEP_TASKS_PER_NODE": "1"}
     for name, value in {**variables, "STEP_NUM_TASKS": "1"}.items():
         monkeypatch.setenv(f"SLURM_{name}", value)
-    with pytest.raises(InputError, match="SLURM_PROCID is 3, of 1 tasks"):
+    with pytest.raises(InputError, match="SLURM_PROCID is 3, but the step has 1 tasks"):
         cluster.find()
 
 
 def test_slurm_without_all_its_variables(tf, monkeypatch):
     monkeypatch.setenv("SLURM_PROCID", "0")
     monkeypatch.setenv("SLURM_STEP_NODELIST", "n[1-2]")
-    with pytest.raises(InputError, match="SLURM's variables do not tell the workers"):
+    with pytest.raises(InputError, match="SLURM's variables do not name the workers"):
         cluster.find()
 
 
@@ -126,7 +130,7 @@ def test_kubernetes_orders_pods_by_their_names(tf, monkeypatch):
     assert cluster.find()[1] == 2
     monkeypatch.setenv("TF_CONFIG", "")
     monkeypatch.setenv("JOB_COMPLETION_INDEX", "11")
-    with pytest.raises(InputError, match="selects 11 pods, of which this is number '11'"):
+    with pytest.raises(InputError, match="selects 11 pods, but this pod has number '11'"):
         cluster.find()
 
 

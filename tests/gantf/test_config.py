@@ -45,7 +45,7 @@ def test_words_become_values(tf):
 
 @pytest.mark.parametrize(
     ("pairs", "message"),
-    [(("loss",), "KEY=VALUE"), (("=1",), "KEY=VALUE"), (("a=1", "a=2"), "given twice")],
+    [(("loss",), "KEY=VALUE"), (("=1",), "KEY=VALUE"), (("a=1", "a=2"), "--set a appears twice")],
 )
 def test_bad_pairs(pairs, message):
     with pytest.raises(InputError, match=message):

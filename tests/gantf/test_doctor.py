@@ -1,4 +1,4 @@
-"""`gantf doctor`: what it says of machines that are described to it, and of this one."""
+"""`gantf doctor`: its report on described machines and on this one."""
 
 import configparser
 import dataclasses
@@ -18,24 +18,24 @@ import evaluation
 from gantf import config
 from gantf.cli import main
 from gantf.distribute import cluster
-from gantf.doctor import probe as probing
-from gantf.doctor import report as doctor
-from gantf.doctor import strategies as prospects
-from gantf.doctor.probe import Found
-from gantf.doctor.strategies import Machine
+from gantf.doctor import probe, report
+from gantf.doctor.probe import TensorFlowInfo
+from gantf.doctor.strategies import NAME_WORKERS, NAMES, Machine, availability_of
 
-CPU = Machine(Found(version="2.21.0", cpus=1), {"tensorflow": "2.21.0"}, cores=8, environ={})
+CPU = Machine(
+    TensorFlowInfo(version="2.21.0", cpus=1), {"tensorflow": "2.21.0"}, cores=8, environ={}
+)
 LIMITED = "python -m pip install --no-deps --requirement requirements/"
 TPU_COMMAND = f"python -m venv .venv-tpu && .venv-tpu/bin/{LIMITED}tpu.txt ."
 
 
 def machine(*, gpus=0, error="", trainer_error="", **fields):
-    """A machine with one CPU device, so many GPUs, and what else is given."""
+    """A machine with one CPU device, some GPUs, and other fields of `Machine`."""
     names = tuple(f"Card {n}, compute capability 9.0" for n in range(gpus))
-    found = dataclasses.replace(CPU.found, gpus=names, error=error, trainer_error=trainer_error)
+    info = dataclasses.replace(CPU.tensorflow, gpus=names, error=error, trainer_error=trainer_error)
     if gpus:
         fields.setdefault("nvidia_files", tuple(f"/dev/nvidia{n}" for n in range(gpus)))
-    return dataclasses.replace(CPU, found=found, **fields)
+    return dataclasses.replace(CPU, tensorflow=info, **fields)
 
 
 def tpu_vm(**fields):
@@ -65,13 +65,13 @@ class TestStrategies:
         ],
     )
     def test_what_they_would_do(self, gpus, name, text):
-        prospect = prospects.tell(name, machine(gpus=gpus))
-        assert prospect.state == "ready"
-        assert prospect.text.startswith(text)
+        availability = availability_of(name, machine(gpus=gpus))
+        assert availability.state == "ready"
+        assert availability.text.startswith(text)
 
     @pytest.mark.parametrize("gpus", [0, 1, 2])
     @pytest.mark.parametrize("name", ["auto", "one-device", "mirrored"])
-    def test_are_told_as_they_are_built(self, tf, monkeypatch, gpus, name):
+    def test_the_report_agrees_with_the_strategy_that_is_built(self, tf, monkeypatch, gpus, name):
         """The kind and the number of replicas are those of `strategies.make`."""
         from gantf.distribute import strategies
 
@@ -85,16 +85,16 @@ class TestStrategies:
         monkeypatch.setattr(tf.distribute, "MirroredStrategy", several)
         made = strategies.make(name)
         if made[0] == "one-device on the":
-            told = f"one-device on the {made[1][:3]}"
+            start = f"one-device on the {made[1][:3]}"
         else:
-            told = f"mirrored over {len(made)} {made[0][:3]}"
-        assert prospects.tell(name, machine(gpus=gpus)).text.startswith(told)
+            start = f"mirrored over {len(made)} {made[0][:3]}"
+        assert availability_of(name, machine(gpus=gpus)).text.startswith(start)
 
     def test_mirrored_without_gpus_says_what_they_need(self):
-        prospect = prospects.tell("mirrored", CPU)
-        assert "--logical-cpus 2 makes it two" in prospect.text
-        assert "it lacks an NVIDIA GPU" in prospect.text
-        assert prospect.command == f"{LIMITED}gpu.txt"
+        availability = availability_of("mirrored", CPU)
+        assert "--logical-cpus 2 makes it two" in availability.text
+        assert "GPUs need an NVIDIA card" in availability.text
+        assert availability.command == f"{LIMITED}gpu.txt"
 
     @pytest.mark.parametrize(
         ("environ", "why"),
@@ -108,14 +108,14 @@ class TestStrategies:
     @pytest.mark.parametrize("name", ["auto", "one-device", "mirrored"])
     def test_a_gpu_that_tensorflow_does_not_see(self, name, environ, why):
         blind = machine(nvidia_files=("/dev/nvidia0",), environ=environ)
-        prospect = prospects.tell(name, blind)
-        assert prospect.state == "ready"
-        assert f"/dev/nvidia0 is here, but TensorFlow sees no GPU: {why}" in prospect.text
-        assert prospect.command == ("" if "hides" in why else f"{LIMITED}gpu.txt")
+        availability = availability_of(name, blind)
+        assert availability.state == "ready"
+        assert f"TensorFlow does not see the GPU of /dev/nvidia0: {why}" in availability.text
+        assert availability.command == ("" if "hides" in why else f"{LIMITED}gpu.txt")
 
     @pytest.mark.parametrize("files", [(), ("/dev/nvidia0",)])
     def test_no_tensorflow_is_put_beside_tensorflow_tpu(self, files):
-        command = prospects.tell("mirrored", tpu_vm(nvidia_files=files)).command
+        command = availability_of("mirrored", tpu_vm(nvidia_files=files)).command
         assert command == TPU_COMMAND.replace("tpu", "gpu")
 
     @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ class TestStrategies:
             (
                 tpu_vm(tpu_files=(), environ={"TPU_NAME": "pod"}),
                 "ready",
-                "TPUStrategy on the TPU pod of TPU_NAME, which is not asked here; never tried",
+                "TPUStrategy on the TPU pod of TPU_NAME, not contacted here; never tried",
                 False,
             ),
             (machine(environ={"TPU_NAME": "pod"}), "missing", "a TPU (no /dev/accel0", True),
@@ -137,18 +137,17 @@ class TestStrategies:
         ],
     )
     def test_tpu(self, where, state, text, file):
-        prospect = prospects.tell("tpu", where)
-        assert prospect.state == state
-        assert prospect.text.startswith(text)
-        assert prospect.command == (TPU_COMMAND if file else "")
+        availability = availability_of("tpu", where)
+        assert availability.state == state
+        assert availability.text.startswith(text)
+        assert availability.command == (TPU_COMMAND if file else "")
 
-    def test_auto_says_that_it_leaves_a_tpu_alone(self):
-        assert prospects.tell("auto", tpu_vm()).text.endswith(
-            "leaves the TPU alone: --strategy tpu"
-        )
-        assert "TPU" not in prospects.tell("auto", CPU).text
+    def test_auto_says_that_it_does_not_use_a_tpu(self):
+        text = availability_of("auto", tpu_vm()).text
+        assert text.endswith("; to use the TPU, give --strategy tpu")
+        assert "TPU" not in availability_of("auto", CPU).text
 
-    @pytest.mark.parametrize("name", prospects.names())
+    @pytest.mark.parametrize("name", NAMES)
     @pytest.mark.parametrize(
         "where",
         [
@@ -158,12 +157,12 @@ class TestStrategies:
         ],
     )
     def test_none_is_ready_where_something_is_broken(self, name, where):
-        prospect = prospects.tell(name, where)
-        assert prospect.state == "missing"
-        assert prospect.command.endswith(f"{LIMITED}cpu.txt")
+        availability = availability_of(name, where)
+        assert availability.state == "missing"
+        assert availability.command.endswith(f"{LIMITED}cpu.txt")
 
     def test_every_strategy_has_a_row(self):
-        rows = doctor.strategies(CPU)
+        rows = report.strategies(CPU)
         assert [row.name for row in rows] == list(config.StrategyName.__args__)
 
 
@@ -172,22 +171,21 @@ TF_CONFIG = json.dumps(
 )
 SLURM = {"SLURM_PROCID": "3", "SLURM_NTASKS": "4", "SLURM_STEP_NODELIST": "a,b"}
 KUBERNETES = {"GANTF_POD_SELECTOR": "job-name=faces"}
-BAD = prospects.BAD_CONFIG
 
 
 class TestSeveralMachines:
     @pytest.mark.parametrize(
-        ("environ", "found"),
+        ("environ", "texts"),
         [
-            ({"TF_CONFIG": TF_CONFIG}, ["TF_CONFIG says worker 1 of 2"]),
-            (SLURM, ["SLURM says task 3 of 4"]),
-            (KUBERNETES, ["Kubernetes has the pods of job-name=faces"]),
+            ({"TF_CONFIG": TF_CONFIG}, ["TF_CONFIG: worker 1 of 2"]),
+            (SLURM, ["SLURM: task 3 of 4"]),
+            (KUBERNETES, ["Kubernetes: the pods of job-name=faces"]),
             (
                 {**KUBERNETES, **SLURM, "TF_CONFIG": TF_CONFIG},
                 [
-                    "TF_CONFIG says worker 1 of 2",
-                    "SLURM says task 3 of 4",
-                    "Kubernetes has the pods of job-name=faces",
+                    "TF_CONFIG: worker 1 of 2",
+                    "SLURM: task 3 of 4",
+                    "Kubernetes: the pods of job-name=faces",
                 ],
             ),
             ({"SLURM_JOB_ID": "7", "SLURM_NTASKS": "4"}, []),
@@ -196,12 +194,12 @@ class TestSeveralMachines:
             ({}, []),
         ],
     )
-    def test_what_the_environment_says(self, environ, found):
-        assert prospects.clusters(environ) == found
+    def test_the_sources_of_the_environment_in_their_order(self, environ, texts):
+        assert cluster.sources(environ) == [text.partition(":")[0] for text in texts]
         where = dataclasses.replace(CPU, environ=environ, kubernetes=True)
-        prospect = prospects.tell("multi-worker", where)
-        assert prospect.state == ("ready" if found else "missing")
-        assert all(text in prospect.text for text in found)
+        availability = availability_of("multi-worker", where)
+        assert availability.state == ("ready" if texts else "missing")
+        assert availability.text.startswith("; ".join(texts))
 
     @pytest.mark.parametrize(
         ("config", "good"),
@@ -226,32 +224,37 @@ class TestSeveralMachines:
             addresses = []
         assert bool(addresses) == good
         where = dataclasses.replace(CPU, environ={"TF_CONFIG": config})
-        prospect = prospects.tell("multi-worker", where)
+        availability = availability_of("multi-worker", where)
         if good:
-            assert prospect.text.startswith(f"TF_CONFIG says worker 1 of {len(addresses)}")
+            assert availability.text.startswith(f"TF_CONFIG: worker 1 of {len(addresses)}")
         else:
-            assert prospect.text.startswith(f"a whole TF_CONFIG: {BAD}")
-            assert (prospect.state, prospect.command) == ("missing", prospects.WORKERS)
+            assert availability.text.startswith("TF_CONFIG is not valid (")
+            assert (availability.state, availability.command) == ("missing", NAME_WORKERS)
 
     def test_kubernetes_without_its_client(self):
-        prospect = prospects.tell("multi-worker", dataclasses.replace(CPU, environ=KUBERNETES))
-        assert (prospect.state, prospect.command) == ("missing", "python -m pip install kubernetes")
-        assert "pods of job-name=faces; the package kubernetes" in prospect.text
+        availability = availability_of("multi-worker", dataclasses.replace(CPU, environ=KUBERNETES))
+        assert (availability.state, availability.command) == (
+            "missing",
+            "python -m pip install kubernetes",
+        )
+        assert (
+            "the package kubernetes (Kubernetes: the pods of job-name=faces)" in availability.text
+        )
 
     def test_how_to_start_it_where_it_says_nothing(self):
-        prospect = prospects.tell("multi-worker", CPU)
-        assert "--workers HOST:PORT,HOST:PORT --worker-index N" in prospect.command
+        availability = availability_of("multi-worker", CPU)
+        assert "--workers HOST:PORT,HOST:PORT --worker-index N" in availability.command
 
     def test_what_each_worker_does(self):
         environ = {"TF_CONFIG": TF_CONFIG}
-        told = [prospects.tell("multi-worker", machine(gpus=n, environ=environ)) for n in (0, 2)]
-        assert told[0].text.endswith("each worker: the CPU of each machine")
-        assert told[1].text.endswith("each worker: mirrored over 2 GPUs")
+        rows = [availability_of("multi-worker", machine(gpus=n, environ=environ)) for n in (0, 2)]
+        assert rows[0].text.endswith("each worker: the CPU of each machine")
+        assert rows[1].text.endswith("each worker: mirrored over 2 GPUs")
 
 
 class TestVersions:
     def test_of_what_is_installed(self):
-        rows = doctor.versions(CPU)
+        rows = report.versions(CPU)
         assert named(rows, "Python").text.startswith(sys.version.split()[0])
         assert named(rows, "NumPy").text == numpy.__version__
         assert named(rows, "TensorFlow").text == "tensorflow 2.21.0"
@@ -259,12 +262,12 @@ class TestVersions:
 
     def test_two_wheels_are_a_fault_with_its_remedy(self):
         wheels = {"tensorflow": "2.21.0", "tensorflow-tpu": "2.20.0"}
-        row = doctor.tensorflow(machine(wheels=wheels))
+        row = report.tensorflow(machine(wheels=wheels))
         assert row.state == "broken"
         assert "tensorflow 2.21.0 and tensorflow-tpu 2.20.0 are installed together" in row.text
         remove = "python -m pip uninstall --yes tensorflow tensorflow-tpu && "
         assert row.command == f"{remove}{LIMITED}cpu.txt"
-        row = doctor.tensorflow(tpu_vm(wheels=wheels))
+        row = report.tensorflow(tpu_vm(wheels=wheels))
         assert row.command == f"{remove}{LIMITED}tpu.txt"
 
     @pytest.mark.parametrize(
@@ -276,31 +279,31 @@ class TestVersions:
         ],
     )
     def test_no_tensorflow(self, where, file):
-        row = doctor.tensorflow(where)
+        row = report.tensorflow(where)
         assert (row.state, row.command) == ("broken", f"{LIMITED}{file}.txt")
         assert row.text == "not installed; no"
 
     def test_a_tensorflow_tpu_that_aborts(self):
-        row = doctor.tensorflow(machine(error="SIGABRT", wheels={"tensorflow-tpu": "2.20.0"}))
+        row = report.tensorflow(machine(error="SIGABRT", wheels={"tensorflow-tpu": "2.20.0"}))
         assert row.text == "tensorflow-tpu 2.20.0; SIGABRT"
         remove = "python -m pip uninstall --yes tensorflow-tpu && "
         assert row.command == f"{remove}{LIMITED}tpu.txt"
 
     def test_tensorflow_tpu_without_a_tpu(self):
-        row = doctor.tensorflow(tpu_vm(tpu_files=()))
-        assert row.text.startswith("tensorflow-tpu 2.20.0; in programs of your own set TPU_SKIP")
-        assert doctor.tensorflow(tpu_vm()).text == "tensorflow-tpu 2.20.0"
+        row = report.tensorflow(tpu_vm(tpu_files=()))
+        assert row.text.startswith("tensorflow-tpu 2.20.0; in your own programs set TPU_SKIP")
+        assert report.tensorflow(tpu_vm()).text == "tensorflow-tpu 2.20.0"
 
     def test_one_that_was_built_by_hand(self):
-        assert doctor.tensorflow(machine(wheels={})).text == "2.21.0, not from a wheel"
+        assert report.tensorflow(machine(wheels={})).text == "2.21.0, not from a wheel"
 
     @pytest.mark.parametrize(
         ("package", "name"), [("keras", "Keras"), ("tensorflow-gan", "TF-GAN")]
     )
     def test_a_package_that_is_needed(self, monkeypatch, package, name):
-        there = doctor.installed
-        monkeypatch.setattr(doctor, "installed", lambda p: "" if p == package else there(p))
-        row = named(doctor.versions(CPU), name)
+        there = report.installed
+        monkeypatch.setattr(report, "installed", lambda p: "" if p == package else there(p))
+        row = named(report.versions(CPU), name)
         assert (row.state, row.text) == ("broken", "not installed")
         assert row.command.endswith(f"{LIMITED}cpu.txt")
 
@@ -313,27 +316,27 @@ class TestVersions:
         ],
     )
     def test_a_package_that_is_optional(self, monkeypatch, package, command):
-        monkeypatch.setattr(doctor, "installed", lambda name: "")
-        row = named(doctor.versions(CPU), package)
+        monkeypatch.setattr(report, "installed", lambda name: "")
+        row = named(report.versions(CPU), package)
         assert row.state == "optional"
         assert row.command.endswith(command)
-        monkeypatch.setattr(doctor, "installed", lambda name: "9.9")
-        row = named(doctor.versions(CPU), package)
+        monkeypatch.setattr(report, "installed", lambda name: "9.9")
+        row = named(report.versions(CPU), package)
         assert (row.state, row.command) == ("ok", "")
         assert row.text.startswith("9.9; for ")
 
     def test_a_trainer_that_cannot_be_imported(self):
-        row = named(doctor.versions(machine(trainer_error="ImportError: tf_keras")), "the trainer")
+        row = named(report.versions(machine(trainer_error="ImportError: tf_keras")), "the trainer")
         assert (row.state, row.text) == ("broken", "cannot be imported: ImportError: tf_keras")
 
     def test_what_is_not_installed(self):
-        assert doctor.installed("no-such-distribution") == ""
-        assert doctor.installed("numpy") == numpy.__version__
+        assert report.installed("no-such-distribution") == ""
+        assert report.installed("numpy") == numpy.__version__
 
 
 class TestDevices:
     def test_on_a_cpu(self):
-        rows = doctor.devices(CPU)
+        rows = report.devices(CPU)
         assert named(rows, "CPU").text.startswith("8 cores usable")
         assert named(rows, "GPU").text == "none that TensorFlow sees (no /dev/nvidia0)"
         assert named(rows, "TPU").text.startswith("none (no /dev/accel0")
@@ -341,61 +344,66 @@ class TestDevices:
         assert named(rows, "CUDA").text == "built without CUDA"
 
     def test_with_accelerators(self):
-        rows = doctor.devices(machine(gpus=2, tpu_files=("/dev/accel0",), libtpu=True))
+        rows = report.devices(machine(gpus=2, tpu_files=("/dev/accel0",), libtpu=True))
         assert named(rows, "GPU 1").text == "Card 1, compute capability 9.0"
         assert named(rows, "TPU").text == "/dev/accel0; libtpu can be imported"
-        cuda = dataclasses.replace(CPU, found=Found(built_with_cuda=True))
-        assert named(doctor.devices(cuda), "CUDA").text == "built with CUDA"
+        cuda = dataclasses.replace(CPU, tensorflow=TensorFlowInfo(built_with_cuda=True))
+        assert named(report.devices(cuda), "CUDA").text == "built with CUDA"
 
-    def test_where_tensorflow_cannot_be_asked(self):
-        rows = doctor.devices(machine(error="no", nvidia_files=("/dev/nvidia0",)))
+    def test_where_tensorflow_cannot_be_imported(self):
+        rows = report.devices(machine(error="no", nvidia_files=("/dev/nvidia0",)))
         assert named(rows, "GPU").text == "none that TensorFlow sees (/dev/nvidia0)"
-        assert named(rows, "CUDA").text == "unknown: TensorFlow cannot be asked"
+        assert named(rows, "CUDA").text == "unknown: TensorFlow cannot be imported"
 
     def test_device_files(self, tmp_path, monkeypatch):
         """/dev/vfio/vfio and /dev/nvidiactl are there without a device."""
         (tmp_path / "vfio").mkdir()
         for name in ("vfio/vfio", "vfio/1", "vfio/0", "accel0", "nvidiactl", "nvidia0", "null"):
             (tmp_path / name).touch()
-        asked = []
-        monkeypatch.setattr(probing, "ask", lambda *words: asked.append(words) or CPU.found)
-        seen = doctor.look({"A": "b"}, tmp_path)
+        calls = []
+
+        def record(*arguments):
+            calls.append(arguments)
+            return CPU.tensorflow
+
+        monkeypatch.setattr(probe, "probe_tensorflow", record)
+        seen = report.inspect_machine({"A": "b"}, tmp_path)
         assert seen.tpu_files == tuple(
             f"{tmp_path}/{name}" for name in ("accel0", "vfio/0", "vfio/1")
         )
         assert seen.nvidia_files == (f"{tmp_path}/nvidia0",)
-        assert seen.wheels == {"tensorflow": doctor.installed("tensorflow")}
+        assert seen.wheels == {"tensorflow": report.installed("tensorflow")}
         assert (seen.environ, seen.cores) == ({"A": "b"}, len(os.sched_getaffinity(0)))
-        assert not doctor.look({}, tmp_path / "nowhere").tpu_files
-        assert asked == [({"A": "b"}, True), ({}, False)]
+        assert not report.inspect_machine({}, tmp_path / "nowhere").tpu_files
+        assert calls == [({"A": "b"}, True), ({}, False)]
 
 
 class TestPlace:
     def test_memory(self, tmp_path):
         file = tmp_path / "meminfo"
         file.write_text("MemTotal:  8388608 kB\nMemFree:  1 kB\nMemAvailable:  4194304 kB\nOdd\n")
-        assert doctor.memory(file) == "4.0 of 8.0 GiB free"
+        assert report.memory(file) == "4.0 of 8.0 GiB free"
 
     def test_disk_and_cache(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         monkeypatch.setenv("GANTF_CACHE", str(tmp_path / "kept"))
         usage = types.SimpleNamespace(free=3 * 2**29, total=2**32)
-        monkeypatch.setattr(doctor.shutil, "disk_usage", lambda folder: usage)
-        rows = doctor.place(CPU)
+        monkeypatch.setattr(report.shutil, "disk_usage", lambda folder: usage)
+        rows = report.place(CPU)
         assert named(rows, "disk").text == f"1.5 of 4.0 GiB free in {tmp_path}"
         assert named(rows, "cache").text == str(tmp_path / "kept")
         assert evaluation.cache_directory() == tmp_path / "kept"
 
-    @pytest.mark.parametrize("probe", ["memory", "disk", "cache_directory"])
-    def test_each_probe_that_fails_is_a_line(self, monkeypatch, probe):
+    @pytest.mark.parametrize("check", ["memory", "disk", "cache_directory"])
+    def test_each_check_that_fails_is_a_line(self, monkeypatch, check):
         def fail(*_):
             raise PermissionError("not allowed\nat all")
 
-        monkeypatch.setattr(doctor, probe, fail)
-        rows = doctor.place(CPU)
-        row = named(rows, probe.removesuffix("_directory"))
-        assert (row.section, row.state) == ("place", "unknown")
-        assert row.text == "cannot be told (PermissionError: not allowed)"
+        monkeypatch.setattr(report, check, fail)
+        rows = report.place(CPU)
+        row = named(rows, check.removesuffix("_directory"))
+        assert row.state == "unknown"
+        assert row.text == "the check failed (PermissionError: not allowed)"
         assert [row.state for row in rows].count("ok") == 2
 
 
@@ -410,66 +418,68 @@ def test_environment():
         "HOME": "/home",
         "PASSWORD": "secret",
     }
-    rows = doctor.environment(dataclasses.replace(CPU, environ=environ))
+    rows = report.environment(dataclasses.replace(CPU, environ=environ))
     assert [row.name for row in rows] == sorted(set(environ) - {"HOME", "PASSWORD"})
     assert named(rows, "TF_CONFIG").text == '{ "a": "' + "x" * 92 + "..."
-    (row,) = doctor.environment(CPU)
+    (row,) = report.environment(CPU)
     assert row.text.startswith("none of TF_CONFIG, CUDA_VISIBLE_DEVICES")
     assert "SLURM_*" in row.text
 
 
-class TestAsking:
-    """TensorFlow is imported in a process of its own, here replaced by what breaks."""
+class TestProbe:
+    """The import of TensorFlow in a child process, with faulty modules in its place."""
 
     @pytest.fixture
-    def ask(self, tmp_path):
-        """Asks with a module `tensorflow` of the given text in the way of the real one."""
+    def probe_with(self, tmp_path):
+        """Probes with a module `tensorflow` of the given text before the real one."""
 
-        def ask(text, attached=False, seconds=60, **environ):
+        def probe_with(text, attached=False, seconds=60, **environ):
             (tmp_path / "tensorflow.py").write_text(text)
             environ = {**os.environ, "PYTHONPATH": str(tmp_path), **environ}
-            return probing.ask(environ, attached, seconds)
+            return probe.probe_tensorflow(environ, attached, seconds)
 
-        return ask
+        return probe_with
 
     def test_this_machine(self):
-        found = probing.ask({**os.environ, "CUDA_VISIBLE_DEVICES": ""}, False)
-        version = doctor.installed("tensorflow")
-        assert found == Found("", version, found.built_with_cuda, 1, (), "")
+        info = probe.probe_tensorflow({**os.environ, "CUDA_VISIBLE_DEVICES": ""}, False)
+        version = report.installed("tensorflow")
+        assert info == TensorFlowInfo("", version, info.built_with_cuda, 1, (), "")
 
-    def test_one_that_is_not_there(self, ask):
-        found = ask("raise ModuleNotFoundError(\"No module named 'tensorflow'\")")
-        assert found.error == "ModuleNotFoundError: No module named 'tensorflow'"
+    def test_one_that_is_not_there(self, probe_with):
+        info = probe_with("raise ModuleNotFoundError(\"No module named 'tensorflow'\")")
+        assert info.error == "ModuleNotFoundError: No module named 'tensorflow'"
 
-    def test_one_that_aborts(self, ask):
+    def test_one_that_aborts(self, probe_with):
         """As tensorflow-tpu 2.20.0 does with libtpu 0.0.52."""
         lines = "2026-11-28 14:16:26.2: I a.cc:9] Fine\\n2026-11-28 14:16:27.0: F b.inc:12] Do not."
         text = (
             f"import os, sys; sys.stderr.write('{lines}\\nmore\\n'); sys.stderr.flush(); os.abort()"
         )
-        assert ask(text).error == "importing it ended the process with SIGABRT: Do not"
+        assert probe_with(text).error == "the import ended the process with SIGABRT: Do not"
 
-    def test_one_that_leaves(self, ask):
-        found = ask("import sys; print('why', file=sys.stderr); sys.exit(3)")
-        assert found.error == "importing it ended the process with exit code 3: why"
-        assert ask("import os; os._exit(3)").error.endswith("exit code 3: it said nothing")
+    def test_one_that_leaves(self, probe_with):
+        info = probe_with("import sys; print('why', file=sys.stderr); sys.exit(3)")
+        assert info.error == "the import ended the process with exit code 3: why"
+        assert probe_with("import os; os._exit(3)").error.endswith("exit code 3: no message")
 
-    def test_one_that_hangs(self, ask):
+    def test_one_that_hangs(self, probe_with):
         begin = time.monotonic()
-        found = ask("import time; time.sleep(60)", seconds=1)
-        assert found.error == "importing it did not end within 1 seconds"
+        info = probe_with("import time; time.sleep(60)", seconds=1)
+        assert info.error == "the import did not end within 1 seconds"
         assert time.monotonic() - begin < 30
 
     @pytest.mark.parametrize(("attached", "skipped"), [(False, "1"), (True, "None")])
-    def test_libtpu_looks_for_a_tpu_only_where_one_is(self, ask, monkeypatch, attached, skipped):
+    def test_libtpu_looks_for_a_tpu_only_where_one_is(
+        self, probe_with, monkeypatch, attached, skipped
+    ):
         text = "import os; raise ImportError(os.environ.get('TPU_SKIP_MDS_QUERY'))"
         monkeypatch.delenv("TPU_SKIP_MDS_QUERY", raising=False)
-        assert ask(text, attached).error == f"ImportError: {skipped}"
+        assert probe_with(text, attached).error == f"ImportError: {skipped}"
 
     def test_a_python_that_cannot_be_started(self, monkeypatch):
         monkeypatch.setattr(sys, "executable", "/nowhere/python")
-        found = probing.ask({}, False)
-        assert found.error.startswith("it could not be asked (FileNotFoundError: ")
+        info = probe.probe_tensorflow({}, False)
+        assert info.error.startswith("the import cannot be tried (FileNotFoundError: ")
 
     GPUS = """
 import types
@@ -487,12 +497,12 @@ config = types.SimpleNamespace(
 )
 """
 
-    def test_gpus_and_a_trainer_that_cannot_be_imported(self, ask):
+    def test_gpus_and_a_trainer_that_cannot_be_imported(self, probe_with):
         """A TensorFlow that is nothing but its list of devices."""
-        found = ask(self.GPUS)
-        assert found.gpus == ("Card, compute capability 9.0, 16.0 GiB", "GPU:1")
-        assert (found.version, found.built_with_cuda, found.cpus) == ("2.21.0", True, 2)
-        assert found.trainer_error
+        info = probe_with(self.GPUS)
+        assert info.gpus == ("Card, compute capability 9.0, 16.0 GiB", "GPU:1")
+        assert (info.version, info.built_with_cuda, info.cpus) == ("2.21.0", True, 2)
+        assert info.trainer_error
 
 
 class TestCommand:
@@ -501,7 +511,7 @@ class TestCommand:
         """The command on a machine that is described."""
 
         def run(where, *words):
-            monkeypatch.setattr(doctor, "look", lambda environ: where)
+            monkeypatch.setattr(report, "inspect_machine", lambda environ: where)
             return CliRunner().invoke(main, ["doctor", *words])
 
         return run
@@ -511,27 +521,27 @@ class TestCommand:
         assert result.exit_code == 0
         headings = [line for line in result.output.splitlines() if line and line[0] != " "]
         assert headings == ["versions", "devices", "place", "environment", "strategies"]
-        last = result.output.splitlines()[-len(prospects.names()) :]
-        assert [line.split()[0] for line in last] == list(prospects.names())
+        last = result.output.splitlines()[-len(NAMES) :]
+        assert [line.split()[0] for line in last] == list(NAMES)
         assert [line.split()[1] for line in last] == ["ready:"] * 3 + ["missing:"] * 2
         assert last[-1].endswith(TPU_COMMAND)
 
     def test_json_holds_the_same(self, run):
-        report = json.loads(run(CPU, "--json").output)
-        assert report.pop("can_train") is True
+        sections = json.loads(run(CPU, "--json").output)
+        assert sections.pop("can_train") is True
         text = run(CPU).output
-        assert list(report) == ["versions", "devices", "place", "environment", "strategies"]
-        for row in (row for rows in report.values() for row in rows):
-            if row["name"] not in ("memory", "disk"):  # which move
+        assert list(sections) == ["versions", "devices", "place", "environment", "strategies"]
+        for row in (row for rows in sections.values() for row in rows):
+            if row["name"] not in ("memory", "disk"):  # which change
                 assert row["text"] in text
                 assert row["command"] in text
-        assert named([types.SimpleNamespace(**r) for r in report["strategies"]], "tpu").command
+        assert named([types.SimpleNamespace(**r) for r in sections["strategies"]], "tpu").command
 
     @pytest.mark.parametrize(
         "where",
         [
             machine(error="ModuleNotFoundError: No module named 'tensorflow'", wheels={}),
-            machine(error="importing it ended the process with SIGILL: it said nothing"),
+            machine(error="the import ended the process with SIGILL: no message"),
             machine(trainer_error="ImportError: no"),
             machine(wheels={"tensorflow": "2.21.0", "tensorflow-tpu": "2.20.0"}),
         ],
@@ -550,22 +560,22 @@ class TestCommand:
         def fail(where):
             raise ValueError("odd")
 
-        monkeypatch.setattr(doctor, section, fail)
+        monkeypatch.setattr(report, section, fail)
         result = run(CPU)
         assert result.exit_code == 0
         line = rf"  {section} "
-        (told,) = [text for text in result.output.splitlines() if text.startswith(line)]
-        assert told.endswith("unknown: cannot be told (ValueError: odd)")
+        (text,) = [text for text in result.output.splitlines() if text.startswith(line)]
+        assert text.endswith("unknown: the check failed (ValueError: odd)")
 
     def test_on_this_machine(self):
         """The usual strategy can train here: the other tests do."""
         result = CliRunner().invoke(main, ["doctor", "--json"])
-        report = json.loads(result.output)
-        assert (result.exit_code, report["can_train"]) == (0, True)
-        states = {row["name"]: row["state"] for row in report["strategies"]}
+        sections = json.loads(result.output)
+        assert (result.exit_code, sections["can_train"]) == (0, True)
+        states = {row["name"]: row["state"] for row in sections["strategies"]}
         assert states["auto"] == states["one-device"] == states["mirrored"] == "ready"
-        report.pop("can_train")
-        assert "unknown" not in {row["state"] for rows in report.values() for row in rows}
+        sections.pop("can_train")
+        assert "unknown" not in {row["state"] for rows in sections.values() for row in rows}
 
 
 REQUIREMENTS = Path(evaluation.__file__).parent.parent / "requirements"
@@ -573,9 +583,9 @@ REQUIREMENTS = Path(evaluation.__file__).parent.parent / "requirements"
 
 def pins(name):
     lines = (REQUIREMENTS / f"{name}.txt").read_text().splitlines()
-    found = [line.partition("==") for line in lines if not line.startswith("#")]
-    assert all(version for _, _, version in found)
-    return {package.lower().replace("_", "-"): version for package, _, version in found}
+    parts = [line.partition("==") for line in lines if not line.startswith("#")]
+    assert all(version for _, _, version in parts)
+    return {package.lower().replace("_", "-"): version for package, _, version in parts}
 
 
 class TestRequirements:
@@ -583,7 +593,7 @@ class TestRequirements:
 
     def test_one_tensorflow_in_each(self):
         wheels = {
-            name: {w for w in doctor.WHEELS if w in pins(name)} for name in ("cpu", "gpu", "tpu")
+            name: {w for w in report.WHEELS if w in pins(name)} for name in ("cpu", "gpu", "tpu")
         }
         assert wheels == {"cpu": {"tensorflow"}, "gpu": {"tensorflow"}, "tpu": {"tensorflow-tpu"}}
 

@@ -149,7 +149,7 @@ def test_gray_images_are_reconstructed_by_a_model_of_colour(tf):
 
     gray = np.arange(4, dtype=np.uint8).reshape(1, 2, 2, 1) * 85
     wanted = SimpleNamespace(data=SimpleNamespace(image_shape=(2, 2, 3)))
-    made = draw._fitting(gray, wanted, "--reconstruct x")
+    made = draw._prepare_images(gray, wanted, "--reconstruct x")
     assert made.shape == (1, 2, 2, 3)
     np.testing.assert_allclose(made[0, 1, 1], [1.0, 1.0, 1.0])
     np.testing.assert_allclose(made[0, 0, 0], [-1.0, -1.0, -1.0])

@@ -16,17 +16,16 @@ COLORED = {"TERM": "xterm", "FORCE_COLOR": "1"}
 
 def told(monkeypatch, reading, writing, environment):
     """What a run of ten steps writes to that end of a pipe or terminal."""
-    from gantf.console import Terminal
-    from gantf.runs import metrics_log
+    from gantf import console
 
     for name in ("JPY_PARENT_PID", "FORCE_COLOR", "NO_COLOR"):
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(metrics_log, "LINE_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(console, "LINE_EVERY_SECONDS", 0.0)
     with open(writing, "w") as stream:
         monkeypatch.setattr("sys.stderr", stream)
-        terminal = Terminal()
+        terminal = console.Terminal()
         terminal.say("training")
         with terminal.progress(0, 10):
             for step in range(1, 11):

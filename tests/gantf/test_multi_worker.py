@@ -115,10 +115,11 @@ def test_workers_with_other_options_are_refused(tmp_path):
     said = [process.communicate(timeout=120)[1] for process in processes]
     assert [process.returncode for process in processes] == [2, 2]
     assert said == [
-        "Error: another worker was given something else than the chief, and says what; give all "
-        "workers the same.\n",
-        "Error: worker 1 of 2 was given something else than the chief (seed is 3, the chief's 0; "
-        "r1_weight is 7.0, the chief's 0.3); give all workers the same.\n",
+        "Error: another worker differs from the chief, see its message; start all workers with the "
+        "same options, data and TensorFlow.\n",
+        "Error: worker 1 of 2 differs from the chief (seed is 3 here, 0 on the chief; r1_weight is "
+        "7.0 here, 0.3 on the chief); start all workers with the same options, data and "
+        "TensorFlow.\n",
     ]
     assert not run_dir.exists()
 

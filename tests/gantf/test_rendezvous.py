@@ -87,7 +87,7 @@ def test_nobody_waits_for_ever(addresses, monkeypatch):
     assert f"still waits for {addresses[2]}; start all workers" in chief[1][0] or (
         f"still waits for {addresses[1]}, {addresses[2]}; start" in chief[1][0]
     )
-    assert "worker 1 of 3 still waits for the others, as the chief" in one[1][0]
+    assert "worker 1 of 3 still waits for the other workers, and so does the chief" in one[1][0]
     assert f"worker 0 of 3 waits for {addresses[2]}" in said
     alone = meeting(addresses, 1, 0.3)
     alone[0].join()
@@ -98,7 +98,7 @@ def test_other_addresses_are_refused(addresses):
     chief = meeting(addresses, 0, 2.0)
     other = meeting([addresses[0], "elsewhere:1"], 1)
     other[0].join()
-    assert f"the chief, {addresses[0]}, names other workers than" in other[1][0]
+    assert f"the chief, {addresses[0]}, has other addresses than" in other[1][0]
     chief[0].join()
 
 

@@ -50,7 +50,9 @@ def test_several_machines_must_be_named(tf, monkeypatch):
     from gantf.distribute import strategies
 
     monkeypatch.delenv("TF_CONFIG", raising=False)
-    with pytest.raises(InputError, match="nothing says who the workers are"):
+    with pytest.raises(
+        InputError, match="no TF_CONFIG, srun or GANTF_POD_SELECTOR names the workers"
+    ):
         strategies.make("multi-worker")
 
 

@@ -131,7 +131,7 @@ class TestCommand:
     @pytest.mark.parametrize(
         ("words", "message"),
         [
-            ([], "several ways; give --direction, one of a2b, b2a."),
+            ([], "several directions; give --direction, one of a2b, b2a."),
             (["--direction", "a2c"], "--direction a2c: give one of a2b, b2a."),
             (["--direction", "a2b", "--checkpoint", "7"], "7"),
             (["--direction", "a2b", "--tile", "8"], "--tile"),
@@ -271,7 +271,7 @@ class TestFunction:
 
         inputs = keras.Input((None, None, 3), name="image")
         game = self.game({"image": inputs}, keras.layers.Identity()(inputs))
-        with pytest.raises(InputError, match="none: the model goes one way"):
+        with pytest.raises(InputError, match="the model has one direction"):
             translate.translate(game, folder, tmp_path / "out", Quiet(), direction="a2b")
         gan = make_game(strategies.make("one-device"), "gan", make_data("gan"))
         with pytest.raises(InputError, match="use `gantf sample`"):
