@@ -1,6 +1,7 @@
-"""Images to feature arrays: `extract`. One file, one kind of features, found by its name.
+"""Computes features of images: `extract`. Each kind of features is one file, named like the kind.
 
-"pixels" always works; each NAME.keras here, with its NAME.json, is a classifier for the data NAME.
+"pixels" needs no network. Each NAME.keras in this folder, with its NAME.json, is a shipped
+classifier for the data set NAME.
 """
 
 import dataclasses
@@ -14,7 +15,7 @@ import numpy as np
 
 from evaluation.core import validation
 from evaluation.errors import InputError
-from evaluation.features import cache as kept
+from evaluation.features import cache as feature_cache
 from evaluation.features import devices, identity, kinds
 from evaluation.features import stream as streams
 from evaluation.features.extractor import Extractor, Request
@@ -27,19 +28,19 @@ PRECISIONS = ("float32", "bfloat16")
 
 @dataclasses.dataclass(frozen=True)
 class Features:
-    """What a feature extractor makes of a set of images.
+    """The features of a set of images, and the settings that they were computed with.
 
     Attributes:
       features: float32, shape (n, d).
-      logits: float32, shape (n, classes), unbounded; None where there is no classifier.
-      name: "pixels", "pixels-8x8" (of larger images), a shipped classifier's name, the path of
+      logits: float32, shape (n, classes), unbounded; None without a classifier.
+      name: "pixels", "pixels-8x8" (for larger images), a shipped classifier's name, the path of
         a classifier, "inception:2048" ...
-      sha256: hash of the network's weights, or of the definition; empty of a Python function.
-      settings: all else that decides the numbers (layer, resize, precision ...), plain JSON types.
-      classes: the names of the logits' classes, where they are known.
-      images: hash of the images' bytes, or what a generator's images are known by; None where
-        nothing does.
-      notes: what else there is to say, in sentences: that the cache could not be written, say.
+      sha256: hash of the network's weights, or of the definition; empty for a Python function.
+      settings: all other settings that change the numbers (layer, resize, precision ...), as plain
+        JSON types.
+      classes: the class names, in the order of the logits; empty if unknown.
+      images: hash of the images' bytes, or of a generator with its seed; None if there is neither.
+      notes: remarks for the user, in sentences; for example that the cache could not be written.
     """
 
     features: np.ndarray
@@ -53,7 +54,7 @@ class Features:
 
 
 def names() -> list[str]:
-    """The features that come with the package and suit any machine."""
+    """Returns the features that need no download and no other package."""
     return ["pixels", *kinds.shipped()]
 
 
@@ -73,47 +74,48 @@ def extract(
 ) -> Features:
     """Computes the features of images.
 
-    On a strategy's replicas (see `evaluation/features/devices.py`) where TensorFlow computes them;
-    neither their number nor `batch_size` changes a feature by more than 1e-5.
+    TensorFlow networks run on all replicas of the strategy (`evaluation/features/devices.py`).
+    Neither the number of replicas nor `batch_size` changes a feature by more than 1e-5.
 
     Args:
-      images: `Images`, a uint8 array (n, H, W[, C]) in 0..255, or a generator as
-        `evaluation.open_source` gives it.
-      features: "pixels" (of images of more than 256 numbers reduced to 8 x 8), a shipped
+      images: `Images`, a uint8 array (n, H, W[, C]) in 0..255, or a generator from
+        `evaluation.open_source`.
+      features: "pixels" (reduced to 8 x 8 if an image has more than 256 numbers), a shipped
         classifier's name ("digits"), "inception", "random-conv" or "random-conv:SEED",
         "classifier:PATH", "onnx:PATH", "keras:NAME", "MODULE:FUNCTION", or the path of a Keras
-        classifier. The file of that name in evaluation/features/ says more of each.
-      layer: which of the network's layers; None for its usual one.
-      weights: a file of weights; None for the network's own.
-      resize: how images become the network's size; None for its usual way.
-      precision: "float32", or "bfloat16" of the networks that TensorFlow computes.
-      batch_size: images per pass, all replicas together; None for the kind's usual number.
-      cache: True keeps the features on disk and finds them again, in the usual place; a path does
-        so there.
+        classifier. The file of that name in evaluation/features/ describes each kind.
+      layer: the layer of the network to read; None for the kind's default.
+      weights: path of a weights file; None for the network's own.
+      resize: how images are resized for the network; None for the kind's default.
+      precision: "float32", or "bfloat16" for networks that TensorFlow runs.
+      batch_size: images per pass, over all replicas; None for the kind's default.
+      cache: True caches the features on disk, in the default folder; a path caches them there.
       progress: called with (stage, done, total).
-      n: of a generator, how many images.
-      seed: of a generator's latents.
+      n: number of images to draw from a generator.
+      seed: seed of a generator's latents.
 
     Raises:
-      InputError: unknown or unreadable features, options that they do not have, or images of a
-        form that they do not take.
+      InputError: unknown or unreadable features, options that this kind does not have, or images
+        of a shape that it does not take.
     """
-    folder = kept.features_directory(cache)
-    stream = streams.of(images, n, seed)
+    folder = feature_cache.features_directory(cache)
+    stream = streams.open_stream(images, n, seed)
     _fetch(features, weights, progress)
     extractor, size = open_extractor(
         features, stream, layer, weights, resize, precision, batch_size
     )
-    found = functools.partial(_computed, stream, extractor, size, progress)
+    compute = functools.partial(_compute, stream, extractor, size, progress)
     facts = identity.facts(stream, extractor)
     notes: tuple[str, ...] = ()
     if folder is None:
-        arrays = found()
+        arrays = compute()
     elif facts is None:
-        arrays = found()
-        notes = (f"{extractor.name} of {stream.name} was not kept: nothing tells its content.",)
+        arrays = compute()
+        notes = (
+            f"{extractor.name} of {stream.name}: not cached, since no hash identifies the content.",
+        )
     else:
-        arrays, notes = _kept(folder, facts, found)
+        arrays, notes = _cached(folder, facts, compute)
     return Features(
         arrays["features"],
         arrays.get("logits"),
@@ -121,7 +123,7 @@ def extract(
         extractor.sha256,
         dict(extractor.settings),
         extractor.classes,
-        streams.known_as(stream),
+        streams.images_id(stream),
         notes,
     )
 
@@ -135,19 +137,22 @@ def open_extractor(
     precision: str = "float32",
     batch_size: int | None = None,
 ) -> tuple[Extractor, int]:
-    """The network for a stream's images, and how many of them it takes in one pass.
+    """Opens the network for a stream of images.
 
     Args:
-      features: as for `extract`.
+      features: as in `extract`, like all arguments below.
       stream: the images.
-      layer: as for `extract`, and all that follow.
-      weights: likewise.
-      resize: likewise.
-      precision: likewise.
-      batch_size: likewise.
+      layer: the layer of the network to read.
+      weights: path of a weights file.
+      resize: how images are resized for the network.
+      precision: "float32" or "bfloat16".
+      batch_size: images per pass, over all replicas.
+
+    Returns:
+      The extractor, and the number of images that it takes in one pass.
 
     Raises:
-      InputError: as `extract`.
+      InputError: see `extract`.
     """
     kind, argument = kinds.parse(features)
     check(features, layer, weights, resize, precision)
@@ -157,23 +162,23 @@ def open_extractor(
     size = min(batch_size, 1 << (stream.count - 1).bit_length())  # few images need no full batch
     path = None if weights is None else os.fspath(weights)
     request = Request(kind, argument, layer, path, resize, precision, stream.shape, size)  # type: ignore[arg-type]
-    files = [argument] if kind in kinds.OF_PATHS else [argument.rpartition(":")[0]]
-    state = (str(kept.directory()), *(identity.state(of) for of in [*files, path]))
-    return _opened(request, state, devices.in_use()), size
+    file = argument if kind in kinds.PATH_KINDS else argument.rpartition(":")[0]
+    state = (str(feature_cache.directory()), identity.state(file), identity.state(path))
+    return _open(request, state, devices.in_use()), size
 
 
 def check(features, layer=None, weights=None, resize=None, precision="float32") -> None:
-    """Refuses what can be refused before any image is read.
+    """Checks the options that can be checked before any image is read.
 
     Args:
-      features: as for `extract`.
-      layer: as for `extract`, and all that follow.
-      weights: likewise.
-      resize: likewise.
-      precision: likewise.
+      features: as in `extract`, like all arguments below.
+      layer: the layer of the network to read.
+      weights: path of a weights file.
+      resize: how images are resized for the network.
+      precision: "float32" or "bfloat16".
 
     Raises:
-      InputError: unknown features, or an option that is not of the right type.
+      InputError: unknown features, or an option of the wrong type.
     """
     kinds.parse(features)
     validation.check_choice("precision", precision, PRECISIONS)
@@ -189,19 +194,19 @@ def check(features, layer=None, weights=None, resize=None, precision="float32") 
 
 
 def has_logits(features: str | os.PathLike) -> bool | None:
-    """Whether features come with a classifier's logits; None where only its network tells.
+    """Returns whether features have a classifier's logits; None if that depends on the network.
 
     Raises:
-      InputError: there are no such features.
+      InputError: unknown features.
     """
     return getattr(kinds.load(kinds.parse(features)[0]), "HAS_LOGITS", None)
 
 
 def default_features(reference: str, shape: tuple[int, ...]) -> str:
-    """The features for a data set: its shipped classifier if that takes `shape`, or else pixels.
+    """Returns a data set's shipped classifier if it takes images of `shape`, otherwise "pixels".
 
     Args:
-      reference: the data's name, with or without configuration and split ("digits:train").
+      reference: the data set's name, with or without configuration and split ("digits:train").
       shape: (H, W, C) of the images.
     """
     base = reference.split(":")[0].split("/")[0]
@@ -214,41 +219,41 @@ def default_features(reference: str, shape: tuple[int, ...]) -> str:
 
 
 def _fetch(features: Any, weights: str | os.PathLike | None, progress: Progress | None) -> None:
-    """Downloads what a kind's network needs, while `progress` is at hand to tell of it."""
+    """Downloads the files that a kind's network needs, and reports the progress."""
     fetch = getattr(kinds.load(kinds.parse(features)[0]), "fetch", None)
     if fetch is not None:
         fetch(None if weights is None else os.fspath(weights), progress)
 
 
-def _kept(
+def _cached(
     folder: Path, facts: dict[str, Any], compute: Callable[[], dict[str, np.ndarray]]
 ) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
-    """What the cache has of these facts, or else what is computed and kept there; notes."""
-    key = kept.key(facts)
-    arrays = kept.read(folder, key)
+    """Returns the cached arrays for these facts, or computes and caches them; and notes."""
+    key = feature_cache.key(facts)
+    arrays = feature_cache.read(folder, key)
     if arrays is not None:
         return arrays, ()
     arrays = compute()
     try:
-        kept.write(folder, key, arrays, facts)
+        feature_cache.write(folder, key, arrays, facts)
     except InputError as error:
-        return arrays, (f"The features were not kept: {error}",)
+        return arrays, (f"The features were not cached: {error}",)
     return arrays, ()
 
 
-def _computed(
+def _compute(
     stream: streams.Stream, extractor: Extractor, size: int, progress: Progress | None
 ) -> dict[str, np.ndarray]:
-    """Every image's features, and logits where there are any."""
+    """Returns all images' "features", and their "logits" if the network has any."""
     parts = list(streams.run(stream, extractor, size, progress))
     arrays = {"features": np.concatenate([features for features, _ in parts])}
-    logits = [of for _, of in parts if of is not None]
+    logits = [logits for _, logits in parts if logits is not None]
     if logits:
         arrays["logits"] = np.concatenate(logits)
     return arrays
 
 
 @functools.lru_cache(maxsize=4)
-def _opened(request: Request, state: tuple, strategy: object) -> Extractor:
-    """One network for all sets of images of an evaluation; the state tells a changed file."""
+def _open(request: Request, state: tuple, strategy: object) -> Extractor:
+    """Opens a network once per evaluation; `state` differs if one of its files has changed."""
     return kinds.load(request.kind).open_extractor(request)

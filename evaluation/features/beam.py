@@ -1,14 +1,15 @@
-"""Features of more images than one machine can take, as an Apache Beam pipeline.
+"""Extracts features of very many images with an Apache Beam pipeline.
 
     import apache_beam
     with apache_beam.Pipeline(options=...) as pipeline:
         batches = pipeline | apache_beam.Create(range(0, n, 32)) | apache_beam.Map(read)
         beam.extract(batches, "inception", (299, 299, 3), "gs://bucket/run", 32)
 
-Each worker opens the network once, turns (first row, images) into features, and adds them to its
-own moments; these are merged and written as statistics (`evaluation.read_statistics`), and the
-features of each batch as a shard (`read_shards`). Needs the package apache-beam, which asks for
-versions of others that TensorFlow's newest do not have: use an environment of its own.
+Each worker opens the network once, computes the features of (first row, images) batches and adds
+them to its own moments. The pipeline merges these moments into statistics
+(`evaluation.read_statistics`) and writes each batch's features as a shard (`read_shards`). It
+needs the package apache-beam, whose requirements conflict with the newest TensorFlow: install it
+in a separate environment.
 """
 
 import contextlib
@@ -32,19 +33,19 @@ from evaluation.features import stream as streams
 from evaluation.features.extractor import Extractor
 from evaluation.features.files.statistics import Statistics, save_statistics
 
-Batch = tuple[int, np.ndarray]  # the number of its first image, and images uint8 (b, H, W, C)
+Batch = tuple[int, np.ndarray]  # the index of its first image, and images uint8 (b, H, W, C)
 
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """What every worker is told.
+    """The settings that every worker receives.
 
     Attributes:
-      features: as for `evaluation.extract`, and all that follow.
+      features: as in `evaluation.extract`.
       shape: (H, W, C) of the images.
-      batch_size: images in a batch; the last may have fewer.
-      layer, weights, resize, precision: as for `evaluation.extract`; a path must be one that every
-        worker can read.
+      batch_size: images per batch; the last batch may be smaller.
+      layer, weights, resize, precision: as in `evaluation.extract`; every worker must be able to
+        read the paths.
     """
 
     features: str
@@ -57,13 +58,13 @@ class Job:
 
 
 def compute(job: Job, batch: Batch) -> tuple[int, np.ndarray, np.ndarray | None]:
-    """The features of one batch, as the local extraction computes them.
+    """Computes the features of one batch, exactly as `evaluation.extract` does.
 
     Returns:
-      The number of the first image, features (b, d), logits (b, classes) or None.
+      The index of the first image, features (b, d), logits (b, classes) or None.
 
     Raises:
-      InputError: images of another shape or number than the job says.
+      InputError: the batch does not have the job's image shape or batch size.
     """
     first, images = batch
     if images.dtype != np.uint8 or images.shape[1:] != job.shape:
@@ -76,13 +77,13 @@ def compute(job: Job, batch: Batch) -> tuple[int, np.ndarray, np.ndarray | None]
             f"batch {first} has {len(images)} images; the job takes 1 to {job.batch_size}."
         )
     stream = streams.Stream(lambda size: iter([images]), len(images), job.shape, str(first), None)
-    ((features, logits),) = streams.run(stream, _opened(job), job.batch_size)
+    ((features, logits),) = streams.run(stream, _open(job), job.batch_size)
     return first, features, logits
 
 
 @functools.lru_cache(maxsize=2)
-def _opened(job: Job) -> Extractor:
-    """The network, once for each worker."""
+def _open(job: Job) -> Extractor:
+    """Opens the network, once per worker."""
     empty = streams.Stream(lambda size: iter(()), job.batch_size, job.shape, "batches", None)
     return open_extractor(
         job.features, empty, job.layer, job.weights, job.resize, job.precision, job.batch_size
@@ -90,7 +91,7 @@ def _opened(job: Job) -> Extractor:
 
 
 def merged(parts: Iterable[Moments | None]) -> Moments | None:
-    """The moments of all rows of all parts; None where there are none."""
+    """Merges moments; returns None if all parts are None."""
     whole: Moments | None = None
     for part in parts:
         if part is not None:
@@ -113,20 +114,20 @@ def extract(
     """Adds the extraction to a pipeline.
 
     Args:
-      batches: a PCollection of (number of the first image, uint8 images (b, H, W, C)).
-      features: as for `evaluation.extract`, and so layer, weights, resize and precision.
+      batches: a PCollection of (index of the first image, uint8 images (b, H, W, C)).
+      features: as in `evaluation.extract`.
       shape: (H, W, C) of the images.
-      out: a directory, or a place in any file system that Beam knows, for shards/NUMBER.npz and
-        statistics.npz.
-      batch_size: images in a batch; the last may have fewer. With the same number, `extract` on
-        one machine gives the same features.
-      layer: see above, as the next three.
-      weights: likewise.
-      resize: likewise.
-      precision: likewise.
+      out: a directory for shards/NUMBER.npz and statistics.npz, in any file system that Beam
+        supports.
+      batch_size: images per batch; the last batch may be smaller. `evaluation.extract` with the
+        same batch size gives the same features.
+      layer: the layer of the network to read.
+      weights: path of a weights file that every worker can read.
+      resize: how images are resized for the network.
+      precision: "float32" or "bfloat16".
 
     Returns:
-      PCollections of the paths of the shards, and of the path of the statistics.
+      A PCollection of the shards' paths, and a PCollection of the statistics' path.
 
     Raises:
       InputError: apache-beam is missing, or an option is wrong.
@@ -136,7 +137,7 @@ def extract(
     except ImportError:
         raise InputError(
             "a pipeline needs the package apache-beam; install it with pip install 'gantf[beam]' "
-            "in an environment of its own."
+            "in a separate environment."
         ) from None
     check(features, layer, weights, resize, precision)
     validation.check_whole("batch_size", batch_size, 1)
@@ -148,7 +149,7 @@ def extract(
     shards = computed | "write shards" >> beam.Map(functools.partial(_write_shard, place))
     statistics = (
         computed
-        | "take features" >> beam.Map(lambda found: found[1])
+        | "take features" >> beam.Map(lambda computed_batch: computed_batch[1])
         | "merge moments" >> beam.CombineGlobally(_combine(beam))
         | "write statistics" >> beam.Map(functools.partial(_write_statistics, job, place))
     )
@@ -156,7 +157,7 @@ def extract(
 
 
 def _combine(beam: Any) -> Any:
-    """How Beam adds up moments on its workers, and then theirs."""
+    """Returns the Beam CombineFn that sums moments on each worker and merges the workers' sums."""
 
     class Combine(beam.CombineFn):
         def create_accumulator(self) -> Moments | None:
@@ -174,8 +175,8 @@ def _combine(beam: Any) -> Any:
     return Combine()
 
 
-def _write_shard(out: str, found: tuple[int, np.ndarray, np.ndarray | None]) -> str:
-    first, features, logits = found
+def _write_shard(out: str, computed: tuple[int, np.ndarray, np.ndarray | None]) -> str:
+    first, features, logits = computed
     arrays = {"features": features} | ({} if logits is None else {"logits": logits})
     content = io.BytesIO()
     np.savez(content, first=np.int64(first), allow_pickle=False, **arrays)
@@ -185,25 +186,29 @@ def _write_shard(out: str, found: tuple[int, np.ndarray, np.ndarray | None]) -> 
 def _write_statistics(job: Job, out: str, moments: Moments | None) -> str:
     if moments is None or moments.n < 2:
         raise InputError("the pipeline had fewer than 2 images; a covariance needs 2.")
-    of = _opened(job)
-    told = {"name": of.name, "sha256": of.sha256, "settings": dict(of.settings)}
-    found = Statistics.of_moments(moments, **told)
+    extractor = _open(job)
+    description = {
+        "name": extractor.name,
+        "sha256": extractor.sha256,
+        "settings": dict(extractor.settings),
+    }
+    statistics = Statistics.from_moments(moments, **description)
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "statistics.npz")
-        save_statistics(found, path)
+        save_statistics(statistics, path)
         with open(path, "rb") as file:
-            _write(out, "features.json", json.dumps(told).encode())
+            _write(out, "features.json", json.dumps(description).encode())
             return _write(out, "statistics.npz", file.read())
 
 
 def _write(out: str, name: str, content: bytes) -> str:
-    """Writes a file whole or not at all, also where a worker is started twice."""
+    """Writes a file atomically, even if two workers write the same file."""
     from apache_beam.io.filesystems import FileSystems
 
     path = FileSystems.join(out, *name.split("/"))
     folder = FileSystems.split(path)[0]
     if not FileSystems.exists(folder):
-        with contextlib.suppress(OSError):  # another worker was first
+        with contextlib.suppress(OSError):  # another worker has just made it
             FileSystems.mkdirs(folder)
     temporary = f"{path}.{os.getpid()}.part"
     with FileSystems.create(temporary) as file:
@@ -215,35 +220,35 @@ def _write(out: str, name: str, content: bytes) -> str:
 
 
 def read_shards(out: str | os.PathLike) -> Features:
-    """The features that a pipeline wrote to a local directory, in the order of the images.
+    """Reads the features that a pipeline wrote to a local directory, in the order of the images.
 
     Raises:
-      InputError: there are none, or a shard is missing or there twice.
+      InputError: there are no features, or a shard is missing or duplicated.
     """
     paths = sorted((Path(out) / "shards").glob("*.npz"))
     if not paths or not (Path(out) / "features.json").is_file():
-        raise InputError(f"{os.fspath(out)} holds no finished run; let the pipeline end.")
-    parts = list(_parts(paths))
-    told = json.loads((Path(out) / "features.json").read_text())
-    logits = [of for _, of in parts if of is not None]
+        raise InputError(f"{os.fspath(out)} holds no finished run; let the pipeline finish.")
+    parts = list(_read_parts(paths))
+    description = json.loads((Path(out) / "features.json").read_text())
+    logits = [logits for _, logits in parts if logits is not None]
     return Features(
         np.concatenate([features for features, _ in parts]),
         np.concatenate(logits) if logits else None,
-        **told,
+        **description,
     )
 
 
-def _parts(paths: list) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
-    """Each shard's features and logits, once it is sure that none is missing between them."""
-    due = 0
+def _read_parts(paths: list) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+    """Yields each shard's features and logits; checks that no shard is missing between them."""
+    expected = 0
     for path in paths:
         with np.load(path, allow_pickle=False) as shard:
             first = int(shard["first"])
-            if first != due:
+            if first != expected:
                 raise InputError(
-                    f"{path} begins with image {first}, and {due} is due; run the pipeline again."
+                    f"{path} begins with image {first}, not {expected}; run the pipeline again."
                 )
             features = shard["features"]
             logits = shard["logits"] if "logits" in shard.files else None
-        due += len(features)
+        expected += len(features)
         yield features, logits

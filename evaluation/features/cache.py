@@ -1,8 +1,8 @@
-"""Features kept on disk, found again by what they were computed from, never by a name or a path.
+"""Caches features on disk, under a hash of everything that decides the numbers.
 
-An entry is one file: a line of JSON (what it is of, its arrays, the SHA-256 of their bytes), then
-the bytes. It is written beside its place and moved there whole, so that two processes may fill
-one cache at once; one that is damaged is not used, and computed again.
+Names and paths are not part of that key. An entry is one file: a line of JSON (the facts, the
+arrays' names and shapes, the SHA-256 of their bytes), then the bytes. Writes are atomic, so two
+processes may fill one cache at once. A damaged entry is ignored and computed again.
 """
 
 import dataclasses
@@ -31,12 +31,12 @@ class Entry:
     """One file of the cache.
 
     Attributes:
-      path: the file.
-      key: what it is found by; see `key`.
-      size_bytes: of the file.
-      written: when, UTC.
-      facts: what it was computed from, as it was given to `write`.
-      shapes: of its arrays, by their names.
+      path: path of the file.
+      key: key of the entry; see the function `key`.
+      size_bytes: size of the file.
+      written: time of the last write, UTC.
+      facts: the facts that the key was made from; see `write`.
+      shapes: shapes of the arrays, by name.
     """
 
     path: Path
@@ -48,24 +48,24 @@ class Entry:
 
 
 def directory() -> Path:
-    """Where everything is kept: GANTF_CACHE, or else gantf in XDG_CACHE_HOME or in ~/.cache."""
-    named = os.environ.get("GANTF_CACHE")
-    if named:
-        return Path(named)
+    """Returns the cache's folder: GANTF_CACHE, or else gantf in XDG_CACHE_HOME or in ~/.cache."""
+    own = os.environ.get("GANTF_CACHE")
+    if own:
+        return Path(own)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gantf"
 
 
-cache_directory = directory  # its public name
+cache_directory = directory  # the public name
 
 
 def features_directory(cache: bool | str | os.PathLike | None) -> Path | None:
-    """The folder that an argument `cache` means; None where nothing is to be kept.
+    """Returns the folder for an argument `cache`; None for no cache.
 
     Args:
-      cache: None or False for no cache, True for the usual place, or a folder's path.
+      cache: None or False for no cache, True for the default folder, or a folder's path.
 
     Raises:
-      InputError: it is something else, or the path of a file.
+      InputError: `cache` has another type, or is the path of a file.
     """
     if cache is None or cache is False:
         return None
@@ -79,32 +79,32 @@ def features_directory(cache: bool | str | os.PathLike | None) -> Path | None:
 
 
 def key(facts: Mapping[str, Any]) -> str:
-    """A name for what is computed from `facts`: 64 hex digits, the same whatever their order.
+    """Returns the key of an entry: 64 hex digits that do not depend on the order of `facts`.
 
     Args:
-      facts: everything that decides the numbers, as plain JSON types: of images the hash of their
-        bytes; of a generator the hash of its weights, the seed of its latents, n and its contract;
-        of the features their sha256 and settings; the versions of the programs.
+      facts: everything that decides the numbers, as plain JSON types: the hash of the images'
+        bytes, or a generator's weights hash, seed, n and contract; the features' sha256 and
+        settings; the packages' versions.
 
     Raises:
-      InputError: something else than plain JSON types is among them.
+      InputError: `facts` holds a value that is not a plain JSON type.
     """
     try:
         text = json.dumps([FORMAT, facts], sort_keys=True, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise InputError(
-            f"facts of a cache key hold what JSON does not ({error}); give plain numbers, strings, "
-            "lists and dictionaries."
+            f"facts of a cache key cannot be written as JSON ({error}); use plain numbers, "
+            "strings, lists and dictionaries."
         ) from None
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def read(folder: Path, name: str) -> dict[str, np.ndarray] | None:
-    """The arrays of an entry; None where there is none, or it is damaged.
+    """Reads the arrays of an entry; returns None if it is missing or damaged.
 
     Args:
-      folder: as `features_directory` gives it.
-      name: as `key` gives it.
+      folder: the folder from `features_directory`.
+      name: the entry's key, from `key`.
     """
     try:
         with open(folder / f"{name}{SUFFIX}", "rb") as file:
@@ -122,16 +122,16 @@ def read(folder: Path, name: str) -> dict[str, np.ndarray] | None:
 def write(
     folder: Path, name: str, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]
 ) -> None:
-    """Writes an entry, all of it or nothing.
+    """Writes an entry atomically.
 
     Args:
-      folder: made if it is not there.
-      name: as `key` gives it.
+      folder: the cache's folder; made if it is missing.
+      name: the entry's key, from `key`.
       arrays: float32, float64, int64 or uint8, of any shape.
-      facts: what `name` was made from; shown by `entries`.
+      facts: the facts that `name` was made from; `entries` returns them.
 
     Raises:
-      InputError: it cannot be written; the line says whether the disk is full.
+      InputError: the folder cannot be written, or the disk is full.
     """
     arrays = {kind: np.ascontiguousarray(array) for kind, array in arrays.items()}
     listed = [
@@ -149,17 +149,17 @@ def write(
     except OSError as error:
         reason, remedy = error.strerror or str(error), "make it writable"
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            remedy = "empty it (gantf-eval cache clear) or set GANTF_CACHE to a larger disk"
+            remedy = "clear it (gantf-eval cache clear) or set GANTF_CACHE to a larger disk"
         raise InputError(f"the cache {folder} cannot be written ({reason}); {remedy}.") from None
 
 
 def entries(folder: Path | None = None) -> list[Entry]:
-    """What is in the cache, the newest last; damaged files are left out.
+    """Lists the entries of the cache, the newest last; skips damaged files.
 
     Args:
-      folder: as `features_directory` gives it; None for the usual place.
+      folder: the folder from `features_directory`; None for the default folder.
     """
-    found = []
+    listed = []
     for path in _files(folder):
         try:
             with open(path, "rb") as file:
@@ -168,26 +168,26 @@ def entries(folder: Path | None = None) -> list[Entry]:
             written = datetime.datetime.fromtimestamp(status.st_mtime, datetime.UTC)
             shapes = {item["name"]: tuple(item["shape"]) for item in header["arrays"]}
             name = path.name.removesuffix(SUFFIX)
-            found.append(Entry(path, name, status.st_size, written, header["facts"], shapes))
+            listed.append(Entry(path, name, status.st_size, written, header["facts"], shapes))
         except (OSError, ValueError, KeyError, TypeError):
             continue
-    return sorted(found, key=lambda entry: (entry.written, entry.key))
+    return sorted(listed, key=lambda entry: (entry.written, entry.key))
 
 
 def clear(folder: Path | None = None) -> int:
-    """Removes every entry, damaged ones and what killed processes left; the bytes that it frees.
+    """Removes all entries, damaged files and temporary files; returns the bytes freed.
 
-    Weights that lie in the same cache stay.
+    Weights in the same cache stay.
 
     Args:
-      folder: as `features_directory` gives it; None for the usual place.
+      folder: the folder from `features_directory`; None for the default folder.
     """
     freed = 0
     for path in [*_files(folder), *_files(folder, ".part")]:
         try:
             size = path.stat().st_size
             path.unlink()
-        except FileNotFoundError:  # another process was first
+        except FileNotFoundError:  # another process has just removed it
             continue
         freed += size
     return freed
@@ -199,7 +199,7 @@ def _files(folder: Path | None, suffix: str = SUFFIX) -> list[Path]:
 
 
 def _header(file) -> dict[str, Any]:
-    """The first line of an entry; ValueError where it is no header of this format."""
+    """Reads the first line of an entry; raises ValueError if it is not a header of this format."""
     header = json.loads(file.readline(LONGEST_HEADER))
     if header["format"] != FORMAT or any(i["dtype"] not in DTYPES for i in header["arrays"]):
         raise ValueError("another format")
@@ -207,7 +207,7 @@ def _header(file) -> dict[str, Any]:
 
 
 def _sha256(arrays: Mapping[str, np.ndarray]) -> str:
-    """Of all arrays' names, shapes and bytes."""
+    """Hashes all arrays' names, shapes and bytes."""
     digest = hashlib.sha256()
     for kind, array in arrays.items():
         digest.update(f"{kind} {array.dtype.str} {list(array.shape)}\n".encode())
@@ -216,5 +216,5 @@ def _sha256(arrays: Mapping[str, np.ndarray]) -> str:
 
 
 def _bytes(array: np.ndarray) -> memoryview:
-    """What is in a contiguous array, without a copy."""
+    """Returns the bytes of a contiguous array without a copy."""
     return array.reshape(-1).view(np.uint8).data

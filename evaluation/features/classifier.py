@@ -1,15 +1,15 @@
 """`classifier:PATH`: a hidden layer and the logits of a classifier.
 
-PATH is a Keras model (.keras, .h5), a SavedModel's directory or an ONNX file, whose output is
-logits or their softmax. Beside it lies a NAME.json that says which images it takes:
+PATH is a Keras model (.keras, .h5), a SavedModel's directory or an ONNX file. Its output is logits
+or their softmax. NAME.json beside it describes the images that the classifier takes:
 
     {"images": {"height": 32, "width": 32, "channels": 3, "range": [-1, 1]},
      "classes": ["cat", "dog"]}
 
-range is what 0 and 255 become. May be left out: "classes"; in "images" also "layout" ("NHWC", or
-"NCHW" of an ONNX file) and "resize" ("bilinear" or another of Pillow's, for images of another size,
-which are refused without it; --resize does the same). `layer` is a layer's name; without one, the
-layer "features" or else the last hidden one.
+"range" holds the values that 0 and 255 are mapped to. Optional are "classes" and, in "images",
+"layout" ("NHWC"; also "NCHW" for an ONNX file) and "resize" ("bilinear" or another Pillow method;
+--resize does the same). Without "resize", images of another size are refused. `layer` is a layer's
+name; the default is the layer "features", or else the last hidden layer.
 """
 
 import dataclasses
@@ -32,15 +32,15 @@ LAYOUTS = ("NHWC", "NCHW")
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-    """What NAME.json says of a classifier.
+    """The content of a classifier's NAME.json.
 
     Attributes:
-      shape: (H, W, C) of the images that it takes.
-      value_range: (low, high) that 0 and 255 become.
-      classes: the classes' names, in the order of the logits.
+      shape: (H, W, C) of the classifier's input images.
+      value_range: (low, high), the values that 0 and 255 are mapped to.
+      classes: the class names, in the order of the logits.
       content: the whole file.
       layout: "NHWC" or "NCHW".
-      resize: how images of another size are resized; None where they are refused.
+      resize: how images of another size are resized; None refuses them.
     """
 
     shape: tuple[int, int, int]
@@ -73,17 +73,17 @@ def read_record(path: Path) -> Record:
     if layout not in LAYOUTS:
         raise InputError(f"{beside}: layout {layout!r} must be one of {', '.join(LAYOUTS)}.")
     if resize is not None and resize not in fitting.METHODS:
-        known = ", ".join(fitting.METHODS)
-        raise InputError(f"{beside}: resize {resize!r} must be one of {known}.")
+        methods = ", ".join(fitting.METHODS)
+        raise InputError(f"{beside}: resize {resize!r} must be one of {methods}.")
     return Record(shape, (low, high), classes, content, layout, resize)
 
 
 def open_extractor(request: Request) -> Extractor:
-    """A classifier; features (n, d) of the layer, logits (n, classes) of the output.
+    """Opens a classifier: features (n, d) from a layer, logits (n, classes) from the output.
 
     Raises:
-      InputError: images of another shape; a file that is damaged or of another form; a layer that
-        is not there; an option that this kind of file does not have.
+      InputError: images of another shape, a damaged or unsuitable file, an unknown layer, or an
+        option that this type of file does not have.
     """
     refuse(request, "weights")
     path = Path(request.argument)
@@ -119,7 +119,7 @@ def _sha256(path: Path) -> str:
 
 
 def _prepare(request: Request, record: Record, name: str, resize: str | None):
-    """What brings the images to the classifier's size; None where they have it."""
+    """Returns the function that resizes images for the classifier; None if the size fits."""
     if resize is not None:
         fitting.check_method(resize)
     if request.shape == record.shape:
@@ -128,17 +128,17 @@ def _prepare(request: Request, record: Record, name: str, resize: str | None):
         side = record.shape[0]
         square = record.shape[1] == side and request.shape[2] == record.shape[2]
         hint = f", --size {side} or --resize bilinear" if square else ""
-        given, taken = (" x ".join(map(str, s)) for s in (request.shape, record.shape))
+        actual, expected = (" x ".join(map(str, s)) for s in (request.shape, record.shape))
         raise InputError(
-            f"the images are {given}, features {name!r} take {taken}; use other features (pixels "
-            f"take any){hint}."
+            f"the images are {actual}, features {name!r} take {expected}; use other features "
+            f"(pixels take any size){hint}."
         )
     fit = fitting.Fit(record.shape[:2], resize)
     return lambda images: fitting.fitted(images, fit)
 
 
 def _tensorflow(path: Path, request: Request, record: Record):
-    """A compiled Keras model or SavedModel, and the layer's name."""
+    """Compiles a Keras model or SavedModel; returns it and the layer's name."""
     tf = import_tensorflow()
     if path.is_dir():
         from evaluation.features import saved_model
@@ -158,14 +158,14 @@ def _tensorflow(path: Path, request: Request, record: Record):
 
 
 def _keras(path: Path, request: Request):
-    """A function from images to (features, logits), and the layer's name."""
+    """Returns a function from images to (features, logits), and the layer's name."""
     import keras
 
     try:
         model = keras.models.load_model(path, compile=False, safe_mode=True)
         if not isinstance(model, keras.Model) or not model.inputs:
-            raise ValueError("it is no Keras model with known inputs")
-    except Exception as error:  # Keras raises many kinds for damaged and unsafe files
+            raise ValueError("it is not a Keras model with defined inputs")
+    except Exception as error:  # Keras raises many types for damaged and unsafe files
         reason = (str(error).strip().splitlines() or ["no reason given"])[0]
         raise InputError(
             f"{path} cannot be used for features ({reason[:200]}); give a Keras classifier with a "

@@ -1,9 +1,9 @@
-"""`MODULE:FUNCTION`: features by a Python function of one's own.
+"""`MODULE:FUNCTION`: features computed by your own Python function.
 
-FUNCTION takes uint8 images, shape (b, H, W, C), and gives an array (b, d) of finite real numbers,
-one row per image; what it gives for an image must not depend on the others in the batch. MODULE is
-a module's name, or the path of a .py file. The file's hash is recorded, but what it imports and
-reads is not known: such features are never taken from the cache.
+FUNCTION takes uint8 images, shape (b, H, W, C), and returns an array (b, d) of finite real numbers,
+one row per image. The row of an image must not depend on the other images in the batch. MODULE is
+a module's name, or the path of a .py file. The file's hash is recorded. Such features are never
+cached, because the files that it imports and reads have no hash.
 """
 
 import hashlib
@@ -22,11 +22,11 @@ FORM = "a function f(uint8 images (b, H, W, C)) -> array (b, d)"
 
 
 def open_extractor(request: Request) -> Extractor:
-    """The function as an extractor; what it returns is checked at every batch.
+    """Wraps the function as an extractor that checks every batch of features.
 
     Raises:
-      InputError: there is no such module or function, or it gives something else than (b, d)
-        finite real numbers.
+      InputError: the module or function does not exist, or an option was set. The extractor
+        raises it if the function fails or does not return real numbers of shape (b, d).
     """
     refuse(request, "layer", "weights", "resize", "precision")
     where, _, name = request.argument.rpartition(":")
@@ -45,7 +45,7 @@ def open_extractor(request: Request) -> Extractor:
 
 
 def _rows(function: Callable[[Any], Any], images: np.ndarray, name: str) -> np.ndarray:
-    """What the function gives for a batch, as float32."""
+    """Returns the function's features of a batch as float32."""
     try:
         rows = np.asarray(function(images))
     except Exception as error:  # a function may raise anything

@@ -1,10 +1,10 @@
-"""What every kind of features is: a `Request` in, an `Extractor` out.
+"""The interface of every kind of features: `Request` and `Extractor`.
 
-A kind is a file in this folder with `open_extractor(request) -> Extractor`, found by its name
-(random_conv.py is "random-conv"). It may also have
+A kind is a file in this folder that defines `open_extractor(request) -> Extractor`. The file's name
+is the kind's name (random_conv.py is "random-conv"). The file may also define
 
-    HAS_LOGITS = True or False    whether it gives logits; left out where that is known only later
-    BATCH_IMAGES = 32             images per pass where the user names no other number
+    HAS_LOGITS = True or False    whether there are logits; leave it out if the network decides
+    BATCH_IMAGES = 32             the default number of images per pass
 """
 
 import dataclasses
@@ -22,17 +22,17 @@ Outputs = tuple[np.ndarray, np.ndarray | None]
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """Which features are wanted, of which images.
+    """The features that the user wants, and the shape of the images.
 
     Attributes:
-      kind: "inception", "classifier", "onnx" ...: the file in this folder.
-      argument: what follows the colon of "classifier:PATH"; empty where nothing does.
-      layer: which of the network's layers; None for the kind's usual one.
-      weights: a file of weights; None for the kind's own.
-      resize: how images become the network's size; None for the kind's usual way.
-      precision: of the network's arithmetic.
+      kind: "inception", "classifier", "onnx" ...: names the file in this folder.
+      argument: PATH in "classifier:PATH"; empty without a colon.
+      layer: the layer of the network to read; None for the kind's default.
+      weights: path of a weights file; None for the kind's own.
+      resize: how images are resized for the network; None for the kind's default.
+      precision: precision of the network's arithmetic.
       shape: (H, W, C) of the images.
-      batch_size: images in each call of `Extractor.run`; the last may have fewer.
+      batch_size: images per call of `Extractor.run`; the last batch may be smaller.
     """
 
     kind: str
@@ -47,20 +47,20 @@ class Request:
 
 @dataclasses.dataclass(frozen=True)
 class Extractor:
-    """A network that is ready to turn images into features.
+    """A network that is ready to compute features.
 
     Attributes:
-      name: what is printed and recorded: "inception:2048", "digits", a classifier's path.
-      sha256: hash of the weights, or of the definition where there are none; empty where nothing
-        tells what decides the numbers, as of a Python function: such features are not kept.
-      settings: all else that decides the numbers: layer, resize, precision, normalisation; plain
-        JSON types.
-      run: uint8 (b, H, W, C) -> (features float32 (b, d), logits float32 (b, classes) or None);
-        what it gives for an image does not depend on the others in the batch.
-      classes: the names of the logits' classes, where they are known.
-      prepare: what is done to each batch before `run` takes it, in a thread beside the network: a
-        resize by Pillow, say; None where there is nothing.
-      packages: whose versions may change the numbers.
+      name: the name to print and record: "inception:2048", "digits", a classifier's path.
+      sha256: hash of the weights, or of the definition if there are no weights. It is empty for a
+        Python function: features without a hash are not cached.
+      settings: all other settings that change the numbers: layer, resize, precision,
+        normalisation; plain JSON types.
+      run: uint8 (b, H, W, C) -> (features float32 (b, d), logits float32 (b, classes) or None).
+        The features of an image do not depend on the other images in the batch.
+      classes: the class names, in the order of the logits; empty if unknown.
+      prepare: preprocesses each batch for `run`, for example resizes it with Pillow, in a thread
+        while the network works; None without preprocessing.
+      packages: packages whose versions may change the numbers.
     """
 
     name: str
@@ -76,18 +76,18 @@ def refuse(request: Request, *names: str) -> None:
     """Refuses options that a kind of features does not have.
 
     Args:
-      request: as given.
-      names: of "layer", "weights", "resize" and "precision", those that the kind does not have.
+      request: the user's request.
+      names: the options that the kind lacks: "layer", "weights", "resize" or "precision".
 
     Raises:
-      InputError: one of them was given.
+      InputError: one of these options was set.
     """
     for name in names:
         value = getattr(request, name)
-        usual = "float32" if name == "precision" else None
-        if value != usual:
-            remedy = "leave it out" if usual is None else f"use {usual}"
+        default = "float32" if name == "precision" else None
+        if value != default:
+            remedy = "leave it out" if default is None else f"use {default}"
             raise InputError(
-                f"{name}={validation.shown(value)}: features of the kind {request.kind!r} have no "
-                f"such choice; {remedy}."
+                f"{name}={validation.shown(value)}: features of the kind {request.kind!r} do not "
+                f"have this option; {remedy}."
             )

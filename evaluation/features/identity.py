@@ -1,4 +1,4 @@
-"""By what features are known: hashes of files, versions of programs, and all that decides them."""
+"""Identifies features for the cache: file hashes, package versions, and all settings."""
 
 import hashlib
 import importlib.metadata
@@ -10,7 +10,7 @@ from evaluation.features.stream import Stream
 
 
 def facts(stream: Stream, extractor: Extractor) -> dict[str, Any] | None:
-    """Everything that decides the features of a stream (see `cache.key`); None if unknown."""
+    """Returns all facts that decide a stream's features (see `cache.key`); None without a hash."""
     if stream.facts is None or not extractor.sha256:
         return None
     versions = {name: version(name) for name in ("gantf", "numpy", *extractor.packages)}
@@ -22,14 +22,14 @@ def facts(stream: Stream, extractor: Extractor) -> dict[str, Any] | None:
 
 
 def state(path: str | None) -> str | None:
-    """The content of a file and of the .json beside it, as a hash; None where there is no file."""
+    """Hashes a file together with the .json beside it; returns None if there is no file."""
     if not path or not Path(path).exists():
         return None
     return content_sha256(Path(path), Path(path).with_suffix(".json"))
 
 
 def content_sha256(*paths: Path) -> str:
-    """One hash of files and of all that is in directories, whatever they are called."""
+    """Hashes files, and all files in directories; the paths' own names do not matter."""
     digest = hashlib.sha256()
     for path in paths:
         files = sorted(path.rglob("*")) if path.is_dir() else [path]
@@ -41,7 +41,7 @@ def content_sha256(*paths: Path) -> str:
 
 
 def version(package: str) -> str:
-    """The installed version of a package."""
+    """Returns the installed version of a package, or "not installed"."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:

@@ -1,18 +1,19 @@
-"""`inception`: the Inception network of 2015-12-05, which FID, KID and the Inception Score are of.
+"""`inception`: the Inception network of 2015-12-05, for FID, KID and the Inception Score.
 
-It is not the Inception that Keras and torchvision ship: it was trained otherwise, has 1008 classes,
-does not count padding in its average poolings, and pools by the maximum in its last block. Layers:
+It is not the Inception of Keras and torchvision: it was trained differently, has 1008 classes, does
+not count padding in average pooling, and uses max pooling in its last block. Layers:
 
-- "2048" (the usual one): what the classifier reads, `pool_3` of the original graph.
-- "64", "192", "768": means over all pixels after the first and the second pooling and before the
-  last halving.
-- "2023": the first 7 channels of `mixed_6/conv`, 17 x 17 pixels, flattened row by row, as sFID
-  reads them (Nash et al. 2021, arXiv:2103.03841).
-- "logits", "logits_unbiased": of 1008 classes, with and without the last bias.
+- "2048" (the default): input of the classifier, `pool_3` of the original graph.
+- "64", "192", "768": means over all pixels after the first pooling, after the second pooling, and
+  before the last halving of the side.
+- "2023": the first 7 channels of `mixed_6/conv`, 17 x 17 pixels, flattened row by row, as in sFID
+  (Nash et al. 2021, arXiv:2103.03841).
+- "logits", "logits_unbiased": 1008 classes, with and without the last bias.
 
-Logits, for the Inception Score, come with "2048" and the logits' own layers, and are the unbiased
-ones, as in that score's first program. The others stop where their layer is reached. Its weights
-are not shipped: see `evaluation/features/files/inception.py`.
+The layers "2048", "logits" and "logits_unbiased" also return logits, for the Inception Score. These
+are always the unbiased ones, as in the original program of that score. With the other layers, the
+computation stops at the layer. The weights are not shipped; see
+`evaluation/features/files/inception.py`.
 """
 
 import functools
@@ -26,7 +27,7 @@ from evaluation.core import validation
 from evaluation.errors import InputError
 from evaluation.features import devices, inception_weights, resizing
 from evaluation.features.extractor import Extractor, Request
-from evaluation.features.files import inception
+from evaluation.features.files import inception as inception_files
 from evaluation.features.inception_layers import (
     BLOCKS,
     CONVOLUTIONS,
@@ -37,46 +38,46 @@ from evaluation.features.inception_layers import (
 from evaluation.runtime.tensorflow import import_tensorflow
 from evaluation.sources.sampler import Progress
 
-HAS_LOGITS = None  # by its layer
+HAS_LOGITS = None  # depends on the layer
 BATCH_IMAGES = 32
 LAYERS = ("64", "192", "768", "2048", "2023", "logits", "logits_unbiased")
 WITH_LOGITS = ("2048", "logits", "logits_unbiased")
 EPSILON = 1e-3  # of the batch normalisations
-STEM_LAYERS = {"Conv2d_2b_3x3": "64", "Conv2d_4a_3x3": "192"}  # both are pooled first
+STEM_LAYERS = {"Conv2d_2b_3x3": "64", "Conv2d_4a_3x3": "192"}  # max pooling follows both
 SPATIAL_BLOCK, SPATIAL_CHANNELS = "Mixed_6d", 7  # of mixed_6/conv, its first branch
 
 
 def fetch(weights: str | None, progress: Progress | None = None) -> None:
-    """Downloads the weights, unless a file is named or one is there.
+    """Downloads the weights, unless the user names a file or one was already downloaded.
 
     Raises:
-      InputError: as `inception_files.find`.
+      InputError: see `inception_files.find`.
     """
-    if weights is None and not inception.present():
-        inception.find(progress)
+    if weights is None and not inception_files.present():
+        inception_files.find(progress)
 
 
 def open_extractor(request: Request) -> Extractor:
-    """The network, compiled for batches of the request's size.
+    """Compiles the network for batches of the request's size.
 
-    Weights are those of `request.weights`, or else of the cache directory, or else downloaded
-    there. In bfloat16 the resize and the means over pixels are float32, and so is the classifier.
+    The weights come from `request.weights`, or else from the cache directory, after a download if
+    necessary. In bfloat16, the resize, the means over pixels and the classifier stay float32.
 
     Raises:
       InputError: an unknown layer or resize, images that are neither gray nor RGB, or weights that
-        cannot be had.
+        are missing or damaged.
     """
     if request.argument:
         raise InputError(
             f"features='inception:{request.argument}'; name the layer by itself: --layer "
             f"{request.argument}, of {', '.join(LAYERS)}."
         )
-    layer, resize = request.layer or "2048", request.resize or resizing.USUAL
+    layer, resize = request.layer or "2048", request.resize or resizing.DEFAULT
     validation.check_choice("layer", layer, LAYERS)
     validation.check_choice("resize", resize, resizing.NORMALISATION)
     if len(request.shape) != 3 or request.shape[2] not in (1, 3):
         raise InputError(f"images are {request.shape}; Inception takes (H, W, 1) or (H, W, 3).")
-    path = Path(request.weights) if request.weights else inception.find()
+    path = Path(request.weights) if request.weights else inception_files.find()
     weights = inception_weights.read(path)
     prepare = resizing.make(resize, request.shape)
     network = make_network(weights.arrays, layer, request.precision)
@@ -88,21 +89,21 @@ def open_extractor(request: Request) -> Extractor:
         "precision": request.precision,
         "weights": weights.origin,
     }
-    return Extractor(f"inception:{layer}", weights.sha256, settings, _exact(run))
+    return Extractor(f"inception:{layer}", weights.sha256, settings, _without_tf32(run))
 
 
 def make_network(
     arrays: Mapping[str, np.ndarray], layer: str, precision: str
 ) -> Callable[[Any], tuple[Any, ...]]:
-    """A function of TensorFlow tensors: images in [-1, 1] to features, and logits where there are.
+    """Builds a function of TensorFlow tensors from images in [-1, 1] to features and logits.
 
-    The weights become constants of the graph that it is traced into: their layout in memory is then
-    chosen once, not at each call, and a replica needs no variables.
+    The weights become constants of the traced graph. TensorFlow then chooses their memory layout
+    once, not at each call, and a replica needs no variables.
 
     Args:
       arrays: the weights by the port's names, see `inception_weights`.
       layer: one of LAYERS.
-      precision: of convolutions and poolings.
+      precision: precision of the convolutions and poolings.
 
     Returns:
       float32 (b, 299, 299, 3) -> (features (b, d),) or (features (b, d), logits (b, 1008)).
@@ -124,18 +125,18 @@ def make_network(
         if layer not in WITH_LOGITS:
             return (features,)
         unbiased = features @ classes[0]
-        of = {"2048": features, "logits_unbiased": unbiased, "logits": unbiased + classes[1]}
-        return of[layer], unbiased
+        outputs = {"2048": features, "logits_unbiased": unbiased, "logits": unbiased + classes[1]}
+        return outputs[layer], unbiased
 
     return network
 
 
 def fuse(arrays: Mapping[str, np.ndarray], name: str) -> dict[str, np.ndarray]:
-    """A convolution and its batch normalisation as one convolution with a bias, in float64.
+    """Fuses a convolution and its batch normalisation into one convolution with bias, in float64.
 
     Args:
       arrays: the weights by the port's names.
-      name: the convolution's.
+      name: the convolution's name.
 
     Returns:
       "kernel" (height, width, in, out) and "bias" (out,).
@@ -148,10 +149,10 @@ def fuse(arrays: Mapping[str, np.ndarray], name: str) -> dict[str, np.ndarray]:
 
 
 def build(layer: str, precision: str = "float32"):
-    """The Keras model up to a layer, with weights of zero: (b, 299, 299, 3) -> (b, d).
+    """Builds the Keras model up to a layer, with zero weights: (b, 299, 299, 3) -> (b, d).
 
-    Its layers have the port's names; the batch normalisations are part of the convolutions. Of the
-    logits' layers it is what they read.
+    Its layers have the port's names; the batch normalisations are fused into the convolutions. For
+    the logits' layers, the model ends at the classifier's input.
     """
     import keras
 
@@ -175,14 +176,14 @@ def build(layer: str, precision: str = "float32"):
 
 
 def _mean(x):
-    """The mean over all pixels."""
+    """Returns the mean over all pixels."""
     import keras
 
     return keras.layers.GlobalAveragePooling2D(dtype="float32", name="features")(x)
 
 
 def _convolve(convolution: Convolution, precision: str, activation: str | None = "relu"):
-    """The Keras layer of a convolution with its bias."""
+    """Returns the Keras layer of a convolution with bias."""
     import keras
 
     return keras.layers.Conv2D(
@@ -199,36 +200,36 @@ def _convolve(convolution: Convolution, precision: str, activation: str | None =
 
 
 def _join(block: Block, x, precision: str):
-    """A block's output.
+    """Returns a block's output.
 
-    An average over pixels and a convolution of single pixels may change places, since the average
-    does not count padding: here it comes second, where there are fewer channels.
+    Average pooling that does not count padding commutes with a 1 x 1 convolution. Here it follows
+    the convolution, because there are fewer channels then.
     """
     import keras
 
     layers = keras.layers
-    given = {"input": x}
+    outputs = {"input": x}
     if block.pool == "reduce":
-        given["pool"] = layers.MaxPooling2D(3, 2, dtype=precision)(x)
+        outputs["pool"] = layers.MaxPooling2D(3, 2, dtype=precision)(x)
     if block.pool == "max":
-        given["pool"] = layers.MaxPooling2D(3, 1, padding="same", dtype=precision)(x)
+        outputs["pool"] = layers.MaxPooling2D(3, 1, padding="same", dtype=precision)(x)
     for c in block.convolutions:
         if c.source == "pool" and block.pool == "average":
-            mixed = _convolve(c, precision, activation=None)(x)
-            mean = layers.AveragePooling2D(3, 1, padding="same", dtype=precision)(mixed)
-            given[c.name] = layers.ReLU(dtype=precision)(mean)
+            convolved = _convolve(c, precision, activation=None)(x)
+            mean = layers.AveragePooling2D(3, 1, padding="same", dtype=precision)(convolved)
+            outputs[c.name] = layers.ReLU(dtype=precision)(mean)
         else:
-            given[c.name] = _convolve(c, precision)(given[c.source])
-    joined = [given[name] for name in block.joined]
+            outputs[c.name] = _convolve(c, precision)(outputs[c.source])
+    joined = [outputs[name] for name in block.joined]
     return layers.Concatenate(dtype=precision, name=block.name)(joined)
 
 
-def _exact(run: Callable) -> Callable:
-    """The same, with all of float32's bits on GPUs too, where TensorFlow otherwise drops 13."""
+def _without_tf32(run: Callable) -> Callable:
+    """Disables TensorFloat-32 during `run`: on GPUs it drops 13 of float32's mantissa bits."""
     setting = import_tensorflow().config.experimental
 
     @functools.wraps(run)
-    def exact(images):
+    def full_precision(images):
         before = setting.tensor_float_32_execution_enabled()
         setting.enable_tensor_float_32_execution(False)
         try:
@@ -236,4 +237,4 @@ def _exact(run: Callable) -> Callable:
         finally:
             setting.enable_tensor_float_32_execution(before)
 
-    return exact
+    return full_precision

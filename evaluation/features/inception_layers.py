@@ -1,10 +1,10 @@
 """The convolutions of the 2015-12-05 Inception network, each with its names, shape and source.
 
 The network has a stem of five convolutions and two poolings, three blocks at 35 x 35 ("A"), one
-that halves the side ("B"), four at 17 x 17 ("C"), one that halves ("D") and two at 8 x 8 ("E").
-Every convolution is followed by batch normalisation (epsilon 1e-3) and a ReLU; its names in the
-PyTorch port ("Mixed_5b.branch1x1") and in the original frozen graph ("mixed/conv") stand side by
-side here, and `evaluation.features.inception` puts the network together from this table.
+that halves the side ("B"), four at 17 x 17 ("C"), one that halves the side ("D") and two at 8 x 8
+("E"). Batch normalisation (epsilon 1e-3) and a ReLU follow every convolution. The table holds each
+convolution's name in the PyTorch port ("Mixed_5b.branch1x1") and in the original frozen graph
+("mixed/conv"). `evaluation.features.inception` builds the network from it.
 
 Source: Szegedy et al. 2015, arXiv:1512.00567.
 """
@@ -12,7 +12,7 @@ Source: Szegedy et al. 2015, arXiv:1512.00567.
 import dataclasses
 
 CLASSES = 1008
-WIDTH = 2048  # of the last layer before the classes
+WIDTH = 2048  # inputs of the classifier
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,14 +20,14 @@ class Convolution:
     """One convolution without bias, its batch normalisation and its ReLU.
 
     Attributes:
-      name: in the PyTorch port: NAME.conv.weight, NAME.bn.weight, NAME.bn.bias ...
-      graph: in the frozen graph: GRAPH/conv2d_params, GRAPH/batchnorm/gamma ...
-      source: the name of the convolution that it reads; "input" or "pool" for the block's input, as
-        it is or pooled.
+      name: name in the PyTorch port: NAME.conv.weight, NAME.bn.weight, NAME.bn.bias ...
+      graph: name in the frozen graph: GRAPH/conv2d_params, GRAPH/batchnorm/gamma ...
+      source: name of the convolution that is its input; "input" for the block's input, "pool" for
+        the pooled input.
       inputs, outputs: numbers of channels.
       kernel: (height, width).
-      stride: of both axes.
-      padded: whether zeros around the input keep its size, at stride 1.
+      stride: stride along both axes.
+      padded: True for zero padding that keeps the size at stride 1.
     """
 
     name: str
@@ -42,14 +42,14 @@ class Convolution:
 
 @dataclasses.dataclass(frozen=True)
 class Block:
-    """Branches that read one input; what they give lies side by side in the block's output.
+    """Branches with one common input; the block's output concatenates their channels.
 
     Attributes:
-      name: in the PyTorch port.
+      name: name in the PyTorch port.
       convolutions: in an order in which they can be computed.
-      joined: what makes the output, in order; "pool" is the pooled input itself.
-      pool: "average" (of 3 x 3 pixels, stride 1, padding not counted), "max" (the same), or
-        "reduce" (the largest of 3 x 3 pixels, stride 2, no padding).
+      joined: names of the concatenated outputs, in order; "pool" is the pooled input itself.
+      pool: pooling of 3 x 3 pixels: "average" or "max" (stride 1, padding not counted), or
+        "reduce" (maximum, stride 2, no padding).
     """
 
     name: str
@@ -58,7 +58,7 @@ class Block:
     pool: str
 
 
-# after Conv2d_2b_3x3 and Conv2d_4a_3x3 the largest of 3 x 3 pixels is taken, with stride 2
+# max pooling of 3 x 3 pixels with stride 2 follows Conv2d_2b_3x3 and Conv2d_4a_3x3
 STEM = (
     Convolution("Conv2d_1a_3x3", "conv", "input", 3, 32, (3, 3), 2, False),
     Convolution("Conv2d_2a_3x3", "conv_1", "input", 32, 32, (3, 3), 1, False),
@@ -67,7 +67,7 @@ STEM = (
     Convolution("Conv2d_4a_3x3", "conv_4", "input", 80, 192, (3, 3), 1, False),
 )
 
-# (branch, name in the graph, source, outputs, kernel) and, where it halves the side, (..., 2)
+# (branch, name in the graph, source, outputs, kernel[, stride])
 _POOL_BRANCH = ("branch_pool", "tower_2/conv", "pool")
 _A = (
     ("branch1x1", "conv", "input", 64, (1, 1)),
@@ -120,7 +120,7 @@ def _c(width: int) -> tuple[tuple, ...]:
 
 
 def _block(name: str, graph: str, inputs: int, rows: tuple[tuple, ...], pool: str) -> Block:
-    """A block of the table's rows; what no other row reads is joined."""
+    """Makes a block from the table's rows; it joins the outputs that no other row reads."""
     outputs = {row[0]: row[3] for row in rows} | {"input": inputs, "pool": inputs}
     convolutions = tuple(
         Convolution(
@@ -156,10 +156,10 @@ CONVOLUTIONS = STEM + tuple(c for block in BLOCKS for c in block.convolutions)
 
 
 def shapes() -> dict[str, tuple[int, ...]]:
-    """Names and shapes of all weights as the PyTorch port has them: (out, in, height, width)."""
-    found: dict[str, tuple[int, ...]] = {}
+    """Returns names and shapes of all weights in the PyTorch port: (out, in, height, width)."""
+    table: dict[str, tuple[int, ...]] = {}
     for c in CONVOLUTIONS:
-        found[f"{c.name}.conv.weight"] = (c.outputs, c.inputs, *c.kernel)
+        table[f"{c.name}.conv.weight"] = (c.outputs, c.inputs, *c.kernel)
         for part in ("weight", "bias", "running_mean", "running_var"):
-            found[f"{c.name}.bn.{part}"] = (c.outputs,)
-    return found | {"fc.weight": (CLASSES, WIDTH), "fc.bias": (CLASSES,)}
+            table[f"{c.name}.bn.{part}"] = (c.outputs,)
+    return table | {"fc.weight": (CLASSES, WIDTH), "fc.bias": (CLASSES,)}

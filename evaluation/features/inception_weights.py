@@ -1,8 +1,9 @@
-"""The weights of the 2015-12-05 Inception network: from any of its files to one table of arrays.
+"""Reads the weights of the 2015-12-05 Inception network from any of its files.
 
-Read are the original frozen graph, by itself or in its archive; the PyTorch port; and an .npz or
-.safetensors file with the port's names. Which it is, its content tells, not its name. All give the
-names and the layout of the port: convolutions (out, in, height, width), fc.weight (out, in).
+These are the original frozen graph, by itself or in its archive; the PyTorch port; and an .npz or
+.safetensors file with the port's names. The file's content decides its type, not its name. The
+arrays always have the port's names and layout: convolutions (out, in, height, width), fc.weight
+(out, in).
 """
 
 import dataclasses
@@ -17,22 +18,23 @@ from pathlib import Path
 import numpy as np
 
 from evaluation.errors import InputError
-from evaluation.features.files import safetensors, torch
+from evaluation.features.files import safetensors as safetensors_files
+from evaluation.features.files import torch as torch_files
 from evaluation.features.inception_layers import CONVOLUTIONS, shapes
 from evaluation.runtime.tensorflow import import_tensorflow
 
-# SHA-256 of the two published files, which are one network, as several users of each have recorded
-# them; the files themselves were not at hand when this was written
+# SHA-256 of the two published files of this one network, as several of their users have recorded
+# it; the files themselves were not available when this was written
 PUBLISHED = {
     "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2": "PyTorch port",
     "009d6814d1bc560d4e7b236e170e9b2d5ca6f4b57bd8037f6db05776204415c6": "original graph",
 }
 GRAPH_FILE = "classify_image_graph_def.pb"
-GZIP, ZIP, PICKLE = b"\x1f\x8b", b"PK\x03\x04", b"\x80\x02"  # how files begin
-LARGEST = 1 << 29  # bytes of weights unpacked; the network's are 96 MB
-SHOWN = 3  # names in an error
+GZIP, ZIP, PICKLE = b"\x1f\x8b", b"PK\x03\x04", b"\x80\x02"  # the first bytes of files
+LARGEST = 1 << 29  # limit of unpacked bytes; the network's weights are 96 MB
+SHOWN = 3  # names listed in an error
 
-_PARTS = {  # of a batch normalisation: in the graph, in the port
+_PARTS = {  # a batch normalisation's names in the graph and in the port
     "gamma": "weight",
     "beta": "bias",
     "moving_mean": "running_mean",
@@ -45,8 +47,8 @@ class Weights:
     """The network's weights.
 
     Attributes:
-      arrays: by the names of the PyTorch port, float32 or float64, as `inception_layers.shapes`.
-      sha256: of the file that they came from; of an archive, of the graph in it.
+      arrays: the arrays of `inception_layers.shapes`, by name, float32 or float64.
+      sha256: hash of the file; for an archive, hash of the graph in it.
     """
 
     arrays: Mapping[str, np.ndarray]
@@ -54,7 +56,7 @@ class Weights:
 
     @property
     def origin(self) -> str:
-        """Which published file it was, by its hash; "other" if none."""
+        """Returns which published file has this hash; "other" if none."""
         return PUBLISHED.get(self.sha256, "other")
 
 
@@ -62,18 +64,20 @@ def read(path: Path) -> Weights:
     """Reads a file of weights.
 
     Raises:
-      InputError: missing, damaged, of another kind, or not this network's weights; which names are
-        missing, too many or of another shape is said.
+      InputError: the file is missing, damaged or of another type, or does not hold this network's
+        weights; the message lists missing, extra and wrongly shaped arrays.
     """
     if not path.is_file():
         raise InputError(
-            f"weights={str(path)!r} is no file; give the network's frozen graph (.pb or .tgz), its "
-            "PyTorch port (.pth), or an .npz or .safetensors with the port's names."
+            f"weights={str(path)!r} is not a file; give the network's frozen graph (.pb or .tgz), "
+            "its PyTorch port (.pth), or an .npz or .safetensors with the port's names."
         )
     try:
         start = _start(path)
     except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}); mend it.") from None
+        raise InputError(
+            f"{path} cannot be read ({error.strerror}); make it readable, or give another file."
+        ) from None
     if start[:2] == GZIP:
         content = _graph_of_archive(path)
         return Weights(_from_graph(content, path), hashlib.sha256(content).hexdigest())
@@ -81,25 +85,25 @@ def read(path: Path) -> Weights:
     named = re.search(r"-([0-9a-f]{8})\.pth$", path.name)
     if named and not sha256.startswith(named[1]):
         raise InputError(
-            f"{path} is truncated or another file: by its name its SHA-256 begins with {named[1]}, "
-            f"it begins with {sha256[:8]}; bring it anew."
+            f"{path} is truncated or another file: its SHA-256 begins with {sha256[:8]}, not with "
+            f"{named[1]} as in its name; download it again."
         )
     if start[:4] == ZIP and _is_npz(path):
         arrays = _from_npz(path)
     elif start[:4] == ZIP or start[:2] == PICKLE or path.suffix == ".pth":
-        arrays = torch.read(path)
+        arrays = torch_files.read(path)
     elif start[8:9] == b"{":
-        arrays = safetensors.read(path)
+        arrays = safetensors_files.read(path)
     else:
         return Weights(_from_graph(path.read_bytes(), path), sha256)
     return Weights(_checked(arrays, path), sha256)
 
 
 def sha256_of(path: Path) -> str:
-    """SHA-256 of a file's bytes, of an archive's graph; hexadecimal digits.
+    """Returns the SHA-256 of a file, or of the graph in an archive, as hexadecimal digits.
 
     Raises:
-      InputError: a damaged archive.
+      InputError: the archive is damaged.
     """
     if _start(path)[:2] == GZIP:
         return hashlib.sha256(_graph_of_archive(path)).hexdigest()
@@ -113,7 +117,7 @@ def _start(path: Path) -> bytes:
 
 
 def _checked(arrays: Mapping[str, np.ndarray], path: Path) -> dict[str, np.ndarray]:
-    """The arrays in the network's order, without the counters that the port keeps beside them."""
+    """Checks the arrays; returns them in the network's order, without the port's batch counters."""
     arrays = {k: v for k, v in arrays.items() if not k.endswith(".bn.num_batches_tracked")}
     _check_shapes({name: array.shape for name, array in arrays.items()}, shapes(), path)
     for name in shapes():
@@ -121,31 +125,32 @@ def _checked(arrays: Mapping[str, np.ndarray], path: Path) -> dict[str, np.ndarr
         if array.dtype not in (np.float32, np.float64):
             raise InputError(f"{path}: {name} is {array.dtype}; give float32 or float64 weights.")
         if not np.isfinite(array).all():
-            raise InputError(f"{path}: {name} holds values that are not finite; bring it anew.")
+            raise InputError(f"{path}: {name} holds values that are not finite; get it again.")
         if name.endswith("running_var") and array.min() < 0:
-            raise InputError(f"{path}: {name} holds negative variances; bring it anew.")
+            raise InputError(f"{path}: {name} holds negative variances; get it again.")
     return {name: arrays[name] for name in shapes()}
 
 
 def _check_shapes(
-    found: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, ...]], path: Path
+    actual: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, ...]], path: Path
 ) -> None:
-    """Raises InputError, all in one line, unless both have the same names and shapes."""
+    """Raises InputError unless the names and shapes are the expected ones."""
     wrong = [
-        f"{name} is {found[name]}, not {expected[name]}"
+        f"{name} is {actual[name]}, not {expected[name]}"
         for name in expected
-        if name in found and tuple(found[name]) != expected[name]
+        if name in actual and tuple(actual[name]) != expected[name]
     ]
     lists = {
-        "missing": [name for name in expected if name not in found],
-        "not the network's": [name for name in found if name not in expected],
+        "missing": [name for name in expected if name not in actual],
+        "not the network's": [name for name in actual if name not in expected],
         "of another shape": wrong,
     }
-    said = [f"{what}: {_few(names)}" for what, names in lists.items() if names]
-    if said:
+    problems = [f"{problem}: {_few(names)}" for problem, names in lists.items() if names]
+    if problems:
         raise InputError(
-            f"{path} does not hold the 2015-12-05 Inception network ({'; '.join(said)}); give its "
-            f"frozen graph, its PyTorch port, or all {len(shapes())} arrays with the port's names."
+            f"{path} does not hold the 2015-12-05 Inception network ({'; '.join(problems)}); give "
+            f"its frozen graph, its PyTorch port, or all {len(shapes())} arrays with the port's "
+            "names."
         )
 
 
@@ -155,7 +160,7 @@ def _few(names: list[str]) -> str:
 
 
 def _graph_of_archive(path: Path) -> bytes:
-    """The frozen graph in an archive, which is never unpacked to the disk."""
+    """Reads the frozen graph in an archive, without unpacking the archive to disk."""
     try:
         with tarfile.open(path, "r:gz") as archive:
             for member in archive:
@@ -172,12 +177,12 @@ def _graph_of_archive(path: Path) -> bytes:
                         raise EOFError("it ends early")
                     return content
     except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{path} is truncated or damaged ({error}); bring it anew.") from None
+        raise InputError(f"{path} is truncated or damaged ({error}); get it again.") from None
     raise InputError(f"{path} holds no {GRAPH_FILE}; give inception-2015-12-05.tgz.")
 
 
 def _graph_names() -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Of each constant of the frozen graph: its name in the port, and the order of its axes."""
+    """Maps each constant of the frozen graph to its name in the port and its order of axes."""
     names: dict[str, tuple[str, tuple[int, ...]]] = {}
     for c in CONVOLUTIONS:
         names[f"{c.graph}/conv2d_params"] = (f"{c.name}.conv.weight", (3, 2, 0, 1))
@@ -189,14 +194,14 @@ def _graph_names() -> dict[str, tuple[str, tuple[int, ...]]]:
 
 
 def _from_graph(content: bytes, path: Path) -> dict[str, np.ndarray]:
-    """Constants of a GraphDef: convolutions (height, width, in, out), softmax/weights (in, out)."""
+    """Reads a GraphDef: convolutions are (height, width, in, out), softmax/weights (in, out)."""
     tf = import_tensorflow()
     graph = tf.compat.v1.GraphDef()
     try:
         graph.ParseFromString(content)
-    except Exception as error:  # the class of the error depends on how protobuf was built
+    except Exception as error:  # the type of the error depends on protobuf's build
         raise InputError(
-            f"{path} is no file of weights, or damaged ({type(error).__name__}); give the frozen "
+            f"{path} is not a weights file, or damaged ({type(error).__name__}); give the frozen "
             "graph (.pb or .tgz), the PyTorch port (.pth), an .npz or a .safetensors."
         ) from None
     names = _graph_names()
@@ -206,24 +211,24 @@ def _from_graph(content: bytes, path: Path) -> dict[str, np.ndarray]:
         for node in graph.node
         if node.op == "Const" and (node.name in names or parameter.fullmatch(node.name))
     }
-    found = {k: tuple(d.size for d in t.tensor_shape.dim) for k, t in tensors.items()}
+    actual = {k: tuple(d.size for d in t.tensor_shape.dim) for k, t in tensors.items()}
     ports = shapes()
     expected = {}
     for name, (port, axes) in names.items():
         sides = dict(zip(axes, ports[port], strict=True))
         expected[name] = tuple(sides[axis] for axis in range(len(axes)))
-    _check_shapes(found, expected, path)
+    _check_shapes(actual, expected, path)
     arrays = {}
     for name, (port, axes) in names.items():
         try:
             arrays[port] = tf.make_ndarray(tensors[name]).transpose(axes)
         except (ValueError, TypeError) as error:
-            raise InputError(f"{path}: {name} is damaged ({error}); bring it anew.") from None
+            raise InputError(f"{path}: {name} is damaged ({error}); get it again.") from None
     return _checked(arrays, path)
 
 
 def _is_npz(path: Path) -> bool:
-    """Whether a zip archive holds arrays of NumPy; of a truncated one its name tells."""
+    """Returns whether a zip archive holds NumPy arrays; the suffix decides if it is truncated."""
     try:
         with zipfile.ZipFile(path) as archive:
             return all(name.endswith(".npy") for name in archive.namelist())
@@ -232,7 +237,7 @@ def _is_npz(path: Path) -> bool:
 
 
 def _from_npz(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of an .npz file; nothing is unpickled."""
+    """Reads the arrays of an .npz file; never unpickles."""
     try:
         with zipfile.ZipFile(path) as archive:
             size = sum(info.file_size for info in archive.infolist())
@@ -241,9 +246,9 @@ def _from_npz(path: Path) -> dict[str, np.ndarray]:
         with np.load(path, allow_pickle=False) as arrays:
             members = dict(arrays)
         if not all(isinstance(member, np.ndarray) for member in members.values()):
-            raise ValueError("a member is no array")
+            raise ValueError("a member is not an array")
         return members
     except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"{path} is damaged ({error}); save it anew with numpy.savez.") from None
+        raise InputError(f"{path} is damaged ({error}); save it again with numpy.savez.") from None

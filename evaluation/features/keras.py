@@ -1,12 +1,13 @@
 """`keras:NAME`: a network of keras.applications, such as keras:ResNet50 or keras:ConvNeXtTiny.
 
-With its own `preprocess_input`, at its own size; images are stretched to that by Pillow, bilinear
-with antialias where --resize names no other, and gray ones are taken as RGB. The features are what
-its last layer reads, of 1000 ImageNet classes the logits; `layer` is another layer's name.
+The network uses its own `preprocess_input` and input size. Pillow stretches images to that size,
+bilinear with antialias unless --resize names another method; gray images become RGB. The features
+are the input of the last layer; the logits are those of the 1000 ImageNet classes. `layer` names
+another layer.
 
-The weights are those trained on ImageNet, which Keras downloads once and keeps; or a file in
-Keras's own format, `weights=PATH`. One whose name has "notop" has no logits: then the features are
-the last ones averaged over all places.
+Keras downloads the ImageNet weights once and caches them; `weights=PATH` reads a file in Keras's
+own format instead. A file with "notop" in its name has no logits: the features are then the last
+layer's output, averaged over all positions.
 """
 
 import contextlib
@@ -30,10 +31,10 @@ BATCH_IMAGES = 32
 
 
 def open_extractor(request: Request) -> Extractor:
-    """The network; features (n, d), and logits (n, 1000) unless the weights are without a top.
+    """Opens the network: features (n, d), and logits (n, 1000) unless the weights have no top.
 
     Raises:
-      InputError: unknown name or layer, weights that cannot be had or are another network's.
+      InputError: an unknown network or layer, or weights that cannot be downloaded or do not fit.
     """
     tf = import_tensorflow()
     import keras
@@ -42,13 +43,13 @@ def open_extractor(request: Request) -> Extractor:
     build, preprocess = _application(request.argument)
     top = request.weights is None or "notop" not in Path(request.weights).name
     with devices.strategy().scope():
-        with _numbered_anew():
-            model = _model(build, request, top)
+        with _fresh_layer_names():
+            model = _build(build, request, top)
         outputs, layer = _outputs(model, request, top)
         both = keras.Model(model.inputs[0], outputs)
         if request.precision == "bfloat16":
             layers.compute_in(both, "mixed_bfloat16")
-    height, width = model.input_shape[1:3] if top else _usual_size(build)
+    height, width = model.input_shape[1:3] if top else _default_size(build)
     fit = fitting.Fit((height, width), method)
 
     def prepare(images: np.ndarray) -> np.ndarray:
@@ -70,20 +71,20 @@ def open_extractor(request: Request) -> Extractor:
 
 
 def names() -> list[str]:
-    """The networks of keras.applications."""
+    """Returns the names of the networks in keras.applications."""
     import_tensorflow()
     import keras
 
-    found = vars(keras.applications).items()
-    return sorted(name for name, value in found if inspect.isfunction(value))
+    members = vars(keras.applications).items()
+    return sorted(name for name, value in members if inspect.isfunction(value))
 
 
 def _application(name: str) -> tuple[Any, Any]:
-    """The function that builds a network, and the one that prepares images for it."""
-    known = names()
-    if name not in known:
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-        hint = f"did you mean keras:{near[0]}?" if near else f"choose from {', '.join(known)}."
+    """Returns the function that builds a network, and its `preprocess_input`."""
+    available = names()
+    if name not in available:
+        near = difflib.get_close_matches(name, available, n=1, cutoff=0.4)
+        hint = f"did you mean keras:{near[0]}?" if near else f"choose from {', '.join(available)}."
         raise InputError(f"keras.applications has no network {name!r}; {hint}")
     import keras
 
@@ -91,18 +92,18 @@ def _application(name: str) -> tuple[Any, Any]:
     return build, importlib.import_module(build.__module__).preprocess_input
 
 
-def _usual_size(build: Any) -> tuple[int, int]:
-    """The size of the images that a network was trained on."""
+def _default_size(build: Any) -> tuple[int, int]:
+    """Returns the size (height, width) of the network's training images."""
     height, width = build(weights=None).input_shape[1:3]
     return height, width
 
 
 @contextlib.contextmanager
-def _numbered_anew() -> Iterator[None]:
-    """Gives layers the names that they have in a new process, whatever this one built before.
+def _fresh_layer_names() -> Iterator[None]:
+    """Gives layers the default names that they have in a new process.
 
-    Keras numbers all layers of a process that have no name of their own: what was "dense" the first
-    time would be "dense_1" the second, no longer found by `layer` and another protocol.
+    Keras numbers a process's unnamed layers: "dense" would be "dense_1" the second time. `layer`
+    would not match it, and the recorded settings would differ.
     """
     from keras.src.backend.common import global_state
 
@@ -114,48 +115,49 @@ def _numbered_anew() -> Iterator[None]:
         global_state.set_global_attribute("object_name_uids", numbers)
 
 
-def _model(build: Any, request: Request, top: bool) -> Any:
+def _build(build: Any, request: Request, top: bool) -> Any:
+    """Builds the network and loads its weights."""
     options: dict[str, Any] = {"include_top": top, "weights": None}
     if top and "classifier_activation" in inspect.signature(build).parameters:
         options["classifier_activation"] = None
     if request.weights is None:
         options["weights"] = "imagenet"
         try:
-            with contextlib.redirect_stdout(sys.stderr):  # where Keras draws its download's bar
+            with contextlib.redirect_stdout(sys.stderr):  # Keras prints a progress bar to stdout
                 return build(**options)
-        except Exception as error:  # network, disk, a hash that does not fit
+        except Exception as error:  # network, disk, a wrong hash
             reason = " ".join(str(error).split()) or type(error).__name__
             raise InputError(
-                f"keras:{request.argument}: its ImageNet weights could not be had "
-                f"({reason[:200]}); bring that file and give it as weights=PATH (--weights)."
+                f"keras:{request.argument}: its ImageNet weights could not be downloaded "
+                f"({reason[:200]}); copy that file here and give weights=PATH (--weights)."
             ) from None
     model = build(**options)
     try:
         model.load_weights(request.weights)
-    except Exception as error:  # Keras raises many kinds for files that do not fit
-        reason = (str(error).strip().splitlines() or ["no reason given"])[0]
+    except Exception as error:  # Keras raises many types for files that do not fit
+        reason = (str(error).strip().splitlines() or ["no reason"])[0]
         raise InputError(
-            f"weights={request.weights!r} are not those of keras:{request.argument} "
-            f"({reason[:200]}); give a file that Keras saved of that network."
+            f"weights={request.weights!r} are not weights of keras:{request.argument} "
+            f"({reason[:200]}); give a file that Keras saved from that network."
         ) from None
     return model
 
 
 def _outputs(model: Any, request: Request, top: bool) -> tuple[list[Any], str]:
-    """Features and, with a top, logits; the layer's name."""
+    """Returns the features and, with a top, the logits; and the layer's name."""
     if top:
         features, logits, layer = layers.split(model, request.layer, f"keras:{request.argument}")
         return [features, logits], layer
     last = model.layers[-1].name
     layer = request.layer or last
-    if layer not in [found.name for found in model.layers]:
+    if layer not in [member.name for member in model.layers]:
         listed = layers.listing(model)
         raise InputError(f"keras:{request.argument} has no layer {layer!r}; it has {listed}.")
     return [layers.pooled(model.get_layer(layer).output)], layer
 
 
 def _sha256(model: Any, name: str) -> str:
-    """Hash of the network's name and all its weights."""
+    """Hashes the network's name and all its weights."""
     digest = hashlib.sha256(name.encode())
     for weight in model.get_weights():
         digest.update(np.ascontiguousarray(weight).tobytes())

@@ -1,31 +1,31 @@
-"""Where in a Keras classifier the features and the logits are."""
+"""Finds the features and the logits in a Keras classifier."""
 
 from typing import Any
 
 from evaluation.errors import InputError
 
-USUAL = "features"  # a layer of that name is meant where no other is named
+DEFAULT = "features"  # the layer to read if the user names none
 SHOWN = 12  # layers listed in an error
 
 
 def split(model: Any, layer: str | None, path: str) -> tuple[Any, Any, str]:
-    """A layer's output and the logits of a classifier.
+    """Returns the features and the logits of a classifier.
 
-    A softmax at the end is taken off. Without a layer's name it is the layer called "features", or
-    else what the last layer with weights reads: the last hidden layer. Outputs with places are
-    averaged over them.
+    A final softmax is removed. The features are the output of `layer`; by default of the layer
+    named "features", or else the input of the last layer with weights, which is the last hidden
+    layer's output. Spatial positions are averaged.
 
     Args:
       model: a Keras model with one input and one output (n, classes).
-      layer: which layer; None for the usual one.
-      path: of the file, for errors.
+      layer: name of the layer; None for the default.
+      path: path of the file, for errors.
 
     Returns:
-      features (n, d), logits (n, classes), symbolic; the layer's name.
+      Symbolic features (n, d) and logits (n, classes); the layer's name.
 
     Raises:
-      InputError: no such layer; more than one output; an output that is no logits; a model whose
-        last hidden layer cannot be told.
+      InputError: an unknown layer, several inputs or outputs, an output that is not logits or
+        softmax, or a model without a clear last hidden layer.
     """
     if len(model.inputs) != 1 or len(model.outputs) != 1 or len(model.outputs[0].shape) != 2:
         shapes = [tuple(output.shape) for output in model.outputs]
@@ -34,9 +34,9 @@ def split(model: Any, layer: str | None, path: str) -> tuple[Any, Any, str]:
             "has one input and one output (n, classes)."
         )
     logits, last = _logits(model, path)
-    names = [found.name for found in model.layers]
-    if layer is None and USUAL in names:
-        layer = USUAL
+    names = [member.name for member in model.layers]
+    if layer is None and DEFAULT in names:
+        layer = DEFAULT
     if layer is not None:
         if layer not in names:
             raise InputError(f"{path} has no layer {layer!r}; it has {listing(model)}.")
@@ -45,16 +45,16 @@ def split(model: Any, layer: str | None, path: str) -> tuple[Any, Any, str]:
         features, layer = last.input, f"input of {last.name}"
     else:
         raise InputError(
-            f'{path} has no layer named "features", and its last hidden layer cannot be told; '
-            f"name one with --layer: it has {listing(model)}."
+            f'{path} has no layer named "features" and no clear last hidden layer; name one with '
+            f"--layer: it has {listing(model)}."
         )
     if not _is_tensor(features) or len(features.shape) < 2:
-        raise InputError(f"{path}: layer {layer!r} gives no (n, d) array; name another.")
+        raise InputError(f"{path}: layer {layer!r} returns no (n, d) array; name another layer.")
     return pooled(features), logits, layer
 
 
 def pooled(features: Any) -> Any:
-    """Features (n, ..., d) averaged over all that is between."""
+    """Averages features (n, ..., d) over all axes but the first and the last."""
     import keras
 
     rank = len(features.shape)
@@ -62,17 +62,17 @@ def pooled(features: Any) -> Any:
 
 
 def listing(model: Any) -> str:
-    """The last layers with their outputs' shapes, in words."""
-    told = []
+    """Lists the last layers with their output shapes, for an error message."""
+    listed = []
     for layer in model.layers[-SHOWN:]:
         shape = getattr(getattr(layer, "output", None), "shape", None)
-        told.append(f"{layer.name} {tuple(shape)}" if shape is not None else layer.name)
+        listed.append(f"{layer.name} {tuple(shape)}" if shape is not None else layer.name)
     more = ["..."] if len(model.layers) > SHOWN else []
-    return ", ".join(more + told) or "no layers"
+    return ", ".join(more + listed) or "no layers"
 
 
 def compute_in(model: Any, policy: str) -> None:
-    """Sets the arithmetic of all layers; the weights stay float32."""
+    """Sets the dtype policy of all layers; the weights stay float32."""
     import keras
 
     for layer in model.layers:
@@ -83,7 +83,7 @@ def compute_in(model: Any, policy: str) -> None:
 
 
 def _logits(model: Any, path: str) -> tuple[Any, Any]:
-    """The output before its softmax, and the layer with weights that makes it, where it is told."""
+    """Returns the output before its softmax, and the layer with weights that computes it."""
     import keras
 
     softmax, linear = keras.activations.softmax, keras.activations.linear
@@ -103,14 +103,14 @@ def _logits(model: Any, path: str) -> tuple[Any, Any]:
         last.activation = linear
     elif activation not in (None, linear):
         raise InputError(
-            f"{path}: its last layer {last.name!r} is activated by {activation.__name__}; a "
+            f"{path}: its last layer {last.name!r} has the activation {activation.__name__}; a "
             "classifier's output must be logits or a softmax."
         )
     return logits, last
 
 
 def _producer(model: Any, tensor: Any) -> Any:
-    """The layer whose output a tensor is; None where no single one is."""
+    """Returns the layer whose output is `tensor`; None if there is none."""
     for layer in model.layers:
         if getattr(layer, "output", None) is tensor:
             return layer

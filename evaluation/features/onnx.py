@@ -1,21 +1,23 @@
-"""`onnx:PATH`: a network that turns images into vectors, as an ONNX file: DINOv2, CLIP and others.
+"""`onnx:PATH`: an ONNX network from images to vectors, such as DINOv2 or CLIP.
 
-It needs the package onnxruntime. Beside NAME.onnx lies a NAME.json that says what the network's
-authors do to an image first; of CLIP's ViT-B/32:
+It needs the package onnxruntime. NAME.json beside NAME.onnx describes the network's preprocessing;
+for CLIP's ViT-B/32:
 
     {"images": {"size": 224, "mean": [0.4815, 0.4578, 0.4082], "std": [0.2686, 0.2613, 0.2758]}}
 
-size        the side, or [height, width], in pixels, that the network takes
-mean, std   per channel: what is subtracted from values in [0, 1], and what they are divided by
-and, where they differ from the usual here:
-layout      "NCHW" (the usual one) or "NHWC"
-resize      "bicubic", "bilinear", "lanczos" or "nearest", by Pillow with antialias
-crop        "center": the shorter side becomes short_side, the middle is cut out; or "squash"
-short_side  pixels; size where it is left out
+size        input size in pixels: the side, or [height, width]
+mean, std   per channel: subtracted from values in [0, 1]; the divisor after that
 
-Beside "images" there may be "output", the name of the output to take (--layer does the same), and
-"pool": "first" or "mean" over the tokens of an output (n, tokens, d), "mean" over the places of one
-with height and width. Gray images are taken as RGB.
+Optional keys:
+
+layout      "NCHW" (default) or "NHWC"
+resize      "bicubic" (default), "bilinear", "lanczos" or "nearest", by Pillow with antialias
+crop        "center" (default): resize the shorter side to short_side, crop the center; or "squash"
+short_side  in pixels; size by default
+
+Optional beside "images" are "output", the name of the output to read (--layer does the same), and
+"pool": "first" or "mean" over the tokens of an output (n, tokens, d), "mean" over the positions of
+an output with height and width. Gray images become RGB.
 """
 
 import dataclasses
@@ -35,19 +37,19 @@ HAS_LOGITS = False
 BATCH_IMAGES = 32
 KEYS = ("size", "mean", "std", "layout", "resize", "crop", "short_side")
 POOLS = ("first", "mean")
-NEEDED = '{"images": {"size": 224, "mean": [R, G, B], "std": [R, G, B]}}'
+EXAMPLE = '{"images": {"size": 224, "mean": [R, G, B], "std": [R, G, B]}}'
 
 
 @dataclasses.dataclass(frozen=True)
 class Preparation:
-    """What NAME.json says.
+    """The preprocessing and pooling that NAME.json describes.
 
     Attributes:
-      fit: how images become the network's size.
-      mean, std: of each channel, of values in [0, 1].
+      fit: how images are resized.
+      mean, std: mean and standard deviation of each channel, for values in [0, 1].
       layout: "NCHW" or "NHWC".
-      output: which output; None where there is but one.
-      pool: how an output with tokens or places becomes (n, d); None where it is that already.
+      output: name of the output; None if there is only one.
+      pool: how tokens or positions are pooled to (n, d); None for no pooling.
     """
 
     fit: fitting.Fit
@@ -59,33 +61,36 @@ class Preparation:
 
 
 def open_extractor(request: Request) -> Extractor:
-    """The network by onnxruntime; no logits.
+    """Opens the network with onnxruntime; it has no logits.
 
     Raises:
-      InputError: the package, the file or its NAME.json is missing or damaged, the network takes
-        other images, or its output is no vector per image.
+      InputError: the package, the file or its NAME.json is missing or damaged, or the network has
+        no such output. The extractor raises it if the network takes other images, or if its output
+        is not one vector per image.
     """
     refuse(request, "weights", "precision")
     path = Path(request.argument)
     if not path.is_file():
         raise InputError(f"{path} does not exist; give the path of an ONNX file.")
-    told = read_preparation(path)
+    preparation = read_preparation(path)
     if request.resize is not None:
         fitting.check_method(request.resize)
-        told = dataclasses.replace(told, fit=dataclasses.replace(told.fit, method=request.resize))
+        fit = dataclasses.replace(preparation.fit, method=request.resize)
+        preparation = dataclasses.replace(preparation, fit=fit)
     session = onnx_graph.session(path)
-    output = _chosen(session, request.layer or told.output, path)
+    output = _choose_output(session, request.layer or preparation.output, path)
     infer = onnx_graph.runner(session, [output], path)
 
     def prepare(images: np.ndarray) -> np.ndarray:
-        return _normalised(fitting.as_rgb(fitting.fitted(images, told.fit)), told)
+        resized = fitting.as_rgb(fitting.fitted(images, preparation.fit))
+        return _normalise(resized, preparation)
 
     def run(images: np.ndarray) -> Outputs:
-        return _pooled(infer(images)[0], told.pool, output, path), None
+        return _pool(infer(images)[0], preparation.pool, output, path), None
 
-    settings = dataclasses.asdict(told) | {"output": output}
-    settings["fit"]["size"] = list(told.fit.size)
-    settings |= {"mean": list(told.mean), "std": list(told.std)}
+    settings = dataclasses.asdict(preparation) | {"output": output}
+    settings["fit"]["size"] = list(preparation.fit.size)
+    settings |= {"mean": list(preparation.mean), "std": list(preparation.std)}
     sha256 = onnx_graph.sha256(path)
     packages = ("onnxruntime", "pillow")
     return Extractor(request.argument, sha256, settings, run, (), prepare, packages)
@@ -95,7 +100,7 @@ def read_preparation(path: Path) -> Preparation:
     """Reads the JSON file beside a network.
 
     Raises:
-      InputError: missing, damaged or incomplete; the line says what it must hold.
+      InputError: the file is missing, damaged or incomplete; the message shows an example.
     """
     beside = path.with_suffix(".json")
     try:
@@ -110,19 +115,19 @@ def read_preparation(path: Path) -> Preparation:
             raise ValueError("size must be 1 or more")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"{beside} is missing or damaged ({type(error).__name__}: {error}); it must say how "
-            f"the network's images are made, such as {NEEDED} (mean and std of values in [0, 1])."
+            f"{beside} is missing or damaged ({type(error).__name__}: {error}); it must describe "
+            f"the network's images, for example {EXAMPLE} (mean and std of values in [0, 1])."
         ) from None
     for key in form:
         if key not in KEYS:
             raise InputError(f"{beside}: images has {key!r}; it may hold {', '.join(KEYS)}.")
-    for key, known in (
+    for key, choices in (
         ("layout", ("NCHW", "NHWC")),
         ("resize", fitting.METHODS),
         ("crop", fitting.CROPS),
     ):
-        if form.get(key, known[0]) not in known:
-            raise InputError(f"{beside}: {key} {form[key]!r} must be one of {', '.join(known)}.")
+        if form.get(key, choices[0]) not in choices:
+            raise InputError(f"{beside}: {key} {form[key]!r} must be one of {', '.join(choices)}.")
     pool, short = content.get("pool"), form.get("short_side")
     if pool is not None and pool not in POOLS:
         raise InputError(f"{beside}: pool {pool!r} must be one of {', '.join(POOLS)}.")
@@ -139,10 +144,10 @@ def read_preparation(path: Path) -> Preparation:
 def classifier(
     path: Path, request: Request, value_range: tuple[float, float], layout: str
 ) -> tuple[Callable[[np.ndarray], Outputs], str]:
-    """A classifier's hidden layer and logits; see `evaluation/features/classifier.py`.
+    """Opens a classifier; see `evaluation/features/classifier.py`.
 
     Returns:
-      uint8 (b, H, W, C) -> (features, logits); the layer's name.
+      A function uint8 (b, H, W, C) -> (features, logits); the layer's name.
     """
     session, layer, logits = onnx_graph.split(path, request.layer)
     infer = onnx_graph.runner(session, [layer, logits], path)
@@ -153,45 +158,47 @@ def classifier(
         values = images.astype(np.float32) * scale + np.float32(low)
         values = values.transpose(0, 3, 1, 2) if layout == "NCHW" else values
         features, classes = infer(np.ascontiguousarray(values))
-        if features.ndim > 2:  # the channels are where the layout has them
+        if features.ndim > 2:  # channels are on axis 1
             features = features.reshape(len(features), features.shape[1], -1).mean(axis=2)
         return np.ascontiguousarray(features, np.float32), classes
 
     return run, layer
 
 
-def _chosen(session: Any, output: str | None, path: Path) -> str:
-    """The name of the output to take."""
-    shapes = {found.name: tuple(found.shape) for found in session.get_outputs()}
+def _choose_output(session: Any, output: str | None, path: Path) -> str:
+    """Returns the name of the output to read."""
+    shapes = {info.name: tuple(info.shape) for info in session.get_outputs()}
     listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
     if output is None and len(shapes) > 1:
         raise InputError(
-            f'{path} gives {listed}; name one with --layer, or as "output" in its .json.'
+            f'{path} has the outputs {listed}; name one with --layer, or as "output" in its .json.'
         )
     if output is not None and output not in shapes:
-        raise InputError(f"{path} has no output {output!r}; it gives {listed}.")
+        raise InputError(f"{path} has no output {output!r}; it has {listed}.")
     return output or next(iter(shapes))
 
 
-def _normalised(images: np.ndarray, told: Preparation) -> np.ndarray:
-    """Images uint8 (b, H, W, 3) as the network's float32 numbers, in its layout."""
-    mean, std = (np.asarray(of, np.float32) for of in (told.mean, told.std))
+def _normalise(images: np.ndarray, preparation: Preparation) -> np.ndarray:
+    """Converts uint8 images (b, H, W, 3) to the network's float32 values and layout."""
+    mean, std = (np.asarray(row, np.float32) for row in (preparation.mean, preparation.std))
     values = (images.astype(np.float32) / np.float32(255) - mean) / std
-    return np.ascontiguousarray(values.transpose(0, 3, 1, 2) if told.layout == "NCHW" else values)
+    if preparation.layout == "NCHW":
+        values = values.transpose(0, 3, 1, 2)
+    return np.ascontiguousarray(values)
 
 
-def _pooled(found: np.ndarray, pool: str | None, output: str, path: Path) -> np.ndarray:
-    """An output as (b, d)."""
-    if found.ndim == 2:
-        return found
-    if pool == "first" and found.ndim == 3:
-        return found[:, 0]
-    if pool == "mean" and found.ndim == 3:
-        return found.mean(axis=1)
-    if pool == "mean" and found.ndim == 4:
-        return found.mean(axis=(2, 3))
+def _pool(values: np.ndarray, pool: str | None, output: str, path: Path) -> np.ndarray:
+    """Pools an output to shape (b, d)."""
+    if values.ndim == 2:
+        return values
+    if pool == "first" and values.ndim == 3:
+        return values[:, 0]
+    if pool == "mean" and values.ndim == 3:
+        return values.mean(axis=1)
+    if pool == "mean" and values.ndim == 4:
+        return values.mean(axis=(2, 3))
     raise InputError(
-        f'{path}: output {output!r} has shape {found.shape}; "pool" in its .json must say how that '
-        'becomes (n, d): "first" or "mean" over tokens (n, tokens, d), "mean" over places '
+        f'{path}: output {output!r} has shape {values.shape}; set "pool" in its .json to get '
+        '(n, d): "first" or "mean" over tokens (n, tokens, d), "mean" over positions '
         "(n, d, height, width)."
     )

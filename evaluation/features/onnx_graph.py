@@ -1,4 +1,4 @@
-"""ONNX files by onnxruntime, and what lies before a classifier's output in their graphs."""
+"""Runs ONNX files with onnxruntime, and finds the hidden layer and logits of ONNX classifiers."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ FLOATS = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(do
 
 
 def sha256(path: Path) -> str:
-    """Hash of the file and, where it keeps its weights in others, of NAME.onnx.data or _data."""
+    """Hashes the file and its external weights NAME.onnx.data or NAME.onnx_data, if any."""
     digest = hashlib.sha256(path.read_bytes())
     for suffix in (".data", "_data"):
         beside = path.with_name(path.name + suffix)
@@ -26,10 +26,10 @@ def sha256(path: Path) -> str:
 
 
 def session(model: Path | bytes, path: Path | None = None) -> Any:
-    """An onnxruntime session, on a GPU where that package can use one.
+    """Opens an onnxruntime session, on a GPU if onnxruntime can use one.
 
     Raises:
-      InputError: the package is missing, or the file is damaged or has operations that it lacks.
+      InputError: onnxruntime is missing, or the file is damaged or has unsupported operations.
     """
     path = path or Path(str(model))
     try:
@@ -45,8 +45,8 @@ def session(model: Path | bytes, path: Path | None = None) -> Any:
         return onnxruntime.InferenceSession(
             source, options, providers=onnxruntime.get_available_providers()
         )
-    except Exception as error:  # onnxruntime has kinds of its own for each failure
-        reason = (str(error).strip().splitlines() or ["no reason given"])[0]
+    except Exception as error:  # onnxruntime raises its own types
+        reason = (str(error).strip().splitlines() or ["no reason"])[0]
         raise InputError(
             f"{path} cannot be used for features ({reason[:200]}); export it to ONNX again."
         ) from None
@@ -55,15 +55,15 @@ def session(model: Path | bytes, path: Path | None = None) -> Any:
 def runner(
     session: Any, outputs: Sequence[str], path: Path
 ) -> Callable[[np.ndarray], list[np.ndarray]]:
-    """A function from a batch of float32 images, in the network's layout, to float32 outputs.
+    """Returns a function from float32 images, in the network's layout, to float32 outputs.
 
     Raises:
-      InputError: the network does not take one array of rank 4.
+      InputError: the network does not take one float array of rank 4.
     """
     inputs = session.get_inputs()
     takes = inputs[0]
     if len(inputs) != 1 or len(takes.shape) != 4 or takes.type not in FLOATS:
-        listed = ", ".join(f"{found.name} {found.shape} {found.type}" for found in inputs)
+        listed = ", ".join(f"{info.name} {info.shape} {info.type}" for info in inputs)
         raise InputError(f"{path} takes {listed}; it must take one float array of images.")
     fixed = takes.shape[0] if isinstance(takes.shape[0], int) else None
 
@@ -71,7 +71,7 @@ def runner(
         for axis, side in enumerate(takes.shape[1:], 1):
             if isinstance(side, int) and images.shape[axis] != side:
                 raise InputError(
-                    f"{path} takes {takes.shape}, and its .json makes {images.shape}; correct "
+                    f"{path} takes {takes.shape}, but its .json makes {images.shape}; correct "
                     "the size or the layout there."
                 )
         step, parts = fixed or len(images), []
@@ -79,21 +79,25 @@ def runner(
             batch = images[start : start + step]
             missing = step - len(batch)
             batch = np.pad(batch, [(0, missing)] + [(0, 0)] * 3).astype(FLOATS[takes.type])
-            found = session.run(list(outputs), {takes.name: batch})
-            parts.append([of[: step - missing] for of in found])
-        return [np.concatenate(of).astype(np.float32) for of in zip(*parts, strict=True)]
+            values = session.run(list(outputs), {takes.name: batch})
+            parts.append([value[: step - missing] for value in values])
+        return [np.concatenate(part).astype(np.float32) for part in zip(*parts, strict=True)]
 
     return run
 
 
 def split(path: Path, layer: str | None) -> tuple[Any, str, str]:
-    """A classifier's session that also gives a hidden layer, that layer's name, the logits' name.
+    """Opens a classifier with a hidden layer and the logits as outputs.
 
-    A softmax at the end is taken off. Without `layer` it is what the last matrix product reads.
+    A final softmax is removed. Without `layer`, the hidden layer is the input of the last matrix
+    product.
+
+    Returns:
+      The session, the layer's name, the logits' name.
 
     Raises:
-      InputError: the package onnx is missing; the file is damaged; it has more than one output;
-        there is no such layer, or the last hidden one cannot be told.
+      InputError: the package onnx is missing, the file is damaged, it has more than one output, the
+        layer is unknown, or there is no clear last hidden layer.
     """
     try:
         import onnx
@@ -103,35 +107,37 @@ def split(path: Path, layer: str | None) -> tuple[Any, str, str]:
         ) from None
     try:
         model = onnx.load(str(path))
-    except Exception as error:  # protobuf has kinds of its own
-        reason = (str(error).strip().splitlines() or ["no reason given"])[0]
+    except Exception as error:  # protobuf raises its own types
+        reason = (str(error).strip().splitlines() or ["no reason"])[0]
         raise InputError(
             f"{path} cannot be used for features ({reason[:200]}); export it to ONNX again."
         ) from None
     if len(model.graph.output) != 1:
-        named = ", ".join(output.name for output in model.graph.output)
-        raise InputError(f"{path} gives {named}; a classifier gives one output (n, classes).")
+        listed = ", ".join(output.name for output in model.graph.output)
+        raise InputError(
+            f"{path} has the outputs {listed}; a classifier has one output (n, classes)."
+        )
     makers = {name: node for node in model.graph.node for name in node.output}
     logits = model.graph.output[0].name
     if logits in makers and makers[logits].op_type == "Softmax":
         logits = makers[logits].input[0]
     hidden = layer or _hidden(makers, logits)
     if hidden is None or hidden not in makers:
-        what = f"has no layer {layer!r}" if layer else "does not tell its last hidden layer"
-        named = ", ".join(list(makers)[-SHOWN:])
-        raise InputError(f"{path} {what}; name one with --layer: it has {named}.")
-    known = {output.name for output in model.graph.output}
+        problem = f"no layer {layer!r}" if layer else "no clear last hidden layer"
+        listed = ", ".join(list(makers)[-SHOWN:])
+        raise InputError(f"{path} has {problem}; name one with --layer: it has {listed}.")
+    outputs = {output.name for output in model.graph.output}
     for name in dict.fromkeys((hidden, logits)):
-        if name not in known:
+        if name not in outputs:
             model.graph.output.append(onnx.helper.make_empty_tensor_value_info(name))
     return session(model.SerializeToString(), path), hidden, logits
 
 
 def _hidden(makers: dict[str, Any], name: str) -> str | None:
-    """What the last matrix product before `name` reads of its image."""
+    """Returns the name of the input of the last matrix product before `name`."""
     node = makers.get(name)
     while node is not None and node.op_type in PASSED:
-        node = next((makers[of] for of in node.input if of in makers), None)
+        node = next((makers[source] for source in node.input if source in makers), None)
     if node is None or node.op_type not in ("Gemm", "MatMul"):
         return None
     return str(node.input[0])

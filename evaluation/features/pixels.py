@@ -1,10 +1,10 @@
-"""The images themselves as features: always at hand, though hardly what an eye compares.
+"""`pixels`: the images themselves as features. They need no network, but match human vision poorly.
 
-Of images with more than 256 numbers each channel is first reduced to 8 x 8 by area averaging. FID
-fits a covariance to its features: it needs a few images per dimension for an interval, its bias is
-of the order d / n, and its time grows as d^3. A 32 x 32 RGB image has 3072 pixels, so that 2000 of
-them would say nothing; as 8 x 8 x 3 it has 192. Neighbouring pixels are nearly equal, so little of
-what squared distances between images see is lost: layout and colours stay, texture goes.
+If an image has more than 256 numbers, each channel is first reduced to 8 x 8 by area averaging. FID
+fits a covariance to its features: it needs several images per dimension for an interval, its bias
+is of the order d / n, and its time grows as d^3. A 32 x 32 RGB image has 3072 numbers, too many for
+2000 images; 8 x 8 x 3 has 192. Neighbouring pixels are nearly equal, so squared distances change
+little: layout and colours stay, texture is lost.
 """
 
 import hashlib
@@ -15,23 +15,23 @@ from evaluation.features.extractor import Extractor, Outputs, Request, refuse
 
 HAS_LOGITS = False
 
-EXACT = 256  # numbers per image up to which pixels are taken as they are: 16 x 16 gray
+EXACT = 256  # numbers per image, up to which images are not reduced: 16 x 16 gray
 SIDE_PX = 8
-CHUNK = 128  # images at a time, as float64
+CHUNK = 128  # images converted to float64 at a time
 
 DEFINITION = "pixels 1: uint8 (n, H, W, C) flattened in that order, float32, divided by 255"
 REDUCED = "pixels-8x8 1: means over 8 x 8 equal areas, exact also of parts of pixels; then pixels 1"
 
 
 def open_extractor(request: Request) -> Extractor:
-    """Pixels in [0, 1], flattened: no logits.
+    """Opens the extractor of flattened pixels in [0, 1], without logits.
 
     Returns:
-      "pixels", features of shape (n, H * W * C), where those are at most 256 numbers; otherwise
-      "pixels-8x8", of shape (n, 64 * C) (a side of fewer than 8 pixels is kept).
+      "pixels" with features (n, H * W * C) for at most 256 numbers per image; otherwise
+      "pixels-8x8" with features (n, 64 * C) (a side of fewer than 8 pixels is not reduced).
 
     Raises:
-      InputError: an option was given; pixels have none.
+      InputError: an option was set; pixels have none.
     """
     refuse(request, "layer", "weights", "resize", "precision")
     if np.prod(request.shape) <= EXACT:
@@ -54,7 +54,7 @@ def _reduced(images: np.ndarray) -> Outputs:
     chunks = []
     for start in range(0, len(images), CHUNK):
         chunk = images[start : start + CHUNK].astype(np.float64)
-        # whole numbers, so exact: equal images get equal features, wherever they stand
+        # sums of integers are exact: equal images have equal features at any position in a batch
         sums = np.einsum("ah,nhwc,bw->nabc", rows, chunk, columns, optimize=True)
         means = sums.reshape(len(chunk), -1) / (height * width * 255)
         chunks.append(means.astype(np.float32))
@@ -62,7 +62,7 @@ def _reduced(images: np.ndarray) -> Outputs:
 
 
 def _overlaps(side: int) -> np.ndarray:
-    """How much of each pixel lies in each of 8 equal parts of a side; each part's sum is `side`."""
+    """Returns the overlap of each pixel with each of 8 equal parts; a part's sum is `side`."""
     parts = min(SIDE_PX, side)
     ends, pixels = np.arange(parts + 1) * side, np.arange(side) * parts
     overlap = np.minimum(ends[1:, None], pixels + parts) - np.maximum(ends[:-1, None], pixels)

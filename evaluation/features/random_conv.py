@@ -1,16 +1,16 @@
 """`random-conv`, `random-conv:SEED`: a small convolutional network with random weights.
 
-No training and no download: textures, edges and colours at three or four scales, of images of any
-size. Three to four 3 x 3 convolutions of stride 2 with 32, 64, 128 and 128 channels, as long as a
-side of more than 2 pixels is left; kernels with orthonormal columns times sqrt(2), leaky ReLU with
-slope 0.2, no bias; of each layer the mean and the standard deviation over all places. Gray images
-are taken as RGB. Images of 28 pixels or more have 704 features.
+It needs no training and no download, and takes images of any size. It has up to four 3 x 3
+convolutions of stride 2 with 32, 64, 128 and 128 channels; it stops when the shorter side is at
+most 2 pixels. Kernels have orthonormal columns times sqrt(2); the activation is a leaky ReLU with
+slope 0.2; there is no bias. The features are each channel's mean and standard deviation over all
+positions, in every layer. Gray images become RGB. Images of 28 pixels or more have 704 features.
 
-The weights are drawn by NumPy from the seed (0 if none is given) and rounded to multiples of 2^-16,
-so that they are the same on every machine. Different seeds are different features.
+NumPy draws the weights from the seed (default 0) and rounds them to multiples of 2^-16, so they are
+equal on every machine. Different seeds are different features.
 
-They tell texture and colour, and hardly what an image shows: trained features are better where
-there are any.
+These features describe edges, texture and colour, but hardly the content of an image: prefer
+trained features if you have them.
 
 Source: Saxe et al. 2014, arXiv:1312.6120 (orthogonal weights); Naeem et al. 2020, arXiv:2002.09797
 (networks without training as features of generated images).
@@ -36,10 +36,10 @@ DEFINITION = f"random-conv 1: 3 x 3, stride 2, {CHANNELS}, orthonormal, leaky {S
 
 
 def open_extractor(request: Request) -> Extractor:
-    """The network for images of one size.
+    """Compiles the network for images of one size.
 
     Raises:
-      InputError: a seed that is no whole number, or an option that the kind does not have.
+      InputError: the seed is not a whole number, or the kind does not have an option.
     """
     refuse(request, "layer", "weights", "resize")
     text = request.argument or "0"
@@ -54,19 +54,19 @@ def open_extractor(request: Request) -> Extractor:
 
 
 def layers(shape: tuple[int, int, int]) -> int:
-    """How many convolutions images (H, W, C) go through, at least 1."""
+    """Returns the number of convolutions for images (H, W, C), at least 1."""
     halvings = math.ceil(math.log2(max(min(shape[:2]) / LAST_SIDE_PX, 1)))
     return min(max(halvings, 1), len(CHANNELS))
 
 
 def weights(seed: int, count: int) -> list[np.ndarray]:
-    """Kernels (3, 3, inputs, outputs), float64; each layer from a stream of its own."""
+    """Draws kernels (3, 3, inputs, outputs), float64; each layer has its own random stream."""
     kernels, inputs = [], 3
     for layer in range(count):
         normal = np.random.default_rng([seed, layer]).standard_normal((9 * inputs, CHANNELS[layer]))
         # with fewer inputs than outputs the rows are orthonormal instead
         wide = normal.shape[0] < normal.shape[1]
-        with threadpoolctl.threadpool_limits(1, user_api="blas"):  # too small for several
+        with threadpoolctl.threadpool_limits(1, user_api="blas"):  # too small for more threads
             q, r = np.linalg.qr(normal.T if wide else normal)
         q = q * np.where(np.diag(r) < 0, -1.0, 1.0)
         kernel = (q.T if wide else q).reshape(3, 3, inputs, CHANNELS[layer])
@@ -83,14 +83,14 @@ def _network(kernels: list[np.ndarray], precision: str) -> devices.Network:
         values = tf.cast(images, tf.float32) / 127.5 - 1.0
         if values.shape[-1] == 1:
             values = tf.repeat(values, 3, axis=-1)
-        values, found = tf.cast(values, dtype), []
+        values, moments = tf.cast(values, dtype), []
         for kernel in kernels:
             values = tf.nn.conv2d(values, tf.cast(kernel, dtype), 2, "SAME")
             values = tf.nn.leaky_relu(values, SLOPE)
-            places = tf.cast(values, tf.float32)
-            mean = tf.reduce_mean(places, [1, 2])
-            spread = tf.reduce_mean(tf.square(places - mean[:, None, None]), [1, 2])
-            found += [mean, tf.sqrt(spread)]
-        return (tf.concat(found, axis=-1),)
+            exact = tf.cast(values, tf.float32)
+            mean = tf.reduce_mean(exact, [1, 2])
+            variance = tf.reduce_mean(tf.square(exact - mean[:, None, None]), [1, 2])
+            moments += [mean, tf.sqrt(variance)]
+        return (tf.concat(moments, axis=-1),)
 
     return network

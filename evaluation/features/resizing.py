@@ -1,14 +1,13 @@
-"""How images of any size become the 299 x 299 pixels in [-1, 1] that the Inception network takes.
+"""Resizes images to the 299 x 299 pixels in [-1, 1] that the Inception network takes.
 
-Programs differ here more than anywhere, so each way has the name of whose it is:
+Programs differ most in this step, so each method is named after its program:
 
-- "tf1-bilinear": what the original graph does itself. Pixel i of 299 lies at i * size / 299, on
-  the line between its two neighbours, however many pixels that skips; then (x - 128) / 128.
-- "clean-fid": cubic (a = -0.5), widened where it shrinks, so that no pixel is skipped; cut to
-  0..255, not rounded; then (x - 128) / 128. It is Pillow's BICUBIC on floats. Source: Parmar et
-  al. 2022, arXiv:2104.11222.
-- "pytorch-fid": pixel i lies at (i + 1/2) * size / 299 - 1/2, on the line between its two
-  neighbours; then x / 127.5 - 1.
+- "tf1-bilinear": the method of the original graph. Pixel i of 299 lies at i * size / 299, linear
+  between its two neighbours, without antialias; then (x - 128) / 128.
+- "clean-fid": cubic (a = -0.5) with antialias, clipped to 0..255, not rounded; then
+  (x - 128) / 128. It is Pillow's BICUBIC on floats. Source: Parmar et al. 2022, arXiv:2104.11222.
+- "pytorch-fid": pixel i lies at (i + 1/2) * size / 299 - 1/2, linear between its two neighbours,
+  without antialias; then x / 127.5 - 1.
 """
 
 from collections.abc import Callable
@@ -20,18 +19,18 @@ from evaluation.core.validation import check_choice
 from evaluation.runtime.tensorflow import import_tensorflow
 
 SIDE_PX = 299
-USUAL = "tf1-bilinear"
+DEFAULT = "tf1-bilinear"
 NORMALISATION = {
     "tf1-bilinear": "(x - 128) / 128",
     "clean-fid": "(x - 128) / 128",
     "pytorch-fid": "x / 127.5 - 1",
 }
-CUBIC = -0.5  # the cubic's slope at distance 1
-REACH_PX = 2.0  # its half width, in pixels of the larger of the two grids
+CUBIC = -0.5  # slope of the cubic at distance 1
+HALF_WIDTH_PX = 2.0  # half width of the cubic, in pixels of the coarser grid
 
 
 def make(resize: str, shape: tuple[int, int, int]) -> Callable[[Any], Any]:
-    """A function of TensorFlow tensors that brings images to the network's size and range.
+    """Builds a function of TensorFlow tensors that resizes and normalises images.
 
     Args:
       resize: one of the names above.
@@ -41,7 +40,7 @@ def make(resize: str, shape: tuple[int, int, int]) -> Callable[[Any], Any]:
       uint8 (b, H, W, C) -> float32 (b, 299, 299, 3), in [-1, 1].
 
     Raises:
-      InputError: there is no such way.
+      InputError: unknown `resize`.
     """
     check_choice("resize", resize, NORMALISATION)
     tf = import_tensorflow()
@@ -62,21 +61,21 @@ def make(resize: str, shape: tuple[int, int, int]) -> Callable[[Any], Any]:
     return run
 
 
-def cubic_matrix(size: int, wanted: int) -> np.ndarray:
-    """What each pixel of a resized row takes of each pixel of the row: (wanted, size), float64.
+def cubic_matrix(size: int, new_size: int) -> np.ndarray:
+    """Returns the matrix (new_size, size), float64, that resizes a row of pixels.
 
-    Each row of the matrix sums to 1. The cubic is that of Keys 1981 with slope -0.5, widened by the
-    factor by which the row shrinks; weights beyond the row's ends are left out.
+    Each row of the matrix sums to 1. The kernel is the cubic of Keys 1981 with slope -0.5, widened
+    by size / new_size when shrinking; weights outside the image are dropped.
     """
-    factor = size / wanted
+    factor = size / new_size
     widened = max(factor, 1.0)
-    centers = (np.arange(wanted)[:, None] + 0.5) * factor
+    centers = (np.arange(new_size)[:, None] + 0.5) * factor
     pixels = np.arange(size)[None]
-    first = np.floor(centers - REACH_PX * widened + 0.5)
-    end = np.floor(centers + REACH_PX * widened + 0.5)
+    first = np.floor(centers - HALF_WIDTH_PX * widened + 0.5)
+    end = np.floor(centers + HALF_WIDTH_PX * widened + 0.5)
     x = np.abs(pixels + 0.5 - centers) / widened
     near = ((CUBIC + 2) * x - (CUBIC + 3)) * x**2 + 1
     far = CUBIC * (((x - 5) * x + 8) * x - 4)
-    weights = np.where(x < 1, near, np.where(x < REACH_PX, far, 0.0))
+    weights = np.where(x < 1, near, np.where(x < HALF_WIDTH_PX, far, 0.0))
     weights[(pixels < first) | (pixels >= end)] = 0.0
     return weights / weights.sum(axis=1, keepdims=True)

@@ -1,4 +1,4 @@
-"""A classifier in a SavedModel's directory, as one graph with constants for its weights."""
+"""Opens a classifier in a SavedModel's directory as one graph with constant weights."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,30 +13,29 @@ PASSED = ("Identity", "BiasAdd", "Add", "AddV2", "Reshape", "Squeeze", "StopGrad
 
 
 def classifier(path: Path, layer: str | None) -> tuple[Any, str]:
-    """A function from images to (features, logits), and the layer's name.
+    """Returns a function from images to (features, logits), and the layer's name.
 
-    The signature is "serving_default", or the only one; it takes one float input (n, H, W, C) and
-    gives one output (n, classes), or among others one called "logits". A softmax at the end is
-    taken off. Without `layer` the features are the output called "features", or else what the last
-    matrix product reads; `layer` is the name of an output or of an operation in the graph.
+    The signature is "serving_default", or else the first one. It takes one float input (n, H, W, C)
+    and returns one output (n, classes), or several outputs with one named "logits". A final softmax
+    is removed. `layer` names an output or an operation in the graph. The default is the output
+    named "features", or else the input of the last matrix product.
 
     Raises:
-      InputError: it holds operations that read or write files, call Python or open connections;
-        it cannot be loaded, its signatures do not say what is what, or it has no such
-        layer.
+      InputError: the model has operations that read or write files, call Python or open
+        connections; it cannot be loaded; its signature does not fit; or the layer is unknown.
     """
     scan.check(scan.parse(path / "saved_model.pb"), path)
     tf = import_tensorflow()
     try:
-        with ThreadPoolExecutor(1) as outside:  # of any strategy's scope: constants need none
-            frozen, name, given = outside.submit(_frozen, path).result()
-    except Exception as error:  # TensorFlow raises many kinds for damaged files
+        with ThreadPoolExecutor(1) as thread:  # outside of any strategy's scope
+            frozen, name, output_names = thread.submit(_freeze, path).result()
+    except Exception as error:  # TensorFlow raises many types for damaged files
         reason = (str(error).strip().splitlines() or ["no signatures"])[0]
         raise InputError(
             f"{path} cannot be used for features ({reason[:200]}); give a SavedModel with a "
             "signature from images to logits."
         ) from None
-    outputs = dict(zip(given, frozen.outputs, strict=True))
+    outputs = dict(zip(output_names, frozen.outputs, strict=True))
     takes = frozen.inputs
     if len(takes) != 1 or takes[0].shape.rank != 4 or not takes[0].dtype.is_floating:
         raise InputError(
@@ -44,16 +43,16 @@ def classifier(path: Path, layer: str | None) -> tuple[Any, str]:
             "takes one float array of images (n, H, W, C)."
         )
     logits = _logits(outputs, path)
-    features, found = _features(frozen.graph, outputs, logits, layer, path)
+    features, layer = _features(frozen.graph, outputs, logits, layer, path)
     if features.shape.rank is not None and features.shape.rank > 2:
         with frozen.graph.as_default():
             features = tf.reduce_mean(features, axis=list(range(1, features.shape.rank - 1)))
     pruned = frozen.prune(takes, [features, logits])
-    return lambda images: pruned(tf.cast(images, takes[0].dtype)), found
+    return lambda images: pruned(tf.cast(images, takes[0].dtype)), layer
 
 
-def _frozen(path: Path) -> tuple[Any, str, list[str]]:
-    """A signature with constants for its variables, its name and its outputs' names."""
+def _freeze(path: Path) -> tuple[Any, str, list[str]]:
+    """Returns a signature with constants for its variables, its name and its outputs' names."""
     tf = import_tensorflow()
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
@@ -65,10 +64,10 @@ def _frozen(path: Path) -> tuple[Any, str, list[str]]:
 
 
 def _logits(outputs: dict[str, Any], path: Path) -> Any:
-    """The tensor of the logits, before a softmax."""
+    """Returns the tensor of the logits, before a softmax."""
     if len(outputs) > 1 and "logits" not in outputs:
         raise InputError(
-            f"{path} gives {', '.join(outputs)}; call the one that is the classes 'logits'."
+            f"{path} has the outputs {', '.join(outputs)}; name the classes' output 'logits'."
         )
     logits = outputs["logits"] if "logits" in outputs else next(iter(outputs.values()))
     operation = logits.op
@@ -77,12 +76,14 @@ def _logits(outputs: dict[str, Any], path: Path) -> Any:
     if operation.type == "Softmax":
         logits = operation.inputs[0]
     if logits.shape.rank != 2:
-        raise InputError(f"{path} gives {tuple(logits.shape)}; a classifier gives (n, classes).")
+        raise InputError(
+            f"{path} returns shape {tuple(logits.shape)}; a classifier returns (n, classes)."
+        )
     return logits
 
 
 def _features(graph, outputs: dict[str, Any], logits, layer: str | None, path: Path):
-    """The tensor of the features and what it is called."""
+    """Returns the tensor of the features, and its name."""
     if layer is None and "features" in outputs:
         layer = "features"
     if layer in outputs:
@@ -97,15 +98,15 @@ def _features(graph, outputs: dict[str, Any], logits, layer: str | None, path: P
         operation = operation.inputs[0].op
     if operation.type != "MatMul":
         raise InputError(
-            f"{path}: its last hidden layer cannot be told; name one with --layer: it has "
+            f"{path} has no clear last hidden layer; name one with --layer: it has "
             f"{_listing(operations)}."
         )
     return operation.inputs[0], f"input of {operation.name}"
 
 
 def _listing(operations: dict[str, Any]) -> str:
-    """The last operations that give floats per image, with their shapes."""
-    told = [
+    """Lists the last operations with a float output per image, and their shapes."""
+    listed = [
         f"{name} {tuple(op.outputs[0].shape)}"
         for name, op in operations.items()
         if op.outputs[0].dtype.is_floating
@@ -113,4 +114,4 @@ def _listing(operations: dict[str, Any]) -> str:
         and op.outputs[0].shape[0] is None
         and op.type not in ("Placeholder", "Identity")
     ]
-    return ", ".join(told[-SHOWN:]) or "none that gives an array per image"
+    return ", ".join(listed[-SHOWN:]) or "none that returns an array per image"

@@ -1,4 +1,4 @@
-"""Batches of images through an extractor: the next ones are made ready while the network works."""
+"""Passes batches of images through an extractor; a thread prepares the next batches."""
 
 import dataclasses
 from collections import deque
@@ -10,26 +10,26 @@ import numpy as np
 
 from evaluation.core import validation
 from evaluation.errors import InputError
-from evaluation.features import cache
+from evaluation.features import cache as feature_cache
 from evaluation.features.extractor import Extractor
 from evaluation.sources.images import Images
 from evaluation.sources.sampler import Progress, Sampler
 
-AHEAD = 2  # batches made ready in advance
+AHEAD = 2  # batches prepared in advance
 STAGE = "computing features"
 
 
 @dataclasses.dataclass(frozen=True)
 class Stream:
-    """Images in batches, and what they are known by.
+    """Images in batches, and the facts that identify them.
 
     Attributes:
-      batches: batch_size -> the images once, uint8 (b, H, W, C), every batch but the last full.
-      count: how many images.
-      shape: (H, W, C).
-      name: of their source.
-      facts: what decides the images, for a cache's key: the hash of their bytes, or that of a
-        generator with the seed; None where nothing does.
+      batches: batch_size -> iterator of uint8 (b, H, W, C), all full except the last.
+      count: number of images.
+      shape: (H, W, C) of the images.
+      name: name of the source.
+      facts: facts that decide the images, for the cache's key: the hash of their bytes, or a
+        generator's hash with its seed; None without a hash.
     """
 
     batches: Callable[[int], Iterator[np.ndarray]]
@@ -39,43 +39,43 @@ class Stream:
     facts: Mapping[str, Any] | None
 
 
-def of(images: Any, n: int | None = None, seed: int = 0) -> Stream:
-    """Images in batches, whatever they are.
+def open_stream(images: Any, n: int | None = None, seed: int = 0) -> Stream:
+    """Makes a stream from images or a generator.
 
     Args:
-      images: as for `evaluation.extract`.
-      n: of a generator, how many.
-      seed: of a generator's latents.
+      images: as in `evaluation.extract`.
+      n: number of images to draw from a generator.
+      seed: seed of a generator's latents.
 
     Raises:
-      InputError: it is no set of images and no generator, or `n` does not go with it.
+      InputError: `images` is neither images nor a generator, or `n` is set without a generator.
     """
     if isinstance(images, Sampler):
         validation.check_whole("n", n, 1)
-        return of_sampler(images, int(n or 0), validation.check_whole("seed", seed, 0))
+        return from_sampler(images, int(n or 0), validation.check_whole("seed", seed, 0))
     if n is not None:
-        raise InputError(f"n={validation.shown(n)}: it goes with a generator only; leave it out.")
+        raise InputError(f"n={validation.shown(n)}: only a generator takes n; leave it out.")
     if isinstance(images, np.ndarray):
         from evaluation.sources import arrays
 
         images = arrays.from_array(images)
     if not isinstance(images, Images):
         raise InputError(
-            f"images is {type(images).__name__}; give a uint8 array (n, H, W, C), or what "
-            "evaluation.open_source makes of a source."
+            f"images is {type(images).__name__}; give a uint8 array (n, H, W, C), or the result of "
+            "evaluation.open_source."
         )
-    return of_images(images)
+    return from_images(images)
 
 
-def known_as(stream: Stream) -> str | None:
-    """A hash that tells a stream's images from others; None where nothing does."""
+def images_id(stream: Stream) -> str | None:
+    """Returns a hash that identifies the stream's images; None without facts."""
     if stream.facts is None:
         return None
-    return stream.facts.get("images") or cache.key(stream.facts)
+    return stream.facts.get("images") or feature_cache.key(stream.facts)
 
 
-def of_images(images: Images) -> Stream:
-    """Images that are there."""
+def from_images(images: Images) -> Stream:
+    """Makes a stream from images in memory."""
 
     def batches(batch_size: int) -> Iterator[np.ndarray]:
         for start in range(0, len(images), batch_size):
@@ -86,33 +86,33 @@ def of_images(images: Images) -> Stream:
     return Stream(batches, len(images), (height, width, channels), images.name, facts)
 
 
-def of_sampler(sampler: Sampler, n: int, seed: int) -> Stream:
-    """The first n images that a generator draws from `seed`, made as they are asked for.
+def from_sampler(sampler: Sampler, n: int, seed: int) -> Stream:
+    """Makes a stream of the first n images that a generator draws from `seed`, on demand.
 
     Raises:
-      InputError: what it draws is no set of images of one shape, or its labels are to follow a
-        reference that is not known here.
+      InputError: the sampler needs the labels of a reference, which a stream does not have. The
+        stream raises it if the images differ in shape.
     """
     if getattr(sampler, "with_labels", None) is not None:
         raise InputError(
             f"labels='reference': {sampler.name} has no reference to take them from; give "
             "uniform, or a class's number."
         )
-    shape = _declared(sampler) or next(iter(sampler.batches(seed))).shape[1:]
+    shape = _declared_shape(sampler) or next(iter(sampler.batches(seed))).shape[1:]
 
     def batches(batch_size: int) -> Iterator[np.ndarray]:
-        kept, left = np.empty((0, *shape), np.uint8), n
+        waiting, left = np.empty((0, *shape), np.uint8), n
         for drawn in sampler.batches(seed):
             if drawn.shape[1:] != shape:
                 raise InputError(
-                    f"{sampler.name} returned images of shape {drawn.shape[1:]} where {shape} were "
-                    "due; all must have one."
+                    f"{sampler.name} returned images of shape {drawn.shape[1:]} after {shape}; all "
+                    "images must have the same shape."
                 )
-            kept = np.concatenate([kept, drawn])
-            while left and len(kept) >= min(batch_size, left):
+            waiting = np.concatenate([waiting, drawn])
+            while left and len(waiting) >= min(batch_size, left):
                 size = min(batch_size, left)
-                yield kept[:size]
-                kept, left = kept[size:], left - size
+                yield waiting[:size]
+                waiting, left = waiting[size:], left - size
             if not left:
                 return
 
@@ -123,8 +123,8 @@ def of_sampler(sampler: Sampler, n: int, seed: int) -> Stream:
     return Stream(batches, n, shape, sampler.name, facts)
 
 
-def _declared(sampler: Sampler) -> tuple[int, int, int] | None:
-    """The images' shape, where the generator's contract tells it without a draw."""
+def _declared_shape(sampler: Sampler) -> tuple[int, int, int] | None:
+    """Returns the images' shape from the generator's contract; None if a draw is needed."""
     form = sampler.contract.get("images") or {}
     height, width, channels = (form.get(side) for side in ("height", "width", "channels"))
     if isinstance(height, int) and isinstance(width, int) and isinstance(channels, int):
@@ -135,30 +135,30 @@ def _declared(sampler: Sampler) -> tuple[int, int, int] | None:
 def run(
     stream: Stream, extractor: Extractor, batch_size: int, progress: Progress | None = None
 ) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
-    """The features and logits of one batch after the other.
+    """Yields the features and logits of each batch.
 
     Args:
       stream: the images.
-      extractor: made for their shape and for `batch_size`.
+      extractor: an extractor for the images' shape and for `batch_size`.
       batch_size: images per pass.
       progress: called with (stage, done, total).
 
     Raises:
-      InputError: a feature that is not a finite number.
+      InputError: a feature or logit is not finite.
     """
     prepare, done = extractor.prepare, 0
 
-    def ready(batch: np.ndarray) -> tuple[int, Any]:
+    def prepared(batch: np.ndarray) -> tuple[int, Any]:
         batch = np.ascontiguousarray(batch)
         return len(batch), batch if prepare is None else prepare(batch)
 
-    for count, batch in _ahead(ready, stream.batches(batch_size)):
+    for count, batch in _ahead(prepared, stream.batches(batch_size)):
         features, logits = extractor.run(batch)
         bad = int(np.sum(~np.isfinite(features).all(axis=1)))
         if bad or (logits is not None and not np.isfinite(logits).all()):
-            what = f"features of {bad} of {count} images" if bad else "logits"
+            values = f"features of {bad} of {count} images" if bad else "logits"
             raise InputError(
-                f"features {extractor.name!r} gave {what} that are not finite, among images {done} "
+                f"features {extractor.name!r} gave {values} that are not finite, in images {done} "
                 f"to {done + count - 1} of {stream.name}; use other weights, or precision float32."
             )
         yield features, logits
@@ -168,12 +168,12 @@ def run(
 
 
 def _ahead(function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
-    """What `function` makes of each item, computed in a thread a few items ahead."""
+    """Yields function(item) for each item, computed in a thread a few items ahead."""
     waiting: deque[Future] = deque()
     source = iter(items)
     with ThreadPoolExecutor(1, "images") as thread:
 
-        def one() -> tuple[bool, Any]:
+        def next_result() -> tuple[bool, Any]:
             try:
                 item = next(source)
             except StopIteration:
@@ -181,13 +181,13 @@ def _ahead(function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any
             return True, function(item)
 
         try:
-            waiting.extend(thread.submit(one) for _ in range(AHEAD))
+            waiting.extend(thread.submit(next_result) for _ in range(AHEAD))
             while True:
-                more, made = waiting.popleft().result()
+                more, result = waiting.popleft().result()
                 if not more:
                     return
-                waiting.append(thread.submit(one))
-                yield made
+                waiting.append(thread.submit(next_result))
+                yield result
         finally:
             for future in waiting:
                 future.cancel()

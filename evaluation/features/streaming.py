@@ -1,4 +1,4 @@
-"""Moments of the features of any number of images, in constant memory."""
+"""Computes the moments of the features of any number of images, in constant memory."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -13,7 +13,7 @@ from evaluation.features.files.statistics import Statistics
 from evaluation.sources.images import Images
 from evaluation.sources.sampler import Progress, Sampler
 
-BLOCK_ENTRIES = 8_000_000  # numbers gathered before they are added up
+BLOCK_ENTRIES = 8_000_000  # numbers collected before they are summed
 
 
 def extract_statistics(
@@ -29,61 +29,61 @@ def extract_statistics(
     n: int | None = None,
     seed: int = 0,
 ) -> Statistics:
-    """Mean and covariance of images' features, without holding these.
+    """Computes mean and covariance of images' features, without storing the features.
 
-    A generator's images are drawn as they are needed, so that memory does not grow with `n`.
+    A generator's images are drawn on demand, so memory does not grow with `n`.
 
     Args:
-      images: as for `evaluation.extract`, and all that follow.
-      features: likewise.
-      layer: likewise.
-      weights: likewise.
-      resize: likewise.
-      precision: likewise.
-      batch_size: likewise.
-      progress: likewise.
-      n: likewise.
-      seed: likewise.
+      images: as in `evaluation.extract`, like all arguments below.
+      features: the features to compute.
+      layer: the layer of the network to read.
+      weights: path of a weights file.
+      resize: how images are resized for the network.
+      precision: "float32" or "bfloat16".
+      batch_size: images per pass, over all replicas.
+      progress: called with (stage, done, total).
+      n: number of images to draw from a generator.
+      seed: seed of a generator's latents.
 
     Raises:
-      InputError: as `evaluation.extract`, and fewer than 2 images.
+      InputError: see `evaluation.extract`; or fewer than 2 images.
     """
-    stream = streams.of(images, n, seed)
+    stream = streams.open_stream(images, n, seed)
     if stream.count < 2:
-        raise InputError(f"{stream.name} has {stream.count} image; a covariance needs 2.")
+        raise InputError(f"{stream.name} has {stream.count} image; a covariance needs 2 or more.")
     extractor, size = open_extractor(
         features, stream, layer, weights, resize, precision, batch_size
     )
-    found = streams.run(stream, extractor, size, progress)
-    return Statistics.of_moments(
-        moments_of_blocks(rows for rows, _ in found),
+    batches = streams.run(stream, extractor, size, progress)
+    return Statistics.from_moments(
+        moments_of_blocks(rows for rows, _ in batches),
         name=extractor.name,
         sha256=extractor.sha256,
         settings=dict(extractor.settings),
-        images=streams.known_as(stream),
+        images=streams.images_id(stream),
     )
 
 
 def moments_of_blocks(blocks: Iterable[np.ndarray]) -> Moments:
-    """The moments of all rows of all blocks, in float64 and constant memory.
+    """Returns the moments of all rows of all blocks, in float64 and constant memory.
 
     Args:
-      blocks: arrays (rows, d) of real numbers, of any number of rows.
+      blocks: real arrays (rows, d), with any number of rows each.
 
     Raises:
       InputError: there are no rows.
     """
     whole: Moments | None = None
-    for block in _gathered(blocks):
-        found = Moments.of(block)
-        whole = found if whole is None else whole.merge(found)
+    for block in _larger_blocks(blocks):
+        part = Moments.of(block)
+        whole = part if whole is None else whole.merge(part)
     if whole is None:
         raise InputError("blocks holds no rows; give at least one.")
     return whole
 
 
-def _gathered(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    """The same rows in fewer, larger blocks."""
+def _larger_blocks(blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """Yields the same rows in fewer, larger blocks."""
     waiting: list[np.ndarray] = []
     entries = 0
     for block in blocks:

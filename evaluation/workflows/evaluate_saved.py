@@ -14,7 +14,7 @@ import numpy as np
 from evaluation import protocols
 from evaluation.errors import InputError
 from evaluation.features import Features, kinds
-from evaluation.features.files import features
+from evaluation.features.files import features as feature_files
 from evaluation.features.files.statistics import Statistics, read_statistics
 from evaluation.features.options import FeatureOptions
 from evaluation.measurement import DEFAULT_METRICS
@@ -53,7 +53,7 @@ def opened(source: Any) -> Side | None:
     if any(needed <= names for needed in STATISTICS):
         return read_statistics(source)
     if "features" in names and "images" not in names:
-        return features.read_features(source)
+        return feature_files.read_features(source)
     return None
 
 
@@ -194,7 +194,7 @@ def _evaluate_features(
     half = len(order) // 2
     first, second = order[half:], order[:half][: len(fake.features)]
     try:
-        halves = [features.rows(real, np.sort(index)) for index in (first, second)]
+        halves = [feature_files.rows(real, np.sort(index)) for index in (first, second)]
         return result, measure_pair(halves[0], halves[1], metrics, settings)
     except InputError as error:
         notes.append(f"There is no floor: {error}.")
@@ -211,7 +211,7 @@ def _context(
         if isinstance(content, Statistics):
             sha256 = content.images or content.content_sha256
         else:
-            sha256 = content.images or features.content_sha256(content)
+            sha256 = content.images or feature_files.content_sha256(content)
         sizes: dict[str, Any] = {"height": None, "width": None, "channels": None, "skipped": []}
         images[side] = {"count": plain_fid.count(content), "sha256": sha256, **sizes}
     return {

@@ -56,7 +56,7 @@ def test_without_the_package_the_line_says_so(monkeypatch):
 
 
 def test_shards_that_are_missing_are_told(tmp_path):
-    with pytest.raises(InputError, match="holds no finished run; let the pipeline end"):
+    with pytest.raises(InputError, match="holds no finished run; let the pipeline finish"):
         pipelines.read_shards(tmp_path)
     (tmp_path / "shards").mkdir()
     (tmp_path / "features.json").write_text('{"name": "a", "sha256": "b", "settings": {}}')
@@ -64,7 +64,7 @@ def test_shards_that_are_missing_are_told(tmp_path):
     np.savez(tmp_path / "shards" / "000000000000.npz", first=0, features=rows)
     assert (pipelines.read_shards(tmp_path).features == rows).all()
     np.savez(tmp_path / "shards" / "000000000004.npz", first=4, features=rows)
-    with pytest.raises(InputError, match=r"begins with image 4, and 3 is due; run the pipeline"):
+    with pytest.raises(InputError, match=r"begins with image 4, not 3; run the pipeline"):
         pipelines.read_shards(tmp_path)
 
 

@@ -38,7 +38,7 @@ def test_keys_tell_every_fact_and_no_order():
     others = [FACTS | {"n": 3}, FACTS | {"n": 2.5}, FACTS | {"more": 1}, {"images": "ab"}]
     assert len({name, *map(cache.key, others)}) == 5
     for fact in (np.float32(1), float("nan"), {1, 2}):
-        with pytest.raises(InputError, match="facts of a cache key hold what JSON does not"):
+        with pytest.raises(InputError, match="facts of a cache key cannot be written as JSON"):
             cache.key({"fact": fact})
 
 
@@ -139,16 +139,16 @@ def test_a_generator_is_known_by_its_weights_seed_and_number(tmp_path, tf, monke
 
     sampler = evaluation.open_source(noise)
     notes = extract(sampler, n=30, cache=tmp_path).notes
-    assert "was not kept: nothing tells its content" in notes[0]
+    assert "not cached, since no hash identifies the content" in notes[0]
     assert list(tmp_path.iterdir()) == []
-    original = stream.of_sampler
+    original = stream.from_sampler
 
     def weighted(source, n, seed):
         made = original(source, n, seed)
         facts = {"generator": "ab" * 32, "contract": {}, "seed": seed, "n": n}
         return stream.Stream(made.batches, made.count, made.shape, made.name, facts)
 
-    monkeypatch.setattr("evaluation.features.streams.of_sampler", weighted)
+    monkeypatch.setattr("evaluation.features.streams.from_sampler", weighted)
     first = extract(sampler, n=30, cache=tmp_path)
     drawn = []
     again = extract(sampler, n=30, cache=tmp_path, progress=lambda *words: drawn.append(words))
@@ -163,7 +163,8 @@ def test_a_generator_is_known_by_its_weights_seed_and_number(tmp_path, tf, monke
 def test_features_by_a_function_are_not_kept(tmp_path, noise_images):
     (tmp_path / "mine.py").write_text("def f(images): return images.mean((1, 2))")
     found = extract(noise_images(3), f"{tmp_path / 'mine.py'}:f", cache=tmp_path / "cache")
-    assert "mine.py:f of array was not kept: nothing tells its content." in found.notes[0]
+    note = "mine.py:f of array: not cached, since no hash identifies the content."
+    assert note in found.notes[0]
     assert not (tmp_path / "cache").exists()
 
 
@@ -191,7 +192,7 @@ def test_a_full_disk_loses_nothing_but_the_cache(monkeypatch, tmp_path, noise_im
     def full(*words):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("evaluation.features.cache.os.replace", full)
+    monkeypatch.setattr("evaluation.runtime.files.os.replace", full)
     found = extract(noise_images(4), cache=tmp_path)
     assert (found.features == extract(noise_images(4)).features).all()
     (note,) = found.notes
@@ -199,7 +200,7 @@ def test_a_full_disk_loses_nothing_but_the_cache(monkeypatch, tmp_path, noise_im
     assert "gantf-eval cache clear" in note
     assert "\n" not in note
     assert files(tmp_path) == []
-    with pytest.raises(InputError, match=r"No space left on device\); empty it"):
+    with pytest.raises(InputError, match=r"No space left on device\); clear it"):
         cache.write(tmp_path, "name", ARRAYS, FACTS)
 
 
@@ -213,7 +214,7 @@ FILL = """
 import sys
 import numpy as np
 from pathlib import Path
-from evaluation import cache
+from evaluation.features import cache
 folder, rows = Path(sys.argv[1]), np.zeros((1000, 500), "f4")
 for turn in range(60):
     for name in "ab":

@@ -181,7 +181,7 @@ def test_layers_and_layout_of_an_onnx_classifier(tmp_path):
     refused(r"has no layer 'nix'; name one with --layer: it has flat, wide", IMAGES,
             f"classifier:{path}", layer="nix")  # fmt: skip
     record(path, {"layout": "NHWC"})
-    refused(r"takes \['n', 1, 8, 8\], and its \.json makes", IMAGES, f"classifier:{path}")
+    refused(r"takes \['n', 1, 8, 8\], but its \.json makes", IMAGES, f"classifier:{path}")
 
 
 def test_images_of_another_size_are_resized_where_that_is_asked_for(tmp_path):
@@ -226,7 +226,7 @@ def test_files_that_are_no_classifiers(tmp_path, tf):
     refused(r"layout NCHW is for ONNX files only", IMAGES, path)
     record(path)
     keras_model("sigmoid").save(path)
-    refused(r"last layer 'top' is activated by sigmoid", IMAGES, path)
+    refused(r"last layer 'top' has the activation sigmoid", IMAGES, path)
     keras_model(end=[keras.layers.Lambda(lambda x: x * 2)]).save(path)
     refused(r"own\.keras cannot be used for features", IMAGES, path)
     keras_model(end=[keras.layers.Reshape((3, 1))]).save(path)

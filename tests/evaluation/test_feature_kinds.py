@@ -44,11 +44,14 @@ def write_record(path, form=None, **more):
         ("random-con:3", r"unknown features 'random-con:3'; did you mean 'random-conv'\?"),
         ("zzz", r"unknown features 'zzz'; give 'pixels' or 'digits', 'inception'"),
         ("no.such.module:f", r"unknown features 'no\.such\.module:f'; give"),
-        ("keras:", r"features='keras:' names nothing after its colon"),
+        ("keras:", r"features='keras:' has nothing after the colon"),
         ("classifier", r"features='classifier' names no file"),
         ("classifier:no/such.keras", r"no/such\.keras does not exist"),
         ("onnx:no/such.onnx", r"no/such\.onnx does not exist"),
-        ("net.onnx", r"write onnx:net\.onnx for features by a NAME\.json .* classifier:net\.onnx"),
+        (
+            "net.onnx",
+            r"write onnx:net\.onnx for features, as the NAME\.json .* classifier:net\.onnx",
+        ),
         ("keras:ResNet5", r"no network 'ResNet5'; did you mean keras:ResNet50\?"),
         ("keras:Q", r"no network 'Q'; choose from ConvNeXtBase"),
         ("random-conv:x", r"random-conv:x; the seed must be a whole number, 0 or more"),
@@ -61,14 +64,17 @@ def test_names_that_mean_nothing(text, line, noise_images):
 @pytest.mark.parametrize(
     ("options", "line"),
     [
-        ({"layer": "dense"}, r"layer='dense': features of the kind 'pixels' have no such choice"),
+        (
+            {"layer": "dense"},
+            r"layer='dense': features of the kind 'pixels' do not have this option",
+        ),
         ({"resize": "bicubic"}, r"resize='bicubic': features of the kind 'pixels'.*leave it out"),
         ({"precision": "bfloat16"}, r"precision='bfloat16': features of .*; use float32"),
         ({"precision": "float16"}, r"precision='float16'; use one of float32, bfloat16"),
         ({"layer": ""}, r"layer=''; it must be a name"),
         ({"weights": "no/file"}, r"weights='no/file' does not exist; give a file of weights"),
         ({"weights": 3}, r"weights=3; it must be the path of a file"),
-        ({"n": 3}, r"n=3: it goes with a generator only; leave it out"),
+        ({"n": 3}, r"n=3: only a generator takes n; leave it out"),
     ],
 )
 def test_options_that_a_kind_does_not_have(options, line, noise_images):
@@ -77,6 +83,23 @@ def test_options_that_a_kind_does_not_have(options, line, noise_images):
 
 def test_what_is_no_set_of_images_is_refused():
     refused(r"images is list; give a uint8 array", [1, 2])
+
+
+def test_kinds_are_the_modules_that_define_an_extractor():
+    """Not those that import `open_extractor`; and listing them loads no heavy package."""
+    code = (
+        "import sys; from evaluation.features import kinds; print(*kinds.names()); "
+        "print(*{'apache_beam', 'keras', 'onnxruntime', 'tensorflow'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    names, heavy = done.stdout.split("\n")[:2]
+    assert names == "classifier custom inception keras onnx pixels random-conv"
+    assert heavy == ""
+
+
+@pytest.mark.parametrize("name", ["beam", "streaming", "kinds", "files"])
+def test_other_modules_of_the_folder_are_no_kinds(name, noise_images):
+    refused(f"unknown features '{name}'", noise_images(1), name)
 
 
 def test_logits_are_known_before_any_image_is_read(tmp_path):
@@ -100,7 +123,7 @@ def test_batches_come_in_order_and_are_made_ready_in_another_thread():
         return batch.astype(np.float32) + 1
 
     plus = Extractor("f", "", {}, lambda x: (x.reshape(len(x), 1), None), (), prepare)
-    source = stream.of_images(Images(images, None, (), "ten"))
+    source = stream.from_images(Images(images, None, (), "ten"))
     told = []
     found = list(stream.run(source, plus, 4, lambda *words: told.append(words)))
     assert np.concatenate([rows for rows, _ in found])[:, 0].tolist() == list(range(1, 11))
@@ -138,7 +161,7 @@ def test_a_generator_that_changes_its_shape_is_refused():
     def growing(n, rng):
         return np.zeros((n, next(sides), 4, 1), np.uint8)
 
-    with pytest.raises(InputError, match=r"shape \(5, 4, 1\) where \(4, 4, 1\) were due"):
+    with pytest.raises(InputError, match=r"shape \(5, 4, 1\) after \(4, 4, 1\); all images must"):
         extract(evaluation.open_source(growing), n=200)
 
 
@@ -150,7 +173,7 @@ def test_a_known_shape_needs_no_draw():
         yield
 
     form = {"images": {"height": 8, "width": 4, "channels": 3}}
-    made = stream.of_sampler(Sampler(batches, "known", form), 5, 0)
+    made = stream.from_sampler(Sampler(batches, "known", form), 5, 0)
     assert made.shape == (8, 4, 3)
 
 
@@ -329,7 +352,7 @@ def test_a_function_of_ones_own(module, noise_images, monkeypatch):
         ("words", r"mine\.py:words gave an array of <U1; it must be real numbers"),
         ("flat", r"gave shape \(2,\) for 2 images; it must be \(2, d\)"),
         ("fewer", r"gave shape \(1, 1\) for 2 images"),
-        ("nan", r"gave features of 2 of 2 images that are not finite, among images 0 to 1"),
+        ("nan", r"gave features of 2 of 2 images that are not finite, in images 0 to 1"),
         ("huge", r"gave 1e\+300, too large for float32"),
         ("broken", r"failed on images of shape \(2, 8, 8, 1\) \(RuntimeError: no luck\)"),
         ("number", r"has no function 'number'; give a function f\(uint8 images"),
@@ -405,11 +428,12 @@ def test_weights_of_keras_applications_that_do_not_fit(mobile_net, tmp_path, mon
 
     path, images, *_ = mobile_net
     refused(r"no layer 'nix'; it has", images, "keras:MobileNet", weights=path, layer="nix")
-    refused(r"are not those of keras:NASNetMobile", images, "keras:NASNetMobile", weights=path)
+    refused(r"are not weights of keras:NASNetMobile", images, "keras:NASNetMobile", weights=path)
     refused(r"resize='cubic'; it must be one of nearest", images, "keras:MobileNet", resize="cubic")
 
     def offline(*words, **named):
         raise OSError("no\nnetwork")
 
     monkeypatch.setattr(file_utils, "get_file", offline)
-    refused(r"could not be had \(no network\); bring that file", images, "keras:MobileNet")
+    line = r"could not be downloaded \(no network\); copy that file"
+    refused(line, images, "keras:MobileNet")

@@ -102,7 +102,7 @@ def test_files_that_were_brought_need_no_download(name, published, monkeypatch):
 
 def test_a_truncated_transfer_is_refused_and_leaves_nothing(published, server):
     server((CONTENT[:-100], len(CONTENT)))
-    refused(r"the transfer broke off after 699900 of 700000 bytes\); put pt_inception")
+    refused(r"the download stopped after 699900 of 700000 bytes\); put pt_inception")
     assert os.listdir(published) == []
 
 
@@ -170,7 +170,7 @@ def test_a_full_disk(published, server, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(inception_files.os, "replace", full)
+    monkeypatch.setattr("evaluation.runtime.files.os.replace", full)
     refused(rf"{published} cannot be written \(No space left on device\); make room there")
     assert os.listdir(published) == []
 
@@ -194,7 +194,7 @@ def test_extract_downloads_with_its_progress(tf, published, server, noise_images
     """What came is no network here, and is refused as such after its transfer."""
     server(CONTENT)
     stages = []
-    with pytest.raises(InputError, match=rf"{NAME} is truncated or another file: by its name"):
+    with pytest.raises(InputError, match=rf"{NAME} is truncated or another file: its SHA-256 be"):
         evaluation.extract(
             noise_images(1, channels=3), "inception", progress=lambda *call: stages.append(call[0])
         )

@@ -134,7 +134,7 @@ def test_truncated_files_are_refused_and_named(form, small, tmp_path, monkeypatc
     graph = b"softmax/weights"
     end = content.index(graph) + len(graph) if graph in content else len(content) * 2 // 3
     path.write_bytes(content[:end])
-    refused(path, rf"{form} (is (truncated|damaged|no file)|.*damaged)")
+    refused(path, rf"{form} (is (truncated|damaged|not a weights file)|.*damaged)")
 
 
 @pytest.mark.parametrize(
@@ -144,11 +144,11 @@ def test_truncated_files_are_refused_and_named(form, small, tmp_path, monkeypatc
             b"",
             r"w\.pb does not hold the 2015-12-05 Inception network \(missing: conv/conv2d_params",
         ),
-        (b"neither this nor that\n" * 9, r"w\.pb is no file of weights, or damaged"),
+        (b"neither this nor that\n" * 9, r"w\.pb is not a weights file, or damaged"),
         (b"\x1f\x8bneither this nor that", r"w\.pb is truncated or damaged"),
-        (b"\x80\x02neither this nor that", r"w\.pb is damaged or no file of torch\.save"),
-        (b"PK\x03\x04neither this nor that", r"w\.pb is damaged or no file of torch\.save"),
-        (b"\xff\xff\xff\xff\0\0\0\0{neither this nor that", r"w\.pb is truncated, damaged, or no"),
+        (b"\x80\x02neither this nor that", r"w\.pb is damaged or not a torch\.save file"),
+        (b"PK\x03\x04neither this nor that", r"w\.pb is damaged or not a torch\.save file"),
+        (b"\xff\xff\xff\xff\0\0\0\0{neither this nor that", r"w\.pb is truncated, damaged, or not"),
     ],
 )
 def test_other_files_are_refused(content, line, tmp_path):
@@ -158,7 +158,7 @@ def test_other_files_are_refused(content, line, tmp_path):
 
 
 def test_no_file_at_all(tmp_path):
-    refused(tmp_path / "none.pth", r"weights='.*none\.pth' is no file; give the network's frozen")
+    refused(tmp_path / "none.pth", r"weights='.*none\.pth' is not a file; give the network's froze")
 
 
 def test_a_file_that_cannot_be_read(tmp_path, monkeypatch):
@@ -167,13 +167,14 @@ def test_a_file_that_cannot_be_read(tmp_path, monkeypatch):
 
     monkeypatch.setattr(inception_weights, "_start", denied)
     (tmp_path / "w.npz").touch()
-    refused(tmp_path / "w.npz", r"w\.npz cannot be read \(Permission denied\); mend it")
+    refused(tmp_path / "w.npz", r"w\.npz cannot be read \(Permission denied\); make it readable")
 
 
 def test_a_name_says_how_the_hash_begins(small, tmp_path):
     path = drawn.write(tmp_path / "pt_inception-2015-12-05-6726825d.pth", "zip.pth", small)
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    refused(path, rf"6726825d\.pth is truncated or another file: .* it begins with {sha256[:8]};")
+    line = rf"6726825d\.pth is truncated or another file: its SHA-256 begins with {sha256[:8]}, not"
+    refused(path, line)
     right = path.with_name(f"own-{sha256[:8]}.pth")
     path.rename(right)
     assert inception_weights.read(right).sha256 == sha256
@@ -187,14 +188,14 @@ def test_objects_are_not_unpickled(small, tmp_path):
 def test_a_member_that_is_no_array(tmp_path):
     with zipfile.ZipFile(tmp_path / "w.npz", "w") as archive:
         archive.writestr("fc.weight.npy", b"neither this nor that")
-    refused(tmp_path / "w.npz", r"w\.npz is damaged \(a member is no array\); save it anew")
+    refused(tmp_path / "w.npz", r"w\.npz is damaged \(a member is not an array\); save it again")
 
 
 def test_a_table_of_safetensors_that_never_ends(tmp_path):
     header = b'{"fc.weight":' + b"[" * 200_000
     path = tmp_path / "w.safetensors"
     path.write_bytes(len(header).to_bytes(8, "little") + header)
-    refused(path, r"w\.safetensors is truncated, damaged, or no float32")
+    refused(path, r"w\.safetensors is truncated, damaged, or not float32")
 
 
 def test_archives_that_unpack_to_too_much_are_refused(tmp_path, monkeypatch):

@@ -94,7 +94,8 @@ def test_tokens_and_places_are_pooled_as_the_file_says(tmp_path):
         path.with_suffix(".json").write_text(json.dumps({"images": FORM, "pool": pool}))
         np.testing.assert_allclose(extract(IMAGES, f"onnx:{path}").features, expected, atol=1e-5)
     path.with_suffix(".json").write_text(json.dumps({"images": FORM}))
-    with pytest.raises(InputError, match=r"output 'out' has shape \(5, 3, 64\); \"pool\" in its"):
+    line = r"output 'out' has shape \(5, 3, 64\); set \"pool\" in its"
+    with pytest.raises(InputError, match=line):
         extract(IMAGES, f"onnx:{path}")
     name = write(tmp_path / "b.onnx", nodes=(("Identity", ["images"], ["out"], {}),), pool="mean")
     np.testing.assert_allclose(extract(IMAGES, name).features, channels.mean((2, 3)), atol=1e-5)
@@ -103,9 +104,10 @@ def test_tokens_and_places_are_pooled_as_the_file_says(tmp_path):
 def test_one_of_several_outputs_is_named(tmp_path):
     nodes = (*FLAT, ("Neg", ["out"], ["minus"], {}))
     name = write(tmp_path / "a.onnx", nodes=nodes, rank=2, outputs=("out", "minus"))
-    with pytest.raises(InputError, match=r"gives out .*, minus .*; name one with --layer"):
+    line = r"has the outputs out .*, minus .*; name one with --layer"
+    with pytest.raises(InputError, match=line):
         extract(IMAGES, name)
-    with pytest.raises(InputError, match=r"has no output 'nix'; it gives out"):
+    with pytest.raises(InputError, match=r"has no output 'nix'; it has out"):
         extract(IMAGES, name, layer="nix")
     plus, minus = (extract(IMAGES, name, layer=layer) for layer in ("out", "minus"))
     assert (plus.features == -minus.features).all()

@@ -88,7 +88,7 @@ class Evil:
 def test_pickles_that_name_anything_else_are_refused_unread(tmp_path):
     path, mark = tmp_path / "s.pkl", tmp_path / "ran"
     path.write_bytes(pickle.dumps({"mu": MEAN, "sigma": Evil(mark)}))
-    with pytest.raises(InputError, match=r"s\.pkl names (_)?io\.open, and only arrays") as caught:
+    with pytest.raises(InputError, match=r"s\.pkl names (_)?io\.open, but only arrays") as caught:
         read_statistics(path)
     assert "\n" not in str(caught.value)
     assert not mark.exists()
@@ -115,7 +115,7 @@ def test_statistics_that_are_none_are_refused(tmp_path):
     refused(r"format 2, this version reads 1", n=5, mean=MEAN, scatter=COVARIANCE,
             description=newer)  # fmt: skip
     told = json.dumps({"format": 1, "name": "", "sha256": "", "settings": {}, "images": None})
-    refused(r"is of n=1 images", n=1, mean=MEAN, scatter=COVARIANCE, description=told)
+    refused(r"has n=1 images", n=1, mean=MEAN, scatter=COVARIANCE, description=told)
     (tmp_path / "s.npz").write_bytes(b"damaged")
     refused(r"s\.npz is damaged")
     pkl = tmp_path / "s.pkl"
@@ -134,7 +134,7 @@ def test_places_and_forms_that_cannot_be_written(tmp_path):
     for words, line in (
         ((MADE, tmp_path / "s.npz", "npz"), r"form='npz'; use one of gantf, pytorch-fid"),
         ((MADE, tmp_path / "s.npz", "stylegan3"), r"files of form 'stylegan3' end in \.pkl"),
-        ((ROWS, tmp_path / "s.npz"), r"features is ndarray; give what evaluation\.extract"),
+        ((ROWS, tmp_path / "s.npz"), r"features is ndarray; give the result of evaluation\.extr"),
         ((MADE, tmp_path / "no" / "s.npz"), r"s\.npz cannot be written \(No such file"),
         ((dataclasses.replace(MADE, features=ROWS[:1]), tmp_path / "s.npz"), r"has 1 rows"),
     ):
@@ -145,7 +145,7 @@ def test_places_and_forms_that_cannot_be_written(tmp_path):
     with pytest.raises(InputError, match=r"features is ndarray"):
         save_features(ROWS, tmp_path / "f.npz")
     unknown = Statistics(None, MEAN, COVARIANCE)
-    with pytest.raises(InputError, match=r"does not say of how many images"):
+    with pytest.raises(InputError, match=r"does not record the number of images"):
         save_statistics(unknown, tmp_path / "s.pkl", "stylegan3")
     save_statistics(unknown, tmp_path / "s.npz", "pytorch-fid")
     assert (read_statistics(tmp_path / "s.npz").mean == MEAN).all()
@@ -154,7 +154,7 @@ def test_places_and_forms_that_cannot_be_written(tmp_path):
 def test_statistics_merge_as_if_they_were_of_all_rows():
     whole = statistics_of(dataclasses.replace(MADE, features=np.concatenate([ROWS, OTHER])))
     parts = [statistics_of(dataclasses.replace(MADE, features=rows)) for rows in (ROWS, OTHER)]
-    merged = Statistics.of_moments(parts[0].moments().merge(parts[1].moments()))
+    merged = Statistics.from_moments(parts[0].moments().merge(parts[1].moments()))
     assert merged.n == 110
     np.testing.assert_allclose(merged.covariance, whole.covariance, rtol=1e-12)
 

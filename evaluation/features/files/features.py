@@ -1,7 +1,7 @@
-"""`features.npz`: features in a file, as a source on either side of an evaluation.
+"""Reads and writes `features.npz`, a file of features as the real or fake side of an evaluation.
 
-It holds `features` (n, d), `logits` (n, classes) where there are any, and `description`: the
-features' name, sha256, settings, classes and what the images are known by, as JSON.
+It holds `features` (n, d), optionally `logits` (n, classes), and `description`: the features' name,
+sha256, settings and classes, and the hash of the images, as JSON.
 """
 
 import dataclasses
@@ -21,35 +21,35 @@ KEYS = ("features", "logits", "description")
 
 
 def save_features(features: Features, path: str | os.PathLike) -> None:
-    """Writes features, whole or not at all.
+    """Writes features to a file, atomically.
 
     Args:
-      features: as `evaluation.extract` gives them.
-      path: ending in .npz.
+      features: the result of `evaluation.extract`.
+      path: path of the file, with the suffix .npz.
 
     Raises:
-      InputError: another ending, or a place that cannot be written.
+      InputError: the suffix or the type of `features` is wrong, or the file cannot be written.
     """
     if Path(path).suffix.lower() != ".npz":
         raise InputError(f"path={os.fspath(path)!r}: files of features end in .npz.")
     if not isinstance(features, Features):
         raise InputError(
-            f"features is {type(features).__name__}; give what evaluation.extract returned."
+            f"features is {type(features).__name__}; give the result of evaluation.extract."
         )
-    told = {key: getattr(features, key) for key in ("name", "sha256", "images")}
-    told |= {"settings": dict(features.settings), "classes": list(features.classes)}
+    content = {key: getattr(features, key) for key in ("name", "sha256", "images")}
+    content |= {"settings": dict(features.settings), "classes": list(features.classes)}
     arrays = {"features": features.features}
     if features.logits is not None:
         arrays["logits"] = features.logits
-    arrays["description"] = np.asarray(json.dumps({"format": FORMAT} | told, sort_keys=True))
+    arrays["description"] = np.asarray(json.dumps({"format": FORMAT} | content, sort_keys=True))
     write_file(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
 
 
 def read_features(path: str | os.PathLike) -> Features:
-    """Reads what `save_features` wrote, or a .npz file with an array `features` of one's own.
+    """Reads a file from `save_features`, or any .npz file with an array `features`.
 
     Raises:
-      InputError: missing, damaged, or no features.
+      InputError: the file is missing or damaged, or holds no features.
     """
     name = os.fspath(path)
     if not Path(name).is_file():
@@ -65,24 +65,23 @@ def read_features(path: str | os.PathLike) -> Features:
         logits = as_rows(logits, f"logits of {name}")
         if len(logits) != len(features):
             raise InputError(
-                f"{name} holds {len(features)} rows of features and {len(logits)} of logits; they "
-                "must be of the same images."
+                f"{name} holds {len(features)} rows of features and {len(logits)} of logits; both "
+                "must have one row per image."
             )
     if "description" not in arrays:
         return Features(features, logits, "", "")
-    told = description(arrays, name)
     classes = tuple(json.loads(str(arrays["description"])).get("classes", ()))
-    return Features(features, logits, classes=classes, **told)
+    return Features(features, logits, classes=classes, **description(arrays, name))
 
 
 def content_sha256(features: Features) -> str:
-    """Hash of the numbers."""
+    """Hashes the features' shape and values."""
     digest = hashlib.sha256(repr(features.features.shape).encode())
     digest.update(np.ascontiguousarray(features.features).tobytes())
     return digest.hexdigest()
 
 
 def rows(features: Features, index: np.ndarray) -> Features:
-    """The features at `index`, with their logits."""
+    """Selects the features and logits of the rows `index`."""
     logits = None if features.logits is None else features.logits[index]
     return dataclasses.replace(features, features=features.features[index], logits=logits)

@@ -1,4 +1,4 @@
-"""Where the weights of the Inception network are: in the cache directory, downloaded there once."""
+"""Finds the weights of the Inception network in the cache directory, or downloads them there."""
 
 import http.client
 import urllib.error
@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import IO
 
 from evaluation.errors import InputError
-from evaluation.features import cache, inception_weights
+from evaluation.features import cache as feature_cache
+from evaluation.features import inception_weights
 from evaluation.runtime.files import atomic_write
 from evaluation.sources.sampler import Progress
 
@@ -26,46 +27,46 @@ NAMES = (
 )
 STAGE = "downloading Inception's weights"
 CHUNK = 1 << 18  # bytes
-PATIENCE_SECONDS = 30
+TIMEOUT_SECONDS = 30
 
 
-class _NotHad(Exception):
-    """Why an address did not give the file."""
+class _DownloadError(Exception):
+    """The reason why a download failed."""
 
 
 def directory() -> Path:
-    """Where the weights are looked for, and kept."""
-    return cache.directory() / "weights"
+    """Returns the directory of the weights."""
+    return feature_cache.directory() / "weights"
 
 
 def present() -> list[Path]:
-    """The files in the directory that have a published file's name."""
+    """Returns the files in the directory that have a published file's name."""
     return [directory() / name for name in NAMES if (directory() / name).is_file()]
 
 
 def find(progress: Progress | None = None) -> Path:
-    """A file of the published weights, whole: from the directory, or else downloaded there.
+    """Returns the path of the published weights, after a download if necessary; checks their hash.
 
     Args:
-      progress: called with (stage, bytes done, bytes in all) during a download.
+      progress: called with (stage, bytes done, total bytes) during a download.
 
     Raises:
-      InputError: a file there is truncated or another one; the directory cannot be written; or
-        there is no file, and it cannot be downloaded: which to bring, and where to, is said.
+      InputError: the file is not a published one, the directory cannot be written, or the download
+        failed; the message then says which file to put where.
     """
     for path in present():
         wrong = _difference(path)
         if wrong:
             raise InputError(
                 f"{path} is truncated or another file ({wrong}); delete it, or name it with "
-                "--weights if you mean it."
+                "--weights to use it anyway."
             )
         return path
     reasons = []
     for address in ADDRESSES:
         try:
             return _download(address, directory(), progress)
-        except _NotHad as error:
+        except _DownloadError as error:
             reasons.append(f"{address}: {error}")
     raise InputError(
         f"Inception's weights are not in {directory()} and could not be downloaded "
@@ -75,7 +76,7 @@ def find(progress: Progress | None = None) -> Path:
 
 
 def _difference(path: Path) -> str:
-    """How a file differs from the published ones, by its hash; empty where it is one of them."""
+    """Describes how a file's hash differs from the published ones; empty if it is published."""
     sha256 = inception_weights.sha256_of(path)
     if sha256 in inception_weights.PUBLISHED:
         return ""
@@ -83,7 +84,7 @@ def _difference(path: Path) -> str:
 
 
 def _download(address: str, folder: Path, progress: Progress | None) -> Path:
-    """Downloads a file beside its place, checks it, and moves it there whole."""
+    """Downloads a file, checks its hash, and moves it to its final path."""
     target = folder / address.rpartition("/")[2]
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -95,7 +96,7 @@ def _download(address: str, folder: Path, progress: Progress | None) -> Path:
             except InputError:
                 wrong = "it is damaged"
             if wrong:
-                raise _NotHad(wrong)
+                raise _DownloadError(wrong)
         return target
     except OSError as error:
         raise InputError(
@@ -105,15 +106,15 @@ def _download(address: str, folder: Path, progress: Progress | None) -> Path:
 
 
 def _fetch(address: str, file: IO[bytes], progress: Progress | None) -> None:
-    """Writes what an address answers to a file.
+    """Downloads an address to a file.
 
     Raises:
-      _NotHad: it cannot be reached, or answers with an error or with less than it announced.
+      _DownloadError: the server cannot be reached, or returns an error or too few bytes.
     """
     try:
-        response = urllib.request.urlopen(address, timeout=PATIENCE_SECONDS)
-    except (OSError, http.client.HTTPException, ValueError) as error:  # it may redirect to no URL
-        raise _NotHad(_reason(error)) from None
+        response = urllib.request.urlopen(address, timeout=TIMEOUT_SECONDS)
+    except (OSError, http.client.HTTPException, ValueError) as error:  # ValueError: bad redirect
+        raise _DownloadError(_reason(error)) from None
     with response:
         length = response.headers.get("Content-Length") or ""
         announced, done = int(length) if length.isdecimal() else 0, 0
@@ -121,7 +122,7 @@ def _fetch(address: str, file: IO[bytes], progress: Progress | None) -> None:
             try:
                 chunk = response.read(CHUNK)
             except (OSError, http.client.HTTPException) as error:
-                raise _NotHad(_reason(error)) from None
+                raise _DownloadError(_reason(error)) from None
             if not chunk:
                 break
             file.write(chunk)
@@ -129,11 +130,11 @@ def _fetch(address: str, file: IO[bytes], progress: Progress | None) -> None:
             if progress:
                 progress(STAGE, done, announced)
     if announced and done != announced:
-        raise _NotHad(f"the transfer broke off after {done} of {announced} bytes")
+        raise _DownloadError(f"the download stopped after {done} of {announced} bytes")
 
 
 def _reason(error: Exception) -> str:
-    """One line of an error."""
+    """Returns an error's message on one line."""
     reason = getattr(error, "reason", None) or error
     text = " ".join(str(reason).split()) or type(error).__name__
     code = getattr(error, "code", None)

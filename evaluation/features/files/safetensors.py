@@ -1,4 +1,4 @@
-"""Arrays from a .safetensors file: a length in 8 bytes, a table in JSON, then the numbers."""
+"""Reads arrays from a .safetensors file: a length in 8 bytes, a table in JSON, then the numbers."""
 
 import json
 import math
@@ -12,10 +12,10 @@ DTYPES: dict[str, np.dtype] = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
 
 
 def read(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of a .safetensors file.
+    """Reads the arrays of a .safetensors file.
 
     Raises:
-      InputError: truncated, damaged, or with numbers of another type.
+      InputError: the file is truncated or damaged, or holds other types than float32 and float64.
     """
     content = np.memmap(path, np.uint8, "r")
     length = int.from_bytes(content[:8].tobytes(), "little")
@@ -27,8 +27,8 @@ def read(path: Path) -> dict[str, np.ndarray]:
                 arrays[name] = _array(data, **entry)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(
-            f"{path} is truncated, damaged, or no float32 or float64 weights ({error}); bring it "
-            "anew."
+            f"{path} is truncated, damaged, or not float32 or float64 weights ({error}); get it "
+            "again."
         ) from None
     return arrays
 
@@ -36,7 +36,7 @@ def read(path: Path) -> dict[str, np.ndarray]:
 def _array(
     data: np.ndarray, *, dtype: str, shape: list[int], data_offsets: list[int]
 ) -> np.ndarray:
-    """One entry of the table; raises ValueError or KeyError where it cannot be."""
+    """Reads one entry of the table; raises ValueError if it is invalid."""
     if dtype not in DTYPES:
         raise ValueError(f"a tensor is {dtype}")
     first, last = data_offsets

@@ -1,8 +1,8 @@
-"""Feature statistics as the StyleGAN programs keep them: pickles, read without running them.
+"""Reads and writes the StyleGAN programs' pickles of feature statistics, without running code.
 
 StyleGAN2-ADA and 3 pickle a dictionary: num_items, and the sums raw_mean of x and raw_cov of x x^T
-in float64. The older TensorFlow programs pickle the pair (mean, covariance); a dictionary of mu and
-sigma is read too. Of what a pickle may name only NumPy's arrays, dtypes and numbers are allowed.
+in float64. The older TensorFlow programs pickle the pair (mean, covariance). A dictionary of mu and
+sigma is read too. The pickle may name NumPy arrays, dtypes and numbers only.
 """
 
 import io
@@ -16,8 +16,8 @@ from evaluation.distances.moments import Moments
 from evaluation.errors import InputError
 
 
-def packed(moments: Moments) -> bytes:
-    """The pickle that StyleGAN3's FeatureStats loads."""
+def to_pickle(moments: Moments) -> bytes:
+    """Returns a pickle that StyleGAN3's FeatureStats can load."""
     mean, d = moments.mean, len(moments.mean)
     content = {
         "capture_all": False,
@@ -32,14 +32,14 @@ def packed(moments: Moments) -> bytes:
     return pickle.dumps(content, protocol=4)
 
 
-def unpacked(path: str) -> tuple[Moments | None, np.ndarray, np.ndarray]:
-    """What such a pickle holds.
+def read(path: str) -> tuple[Moments | None, np.ndarray, np.ndarray]:
+    """Reads a pickle of statistics.
 
     Returns:
-      The moments, None where n is not known; the covariance; the mean.
+      The moments, or None if the file does not record n; the covariance; the mean.
 
     Raises:
-      InputError: it is damaged, names anything but arrays, or holds something else.
+      InputError: the file is damaged, names anything but arrays, or does not hold statistics.
     """
     try:
         content = _Arrays(io.BytesIO(Path(path).read_bytes())).load()
@@ -47,27 +47,28 @@ def unpacked(path: str) -> tuple[Moments | None, np.ndarray, np.ndarray]:
         raise InputError(f"{path} {error}") from None
     except Exception as error:  # a damaged pickle raises nearly anything
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{path} is damaged ({reason[:200]}); write it anew.") from None
+        raise InputError(f"{path} is damaged ({reason[:200]}); write it again.") from None
     if isinstance(content, tuple | list) and len(content) == 2:
         return None, np.asarray(content[1]), np.asarray(content[0])
     if isinstance(content, dict) and {"mu", "sigma"} <= set(content):
         return None, np.asarray(content["sigma"]), np.asarray(content["mu"])
     if isinstance(content, dict) and {"num_items", "raw_mean", "raw_cov"} <= set(content):
-        moments = _of_sums(content, path)
+        moments = _from_sums(content, path)
         return moments, moments.covariance(1), moments.mean
-    held = ", ".join(map(str, content)) if isinstance(content, dict) else type(content).__name__
+    keys = ", ".join(map(str, content)) if isinstance(content, dict) else type(content).__name__
     raise InputError(
-        f"{path} holds {held[:200]}; statistics are num_items, raw_mean and raw_cov, or a mean and "
+        f"{path} holds {keys[:200]}; statistics are num_items, raw_mean and raw_cov, or a mean and "
         "a covariance."
     )
 
 
-def _of_sums(content: dict[str, Any], path: str) -> Moments:
-    """Moments of raw sums."""
+def _from_sums(content: dict[str, Any], path: str) -> Moments:
+    """Computes moments from raw sums."""
     n, total, squares = content["num_items"], content["raw_mean"], content["raw_cov"]
     if total is None or squares is None:
         raise InputError(
-            f"{path} holds features but no mean and covariance; save these as an array instead."
+            f"{path} holds features but no mean and covariance; save the features with "
+            "numpy.savez(PATH, features=...)."
         )
     total, squares = np.asarray(total, np.float64), np.asarray(squares, np.float64)
     if not isinstance(n, int | np.integer) or n < 2 or squares.shape != total.shape * 2:
@@ -80,10 +81,10 @@ def _of_sums(content: dict[str, Any], path: str) -> Moments:
 
 
 class _Arrays(pickle.Unpickler):
-    """Unpickles NumPy's arrays and what Python has without imports."""
+    """Unpickles NumPy arrays and Python's built-in containers and numbers only."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """One of the few names that an array's pickle needs; any other is refused."""
+        """Returns one of the few objects that an array's pickle needs; refuses any other."""
         home = module.replace("numpy._core", "numpy.core")
         if (home, name) == ("numpy", "ndarray"):
             return np.ndarray
@@ -92,36 +93,36 @@ class _Arrays(pickle.Unpickler):
         if (home, name) in _FUNCTIONS:
             return _FUNCTIONS[home, name]
         raise InputError(
-            f"names {module}.{name}, and only arrays are read: a pickle can run any program; load "
+            f"names {module}.{name}, but only arrays are read: a pickle can run any program; load "
             "it where you trust it, and save mu and sigma with numpy.savez."
         )
 
 
-def _reconstructed(kind: type, shape: tuple, code: bytes) -> np.ndarray:
-    """An empty array, whose content the pickle sets next."""
+def _reconstruct(kind: type, shape: tuple, code: bytes) -> np.ndarray:
+    """Returns an empty array; the pickle sets its content next."""
     if kind is not np.ndarray:
-        raise InputError(f"names {kind!r}, and only arrays are read; save them with numpy.savez.")
+        raise InputError(f"names {kind!r}, but only arrays are read; save them with numpy.savez.")
     return np.ndarray.__new__(np.ndarray, (0,), "b")
 
 
 def _from_buffer(buffer: bytes, dtype: np.dtype, shape: tuple, order: str) -> np.ndarray:
-    """An array of numbers from its bytes."""
+    """Returns an array from its bytes."""
     return np.frombuffer(buffer, dtype).reshape(shape, order=order)  # type: ignore[call-overload]
 
 
 def _scalar(dtype: np.dtype, content: bytes) -> Any:
-    """A number from its bytes."""
+    """Returns a number from its bytes."""
     return np.frombuffer(content, dtype, 1)[0]
 
 
-def _encoded(text: str, encoding: str) -> bytes:
-    """The bytes that older pickles keep as text."""
+def _encode(text: str, encoding: str) -> bytes:
+    """Returns the bytes that older pickles store as text."""
     return text.encode("latin1" if encoding != "ascii" else "ascii")
 
 
 _FUNCTIONS = {
-    ("numpy.core.multiarray", "_reconstruct"): _reconstructed,
+    ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
     ("numpy.core.multiarray", "scalar"): _scalar,
     ("numpy.core.numeric", "_frombuffer"): _from_buffer,
-    ("_codecs", "encode"): _encoded,
+    ("_codecs", "encode"): _encode,
 }
