@@ -245,11 +245,11 @@ def _check_tables(tables: dict[str, np.ndarray]) -> None:
 
 
 def _check_enough(n: int, least: int, metric: str) -> None:
-    """Refuses an n at which the metric has no point interval."""
+    """Raises InputError if the metric has only bounds, no interval, for n rows."""
     if n < least:
         raise InputError(
-            f"n={n}; {metric} of so many dimensions needs at least {least} rows, or only bounds are"
-            " known: give n of at least that, or plan for kid"
+            f"n={n}; {metric} of so many dimensions needs at least {least} rows for an"
+            " interval: give a larger n, or plan for kid"
         )
 
 

@@ -1,4 +1,4 @@
-"""One self-contained HTML file that shows what a result says: `write_report`."""
+"""`write_report`: a result as one self-contained HTML file."""
 
 import os
 from pathlib import Path
@@ -20,14 +20,14 @@ def write_report(
     fake_images: Images | None = None,
     run_dir: str | os.PathLike | None = None,
 ) -> Path:
-    """Writes a result as an HTML page that needs nothing else: no script, no request.
+    """Writes a result as a self-contained HTML page, without scripts or requests.
 
     Args:
-      result: of `evaluate`, or of `measure`.
+      result: result of `evaluate` or `measure`.
       path: the file to write; its directory must exist.
-      real_images: shown beside the generated ones, if given.
-      fake_images: shown, if given.
-      run_dir: a training run whose metrics.jsonl is drawn, if it is there.
+      real_images: real images to show, or None.
+      fake_images: generated images to show, or None.
+      run_dir: a training run; its metrics.jsonl is drawn if it exists.
 
     Returns:
       The path written.
@@ -60,7 +60,7 @@ def write_report(
 def _content(
     result: Result, real: Images | None, fake: Images | None, run_dir: str | os.PathLike | None
 ) -> dict[str, Any]:
-    """All that the template shows."""
+    """Returns the variables of the template."""
     sheets = [
         pictures.sheet(images, kind)
         for kind, images in (("generated", fake), ("real", real))
@@ -76,7 +76,7 @@ def _content(
         "notes": context.get("notes", []),
         "rows": scores.rows(result),
         "sheets": sheets,
-        "shares": scores.class_shares(result),
+        "fractions": scores.class_fractions(result),
         "panels": curves.panels(log),
         "warnings": curves.warnings(log),
         "settings": wording.settings(result),

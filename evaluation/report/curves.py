@@ -1,4 +1,4 @@
-"""The training's log, where it is at hand, as curves and warnings."""
+"""Curves and warnings from a training log."""
 
 import dataclasses
 import io
@@ -12,17 +12,17 @@ from typing import Any
 import numpy as np
 
 LOG_FILE = "metrics.jsonl"
-MOST_POINTS = 300  # of a curve; more are averaged
+MOST_POINTS = 300  # per curve; more are averaged
 MOST_WARNINGS = 20
 
-# Stand-ins that become the page's own colours, which differ by day and by night.
+# Placeholders for the page's colours, which differ between light and dark mode.
 INK, GRID = "#010203", "#040506"
 SERIES = ("#0a0b01", "#0a0b02", "#0a0b03")
 
 
 @dataclasses.dataclass(frozen=True)
 class Panel:
-    """One drawing: its title, its curves as (name, place in SERIES), and an inline SVG."""
+    """One drawing: title, curves as (name, index in SERIES), and an inline SVG."""
 
     title: str
     curves: tuple[tuple[str, int], ...]
@@ -30,7 +30,7 @@ class Panel:
 
 
 def read(run_dir: Path) -> list[dict[str, Any]]:
-    """The records of a run's metrics.jsonl by step; none if it is not there, bad lines left out."""
+    """Reads a run's metrics.jsonl, sorted by step; skips bad lines; empty without the file."""
     try:
         lines = (run_dir / LOG_FILE).read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -47,7 +47,7 @@ def read(run_dir: Path) -> list[dict[str, Any]]:
 
 
 def warnings(log: list[dict[str, Any]]) -> list[tuple[int, str]]:
-    """What the training warned of: (step of the first time, text), at most MOST_WARNINGS."""
+    """Returns the training's warnings as (first step, text), at most MOST_WARNINGS."""
     first: dict[str, int] = {}
     for record in log:
         if record.get("warning"):
@@ -56,24 +56,24 @@ def warnings(log: list[dict[str, Any]]) -> list[tuple[int, str]]:
 
 
 def panels(log: list[dict[str, Any]]) -> list[Panel]:
-    """Losses, what the discriminator answers, and FID over steps, as far as they were logged."""
+    """Draws losses, discriminator outputs and FID over steps, if they were logged."""
     wanted: list[tuple[str, Callable[[str], bool]]] = [
         ("Losses", lambda name: name.endswith("/loss") or name == "loss"),
-        ("The discriminator's answers", lambda name: name in ("D(x)", "D(G(z))")),
+        ("Discriminator outputs", lambda name: name in ("D(x)", "D(G(z))")),
         ("FID during training", lambda name: re.search(r"(^|/)fid$", name) is not None),
     ]
-    found = []
+    drawn = []
     for title, belongs in wanted:
         names = sorted({name for record in log for name in record if belongs(name)}, key=_order)
         curves = {name: curve for name in names if (curve := _curve(log, name)) is not None}
         if curves:
             named = tuple((name, _color(name)) for name in curves)
-            found.append(Panel(title, named, _draw(title, curves)))
-    return found
+            drawn.append(Panel(title, named, _draw(title, curves)))
+    return drawn
 
 
 def _color(name: str) -> int:
-    """The place in SERIES of a logged number: the discriminator's, the generator's, any other."""
+    """Index in SERIES: 0 for discriminators, 1 for generators and FID, 2 for others."""
     if name == "D(x)" or name.startswith(("discriminator", "critic")):
         return 0
     return 1 if name == "D(G(z))" or name.startswith(("generator", "fid")) else 2
@@ -84,7 +84,7 @@ def _order(name: str) -> tuple[int, str]:
 
 
 def _curve(log: list[dict[str, Any]], name: str) -> tuple[np.ndarray, np.ndarray] | None:
-    """(steps, values) of one logged number, averaged to MOST_POINTS; None if it has no points."""
+    """Returns (steps, values) of one logged number, averaged to MOST_POINTS; None if empty."""
     points = {
         record["step"]: float(record[name])
         for record in log
@@ -96,13 +96,13 @@ def _curve(log: list[dict[str, Any]], name: str) -> tuple[np.ndarray, np.ndarray
 
 
 def _thinned(numbers: list) -> np.ndarray:
-    """At most MOST_POINTS means of successive numbers."""
+    """Averages successive numbers to at most MOST_POINTS."""
     parts = np.array_split(np.array(numbers, float), min(len(numbers), MOST_POINTS))
     return np.array([part.mean() for part in parts])
 
 
 def _draw(title: str, curves: dict[str, tuple[np.ndarray, np.ndarray]]) -> str:
-    """Curves over steps as an SVG element whose colours are the page's."""
+    """Draws curves over steps as an SVG element in the page's colours."""
     import matplotlib
     from matplotlib.figure import Figure
     from matplotlib.ticker import EngFormatter, MaxNLocator
@@ -130,7 +130,7 @@ def _draw(title: str, curves: dict[str, tuple[np.ndarray, np.ndarray]]) -> str:
 
 
 def _inline(svg: str) -> str:
-    """A matplotlib SVG as an element of an HTML page: no prologue, no metadata, themed colours."""
+    """Converts a matplotlib SVG to an HTML element: no prologue, no metadata, themed colours."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r' xmlns(:xlink)?="[^"]*"', "", svg)

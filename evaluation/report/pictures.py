@@ -1,4 +1,4 @@
-"""Images as one sheet, in the page itself."""
+"""Sheets of images, embedded in the page."""
 
 import base64
 import dataclasses
@@ -9,11 +9,11 @@ from PIL import Image
 
 from evaluation.sources.images import Images
 
-SHEET_PX = 484  # the width of the column that shows it
+SHEET_PX = 484  # width of the column on the page
 GAP_PX = 2
 COLUMNS = range(6, 11)
-COLUMNS_OF_LARGE = 5  # of images that must be reduced to fit
-CRISP_PX = 48  # smaller ones are enlarged without smoothing
+COLUMNS_OF_LARGE = 5  # columns if images must be reduced to fit
+CRISP_PX = 48  # smaller images are enlarged without smoothing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,11 +22,11 @@ class Sheet:
 
     Attributes:
       kind: "generated" or "real".
-      name: of the source.
-      caption: how many of how many.
-      uri: a PNG as data URI.
-      width, height: of the PNG in pixels.
-      crisp: whether it must not be smoothed.
+      name: name of the source.
+      caption: numbers of shown and of all images.
+      uri: the PNG as a data URI.
+      width, height: size of the PNG in pixels.
+      crisp: whether the browser must not smooth it.
     """
 
     kind: str
@@ -39,7 +39,7 @@ class Sheet:
 
 
 def sheet(images: Images, kind: str) -> Sheet:
-    """A square sheet of images, evenly spaced over the set, none chosen by its looks."""
+    """Makes a square sheet of images, evenly spaced over the set, not selected by eye."""
     side = max(images.images.shape[1:3])
     columns, tile_px = _layout(side)
     count = min(len(images), columns * columns)
@@ -57,12 +57,12 @@ def sheet(images: Images, kind: str) -> Sheet:
     buffer = io.BytesIO()
     Image.fromarray(canvas).save(buffer, "PNG", optimize=True)
     uri = "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
-    caption = f"{count} of {len(images)}, evenly spaced, none chosen"
+    caption = f"{count} of {len(images)}, evenly spaced, not selected"
     return Sheet(kind, images.name, caption, uri, canvas.shape[1], canvas.shape[0], side < CRISP_PX)
 
 
 def _layout(side: int) -> tuple[int, int]:
-    """How many columns, and the side of a tile: a whole multiple of `side` that fills the sheet."""
+    """Number of columns and tile size in px: a whole multiple of `side` that fills the sheet."""
     best = (0, COLUMNS_OF_LARGE, SHEET_PX // COLUMNS_OF_LARGE - GAP_PX)
     for columns in COLUMNS:
         tile_px = (SHEET_PX // columns - GAP_PX) // side * side
@@ -72,7 +72,7 @@ def _layout(side: int) -> tuple[int, int]:
 
 
 def _tile(image: np.ndarray, side_px: int) -> np.ndarray:
-    """One image as RGBA: enlarged by a whole factor, or reduced, to a longer side of side_px."""
+    """Resizes to RGBA, longer side at most `side_px`: enlarges by a whole factor, or reduces."""
     picture = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).convert("RGBA")
     factor = side_px // max(picture.size)
     if factor:

@@ -1,4 +1,4 @@
-"""Scores and class shares as positions in percent, so that the page can draw them at any width."""
+"""Scores and class fractions as positions in percent, for any page width."""
 
 import dataclasses
 import inspect
@@ -16,18 +16,18 @@ MOST_CLASSES = 24
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One metric as the page shows it.
+    """One metric on the page.
 
     Attributes:
-      name, title: as it is called, and as it is shown.
-      value, interval, floor: as text; interval and floor are empty where there is none.
+      name, title: the metric's name and its display name.
+      value, interval, floor: text; interval and floor are empty if there is none.
       better: "lower" or "higher".
-      reading: what the metric says, in a sentence.
-      made: how the interval was made, its target, and the numbers of images.
+      reading: the meaning of the metric, in a sentence.
+      made: method and target of the interval, and the numbers of images.
       first, last: the ends of the axis as text.
-      zero: where 0 is on an axis that begins below it, 0..100, or None.
-      at, low, high: the value and its interval on the axis, 0..100; low and high None if none.
-      floor_at, floor_low, floor_high: likewise of the floor.
+      zero: position of 0, 0..100, on an axis that starts below 0; otherwise None.
+      at, low, high: positions of the value and its interval, 0..100; low and high may be None.
+      floor_at, floor_low, floor_high: positions of the floor and its interval, 0..100, or None.
     """
 
     name: str
@@ -50,13 +50,13 @@ class Row:
 
 
 def rows(result: Result) -> list[Row]:
-    """The result's metrics, in its order."""
+    """Returns the result's metrics, in order."""
     floors = result.floor or {}
-    told = "images" in result.context  # the page's head says how many
-    return [_row(estimate, floors.get(name), told) for name, estimate in result.items()]
+    has_images = "images" in result.context  # then the page's head has the counts
+    return [_row(estimate, floors.get(name), not has_images) for name, estimate in result.items()]
 
 
-def _row(estimate: Estimate, floor: Estimate | None, told: bool) -> Row:
+def _row(estimate: Estimate, floor: Estimate | None, with_counts: bool) -> Row:
     first, last = _axis(estimate, floor)
     total = estimate.details.get("total_modes")
 
@@ -78,7 +78,7 @@ def _row(estimate: Estimate, floor: Estimate | None, told: bool) -> Row:
         floor=_text(floor.value, total) if floor else "",
         better=estimate.better,
         reading=_reading(estimate.metric),
-        made=f"{estimate.method}; {estimate.target}" + ("" if told else _counts(estimate)),
+        made=f"{estimate.method}; {estimate.target}" + (_counts(estimate) if with_counts else ""),
         first=f"{first:.6g}",
         last=f"{last:.6g}",
         zero=place(0.0) if first < 0 else None,
@@ -92,10 +92,10 @@ def _row(estimate: Estimate, floor: Estimate | None, told: bool) -> Row:
 
 
 def _axis(estimate: Estimate, floor: Estimate | None) -> tuple[float, float]:
-    """The ends of a metric's axis: 0 to 1 for shares, 0 to all for counts, or what is seen."""
-    seen = [estimate.value, estimate.low, estimate.high]
-    seen += [floor.value, floor.low, floor.high] if floor else []
-    finite = [value for value in seen if math.isfinite(value)]
+    """Returns the ends of an axis: [0, 1], [0, total] for counts, or the range of the data."""
+    ends = [estimate.value, estimate.low, estimate.high]
+    ends += [floor.value, floor.low, floor.high] if floor else []
+    finite = [value for value in ends if math.isfinite(value)]
     least, most = min(finite, default=0.0), max(finite, default=1.0)
     total = estimate.details.get("total_modes")
     if total:
@@ -107,23 +107,23 @@ def _axis(estimate: Estimate, floor: Estimate | None) -> tuple[float, float]:
 
 
 def _outwards(end: float, reach: float) -> float:
-    """An axis's end a little away from 0, at a round number of its reach."""
+    """Rounds an end of the axis away from 0, to a fifth of a power of ten."""
     step = 10 ** math.floor(math.log10(reach)) / 5
     return math.copysign(math.ceil(abs(1.02 * end) / step) * step, end) if end else 0.0
 
 
 def _title(metric: str) -> str:
-    """An abbreviation in capitals; else words, the first with a capital."""
+    """Formats a metric's name: short names in capitals, others capitalised words."""
     return metric.upper() if len(metric) <= 3 else metric.replace("_", " ").capitalize()
 
 
 def _text(value: float, total: int | None) -> str:
-    """A score as text; a count of modes without digits behind the point."""
+    """Formats a score; a count of modes has no decimals."""
     return f"{value:.0f}" if total else number(value)
 
 
 def _reading(metric: str) -> str:
-    """The first paragraph of the metric's own description, without its name."""
+    """Returns the first paragraph of the metric's docstring, without its name."""
     if metric not in metric_files.names():
         return ""
     text = inspect.getdoc(metric_files.load(metric)) or ""
@@ -138,8 +138,8 @@ def _counts(estimate: Estimate) -> str:
 
 
 @dataclasses.dataclass(frozen=True)
-class Share:
-    """One class's share of real and generated images: as text, and 0..100 of the highest."""
+class ClassFraction:
+    """A class's fractions of real and generated images: text, and height in % of the highest."""
 
     name: str
     real: str
@@ -150,15 +150,15 @@ class Share:
 
 
 @dataclasses.dataclass(frozen=True)
-class Shares:
-    """The classes' histogram: all of them, or those that differ most, and a sentence on it."""
+class ClassFractions:
+    """Histogram of the classes: all, or those that differ most; and a caption."""
 
-    classes: list[Share]
+    classes: list[ClassFraction]
     caption: str
 
 
-def class_shares(result: Result) -> Shares | None:
-    """The modes' histogram; None where modes were not measured."""
+def class_fractions(result: Result) -> ClassFractions | None:
+    """Returns the histogram of the classes; None if modes were not measured."""
     if "modes" not in result:
         return None
     modes = result["modes"]
@@ -172,10 +172,10 @@ def class_shares(result: Result) -> Shares | None:
     if len(real) > MOST_CLASSES:
         by_difference = sorted(chosen, key=lambda k: abs(real[k] - fake[k]), reverse=True)
         chosen = sorted(by_difference[:MOST_CLASSES])
-        caption += f" Shown are the {MOST_CLASSES} whose shares differ most."
+        caption += f" Only the {MOST_CLASSES} classes whose fractions differ most are shown."
     top = max(max(real), max(fake)) or 1.0
-    shares = [
-        Share(
+    fractions = [
+        ClassFraction(
             names[k],
             f"{100 * real[k]:.1f} %",
             f"{100 * fake[k]:.1f} %",
@@ -185,7 +185,7 @@ def class_shares(result: Result) -> Shares | None:
         )
         for k in chosen
     ]
-    return Shares(shares, caption)
+    return ClassFractions(fractions, caption)
 
 
 def _class_names(result: Result, count: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""The rows of a batch: as a table, and in a .csv file that is written whole or not at all."""
+"""Results of a batch: a table, and an atomically written .csv file."""
 
 import contextlib
 import csv
@@ -27,18 +27,18 @@ WORDS = ("source", "status", "error", "reference", "features", "protocol", "date
 
 @dataclasses.dataclass(frozen=True, repr=False, eq=False)
 class Batch(Sequence[Row]):
-    """One row for each source, in the order given; prints as a table.
+    """One row for each source, in input order; prints as a table.
 
     Attributes:
       rows: "source", "status" ("done" or "failed"), "error", for each metric NAME, NAME_low,
         NAME_high and NAME_floor, then "n", "reference", "features", "protocol", "level", "seed",
-        "step", "seconds", "date" and "key". Numbers that are not there are None.
+        "step", "seconds", "date" and "key". Missing numbers are None.
     """
 
     rows: tuple[Row, ...]
 
     def __getitem__(self, place: Any) -> Any:
-        """One row, or several by a slice."""
+        """Returns one row, or a slice of rows."""
         return self.rows[place]
 
     def __len__(self) -> int:
@@ -52,12 +52,12 @@ class Batch(Sequence[Row]):
 
     @property
     def metrics(self) -> list[str]:
-        """The names of the metrics that any row has."""
+        """The names of all metrics in the rows."""
         names = dict.fromkeys(name for row in self.rows for name in row)
         return [name for name in names if f"{name}_low" in names]
 
     def to_frame(self) -> "pandas.DataFrame":
-        """The rows as a pandas frame.
+        """Returns the rows as a pandas frame.
 
         Raises:
           InputError: pandas is not installed.
@@ -69,7 +69,7 @@ class Batch(Sequence[Row]):
         return pandas.DataFrame(list(self.rows))
 
     def __str__(self) -> str:
-        """The scores with their intervals as plain text; then what failed."""
+        """The scores with their intervals as plain text, then the failures."""
         cells = self._cells()
         table = [formatting.text(COLUMNS, cells, COLUMNS[:2], COLUMNS[:1])] if cells else []
         return "\n".join([*table, *self._failures()])
@@ -77,7 +77,7 @@ class Batch(Sequence[Row]):
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        """The same for a notebook."""
+        """The same as HTML, for a notebook."""
         return formatting.page(COLUMNS, self._cells(), COLUMNS[:2], "", self._failures())
 
     def _failures(self) -> list[str]:
@@ -95,10 +95,10 @@ class Batch(Sequence[Row]):
 
 @contextlib.contextmanager
 def claimed(path: Path | None) -> Iterator[None]:
-    """Holds a table for this process alone while the block runs.
+    """Locks a table for this process while the block runs.
 
     Raises:
-      InputError: another process writes it, or there can be no lock beside it.
+      InputError: another process writes the table, or the lock file cannot be created.
     """
     if path is None:
         yield
@@ -112,37 +112,37 @@ def claimed(path: Path | None) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise InputError(
-                f"{path} is being written by another batch; wait for it, or give another file."
+                f"{path} is being written by another batch; wait for it, or give another path."
             ) from None
         yield
 
 
 def read_rows(path: Path) -> dict[str, Row]:
-    """The rows of a file by their keys; none where there is no file.
+    """Reads the rows of a file, by key; returns none if there is no file.
 
     Raises:
-      InputError: the file is no such table.
+      InputError: the file is not a table of a batch.
     """
     if not path.exists():
         return {}
     try:
         with path.open(encoding="utf-8", newline="") as stream:
-            found = list(csv.DictReader(stream, strict=True))
-        rows = [{name: _value(name, text) for name, text in row.items()} for row in found]
+            cells = list(csv.DictReader(stream, strict=True))
+        rows = [{name: _value(name, text) for name, text in row.items()} for row in cells]
         if not all({"source", "status", LAST} <= row.keys() for row in rows):
             raise ValueError("a column is missing")
         return {row[LAST]: row for row in rows}
     except (OSError, ValueError, csv.Error) as error:
         raise InputError(
-            f"{path} is no table of an earlier batch ({error}); give another file, or remove it."
+            f"{path} is not a table of an earlier batch ({error}); give another path, or remove it."
         ) from None
 
 
 def write_rows(path: Path, rows: list[Row]) -> None:
-    """Writes rows of different columns as one table, whole or not at all.
+    """Writes rows with different columns as one table, atomically.
 
     Raises:
-      InputError: it cannot be written.
+      InputError: the file cannot be written.
     """
     stream = io.StringIO(newline="")
     writer = csv.DictWriter(stream, _columns(rows), lineterminator="\n")
@@ -156,14 +156,14 @@ def write_rows(path: Path, rows: list[Row]) -> None:
 
 
 def _columns(rows: list[Row]) -> list[str]:
-    """Every column: those of the longest row first, the key last."""
+    """Returns all columns: first the columns of the longest row, last the key."""
     longest = max(rows, key=len)
     names = dict.fromkeys([*longest, *(name for row in rows for name in row)])
     return [name for name in names if name != LAST] + [LAST]
 
 
 def _value(name: str, text: str | None) -> Any:
-    """A cell as it was before it was written."""
+    """Converts a cell back to its value."""
     if name in WORDS:
         return text or ""
     if not text:
@@ -172,7 +172,7 @@ def _value(name: str, text: str | None) -> Any:
 
 
 def _scores(row: Row, name: str) -> list[str]:
-    """Value, interval and floor as text."""
+    """Formats value, interval and floor."""
     low, high, floor = (row.get(f"{name}_{part}") for part in ("low", "high", "floor"))
     ends = "none" if low is None or high is None else f"[{number(low)}, {number(high)}]"
     return [number(row[name]), ends, "-" if floor is None else number(floor)]

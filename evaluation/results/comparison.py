@@ -1,4 +1,4 @@
-"""What a comparison of several sources found: tables, sentences, a frame and a figure."""
+"""Results of a comparison of several sources: tables, sentences, a frame and a figure."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping
@@ -21,22 +21,22 @@ DIFFERENCES = ("first - second", "metric", "difference", "all intervals at once"
 
 @dataclasses.dataclass(frozen=True, repr=False, eq=False)
 class SourceComparison(Mapping[str, ModelComparison]):
-    """What `compare_sources` found, by metric; prints as two tables and sentences.
+    """Result of `compare_sources`, by metric; prints as two tables and sentences.
 
     Attributes:
-      comparisons: by metric, as `evaluation.compare` makes them.
-      context: what was compared and by what; plain JSON types.
+      comparisons: results of `evaluation.compare`, by metric.
+      context: sources, reference, features and settings; plain JSON types.
     """
 
     comparisons: Mapping[str, ModelComparison]
     context: Mapping[str, Any]
 
     def __getitem__(self, metric: str) -> ModelComparison:
-        """The comparison by one metric."""
+        """Returns the comparison by one metric."""
         return self.comparisons[metric]
 
     def __iter__(self) -> Iterator[str]:
-        """The metrics' names, in the order asked for."""
+        """Iterates over the metrics' names, in input order."""
         return iter(self.comparisons)
 
     def __len__(self) -> int:
@@ -44,7 +44,7 @@ class SourceComparison(Mapping[str, ModelComparison]):
         return len(self.comparisons)
 
     def headline(self) -> str:
-        """What was compared with what, in one line."""
+        """Describes sources, reference and features in one line."""
         context = self.context
         counts = sorted({source["count"] for source in context["sources"].values()})
         span = " to ".join(map(str, counts if len(counts) < 2 else (counts[0], counts[-1])))
@@ -55,20 +55,20 @@ class SourceComparison(Mapping[str, ModelComparison]):
         )
 
     def sentences(self) -> list[str]:
-        """What differs, a sentence for each pair and metric, and each metric's ranking."""
-        told = []
-        for found in self.comparisons.values():
-            told += [_sentence(found, pair) for pair in found.differences]
-            told.append(f"Ranking by {found.metric}: {found.ranking}.")
-        return told
+        """Returns a sentence for each pair and metric, and each metric's ranking."""
+        sentences = []
+        for comparison in self.comparisons.values():
+            sentences += [_sentence(comparison, pair) for pair in comparison.differences]
+            sentences.append(f"Ranking by {comparison.metric}: {comparison.ranking}.")
+        return sentences
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types: {"metrics": {...}, "sentences": [...], "context": {...}}."""
-        found = {name: dataclasses.asdict(value) for name, value in self.comparisons.items()}
-        return plain({"metrics": found, "sentences": self.sentences(), "context": self.context})
+        """Converts to JSON types: {"metrics": {...}, "sentences": [...], "context": {...}}."""
+        metrics = {name: dataclasses.asdict(value) for name, value in self.comparisons.items()}
+        return plain({"metrics": metrics, "sentences": self.sentences(), "context": self.context})
 
     def to_frame(self) -> "pandas.DataFrame":
-        """One row per pair and metric, as a pandas frame.
+        """Returns one row per pair and metric, as a pandas frame.
 
         Raises:
           InputError: pandas is not installed.
@@ -78,13 +78,13 @@ class SourceComparison(Mapping[str, ModelComparison]):
         except ImportError as error:
             raise InputError("to_frame needs pandas: pip install pandas") from error
         return pandas.DataFrame(
-            {"metric": found.metric} | dataclasses.asdict(pair)
-            for found in self.comparisons.values()
-            for pair in found.differences
+            {"metric": comparison.metric} | dataclasses.asdict(pair)
+            for comparison in self.comparisons.values()
+            for pair in comparison.differences
         )
 
     def plot(self) -> "Drawing":
-        """Values and differences with their intervals, as a figure."""
+        """Draws values and differences with their intervals."""
         from evaluation.results import plots
 
         return plots.comparison(self)
@@ -109,38 +109,39 @@ class SourceComparison(Mapping[str, ModelComparison]):
 
     def _scores(self) -> list[list[str]]:
         rows = []
-        for found in self.comparisons.values():
-            arrow = "↓" if found.direction == "lower" else "↑"
-            for name, score in found.models.items():
+        for comparison in self.comparisons.values():
+            arrow = "↓" if comparison.direction == "lower" else "↑"
+            for name, score in comparison.models.items():
                 ends = f"[{number(score.low)}, {number(score.high)}]"
-                counts = f"{found.n_real} / {score.n_fake}"
-                rows.append([name, f"{found.metric} {arrow}", number(score.value), ends, counts])
+                counts = f"{comparison.n_real} / {score.n_fake}"
+                metric = f"{comparison.metric} {arrow}"
+                rows.append([name, metric, number(score.value), ends, counts])
         return rows
 
     def _differences(self) -> list[list[str]]:
         rows = []
-        for found in self.comparisons.values():
-            for pair in found.differences:
+        for comparison in self.comparisons.values():
+            for pair in comparison.differences:
                 names, p_value = f"{pair.first} - {pair.second}", pair.adjusted_p_value
                 ends = f"[{number(pair.joint_low)}, {number(pair.joint_high)}]"
                 shown_p = "< 1e-6" if p_value < 1e-6 else f"{p_value:.3g}"
-                rows.append([names, found.metric, number(pair.value), ends, shown_p])
+                rows.append([names, comparison.metric, number(pair.value), ends, shown_p])
         return rows
 
 
-def _sentence(found: ModelComparison, pair: Difference) -> str:
-    """What one difference says."""
-    sure = f"{100 * found.level:g} % interval of all pairs at once"
+def _sentence(comparison: ModelComparison, pair: Difference) -> str:
+    """Describes one difference."""
+    joint = f"{100 * comparison.level:g} % interval of all pairs together"
     if pair.better:
         ends = sorted((abs(pair.joint_low), abs(pair.joint_high)))
         crosses = pair.joint_low <= 0.0 <= pair.joint_high
         by = f"{number(abs(pair.value))}"
         span = "reaching 0" if crosses else f"{number(ends[0])} to {number(ends[1])}"
         return (
-            f"{pair.first} is better than {pair.second} by {found.metric}: {found.direction} by"
-            f" {by} ({sure} {span})."
+            f"{pair.first} is better than {pair.second} by {comparison.metric}:"
+            f" {comparison.direction} by {by} ({joint} {span})."
         )
     return (
-        f"{pair.first} and {pair.second} are not told apart by {found.metric}; a difference of"
-        f" {number(pair.detectable)} would have been found with power {POWER:g}."
+        f"{pair.first} and {pair.second} do not differ significantly by {comparison.metric}; a"
+        f" difference of {number(pair.detectable)} is detectable with power {POWER:g}."
     )

@@ -1,4 +1,4 @@
-"""What `curve` found: a table, a figure, a file."""
+"""Result of `curve`: a table, a figure, a file."""
 
 import csv
 import dataclasses
@@ -29,11 +29,11 @@ class Point:
     """One score at one step.
 
     Attributes:
-      metric: its name.
-      step: of the training.
+      metric: name of the score.
+      step: training step.
       value: the score.
-      low: lower end of its interval; None where there is none.
-      high: upper end, likewise.
+      low: lower end of the interval; None if there is none.
+      high: upper end of the interval; None if there is none.
       origin: "while training" or "fresh images".
     """
 
@@ -46,7 +46,7 @@ class Point:
 
     @property
     def is_logged(self) -> bool:
-        """Whether the run's own log holds the score."""
+        """Whether the score is from the run's log."""
         return self.origin == LOGGED
 
 
@@ -56,14 +56,14 @@ class Curve(Sequence[Point]):
 
     Attributes:
       name: the run's directory.
-      points: in that order.
+      points: the scores, sorted by metric, origin and step.
     """
 
     name: str
     points: tuple[Point, ...]
 
     def __getitem__(self, place: Any) -> Any:
-        """One point, or several by a slice."""
+        """Returns one point, or a slice of points."""
         return self.points[place]
 
     def __len__(self) -> int:
@@ -75,12 +75,12 @@ class Curve(Sequence[Point]):
         """The names of the scores."""
         return list(dict.fromkeys(point.metric for point in self.points))
 
-    def of(self, metric: str, origin: str | None = None) -> list[Point]:
-        """The points of one metric, of one origin if wanted."""
+    def select(self, metric: str, origin: str | None = None) -> list[Point]:
+        """Returns the points of one metric, of one origin or of all."""
         return [p for p in self.points if p.metric == metric and origin in (None, p.origin)]
 
     def to_frame(self) -> "pandas.DataFrame":
-        """One row per point; needs pandas.
+        """Returns a pandas frame with one row per point.
 
         Raises:
           InputError: pandas is not installed.
@@ -92,11 +92,11 @@ class Curve(Sequence[Point]):
         return pandas.DataFrame([dataclasses.asdict(point) for point in self.points])
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types: {"run": ..., "points": [...]}."""
+        """Converts to JSON types: {"run": ..., "points": [...]}."""
         return {"run": self.name, "points": [dataclasses.asdict(point) for point in self.points]}
 
     def plot(self) -> "Drawing":
-        """One panel for each metric, with intervals."""
+        """Draws one panel for each metric, with intervals."""
         from evaluation.results import plots
 
         return plots.curve(self)
@@ -105,7 +105,7 @@ class Curve(Sequence[Point]):
         """Writes a figure (.png, .svg, .pdf) or a table (.csv).
 
         Raises:
-          InputError: another suffix, or no place to write to.
+          InputError: another suffix, or the file cannot be written.
         """
         target = check_out(path)
         assert target is not None
@@ -136,7 +136,7 @@ class Curve(Sequence[Point]):
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        """The table for a notebook."""
+        """The table as HTML, for a notebook."""
         return formatting.page(COLUMNS, self._cells(), ("metric", "from"), self.name)
 
     def _cells(self) -> list[list[str]]:
@@ -149,10 +149,10 @@ class Curve(Sequence[Point]):
 
 
 def check_out(path: Any) -> Path | None:
-    """The file that a curve is to be written to.
+    """Checks the path of a curve's output file.
 
     Raises:
-      InputError: another suffix, or its directory is not there.
+      InputError: another suffix, or the directory does not exist.
     """
     if path is None:
         return None

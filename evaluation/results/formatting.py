@@ -1,11 +1,11 @@
-"""Numbers and tables as text, for a terminal and for a notebook."""
+"""Formats numbers and tables for a terminal and a notebook."""
 
 import html
 import io
 import math
 from collections.abc import Collection, Sequence
 
-WIDTH = 100  # columns of a terminal
+WIDTH = 100  # characters per line
 
 Rows = Sequence[Sequence[str]]
 
@@ -17,14 +17,14 @@ def text(
     folded: Collection[str] = (),
     width: int = WIDTH,
 ) -> str:
-    """A table as plain text without control characters.
+    """Formats a table as plain text without control characters.
 
     Args:
-      columns: their names.
-      rows: cells, as many as columns in each.
-      left: the columns that are words; the others are numbers, to the right.
-      folded: the columns whose cells may take several lines.
-      width: characters in a line at the most.
+      columns: names of the columns.
+      rows: cells, one per column.
+      left: left-aligned columns (words); the others are right-aligned.
+      folded: columns whose cells may take several lines.
+      width: largest number of characters per line.
     """
     from rich import box
     from rich.console import Console
@@ -52,14 +52,14 @@ def page(
     caption: str = "",
     below: Sequence[str] = (),
 ) -> str:
-    """A table as HTML that needs no style of the page it is shown in.
+    """Formats a table as HTML that needs no style sheet.
 
     Args:
-      columns: their names.
-      rows: cells, as many as columns in each.
-      left: the columns that are words; the others are numbers, to the right.
-      caption: a line above the table.
-      below: lines below it.
+      columns: names of the columns.
+      rows: cells, one per column.
+      left: left-aligned columns (words); the others are right-aligned.
+      caption: line above the table.
+      below: lines below the table.
     """
 
     def cell(kind: str, column: str, content: str) -> str:
@@ -80,7 +80,7 @@ def page(
 
 
 def number(value: float) -> str:
-    """Four significant digits, without an exponent where one can do without."""
+    """Formats a number with four significant digits, without an exponent if possible."""
     if not math.isfinite(value):
         return "-" if math.isnan(value) else ("inf" if value > 0 else "-inf")
     if value == 0.0 or 1e-4 <= abs(value) < 1e6:

@@ -1,22 +1,22 @@
-"""The result of `compare`: each model's value, each difference with its interval, a ranking."""
+"""Result of `compare`: values, differences with intervals, and a ranking."""
 
 import dataclasses
 from typing import Any
 
 from evaluation.results.formatting import number
 
-POWER = 0.8  # with which a detectable difference would have been found
+POWER = 0.8  # power at which a difference is called detectable
 
 
 @dataclasses.dataclass(frozen=True)
 class Scored:
-    """One model's value with its own interval, at the comparison's level.
+    """One model's value and its own interval, at the comparison's level.
 
     Attributes:
-      value: of the metric.
-      low: lower end.
-      high: upper end.
-      n_fake: rows.
+      value: value of the metric.
+      low: lower end of the interval.
+      high: upper end of the interval.
+      n_fake: number of generated rows.
     """
 
     value: float
@@ -27,20 +27,20 @@ class Scored:
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
-    """One pair of models: first less second.
+    """Difference of one pair of models, first minus second.
 
     Attributes:
-      first: a model's name.
-      second: another's.
-      value: the metric's value of the first less that of the second.
-      low: lower end of its interval, at the comparison's level, for this pair alone.
-      high: upper end.
-      joint_low: lower end of its interval when those of all pairs are to hold at once (Bonferroni).
-      joint_high: upper end.
-      p_value: 1 less the level at which the interval would just reach 0.
-      adjusted_p_value: the same, corrected for the number of pairs.
-      detectable: the difference that would be found, after the correction, with power 0.8.
-      better: the name of the better model where the difference is established; otherwise None.
+      first: name of the first model.
+      second: name of the second model.
+      value: the first model's value minus the second's.
+      low: lower end of the interval for this pair alone, at the comparison's level.
+      high: upper end of that interval.
+      joint_low: lower end of the interval that holds for all pairs simultaneously (Bonferroni).
+      joint_high: upper end of that interval.
+      p_value: 1 minus the level at which the interval just reaches 0.
+      adjusted_p_value: p-value, corrected for the number of pairs.
+      detectable: difference that is detected, after the correction, with power 0.8.
+      better: name of the better model if the difference is significant; otherwise None.
     """
 
     first: str
@@ -58,25 +58,25 @@ class Difference:
 
 @dataclasses.dataclass(frozen=True)
 class ModelComparison:
-    """What `compare` found; prints as two tables and a ranking in words.
+    """Result of `compare`; prints as two tables and a ranking.
 
     Attributes:
-      metric: its name.
-      models: scores by name, the best value first.
-      differences: all pairs, of the better value first.
-      ranking: the models, the best first, with "<" (or ">", where higher is better) where all on
-        its left are established to be better than all on its right, and "=" where not.
-      direction: "lower" or "higher" is better.
-      target: what the intervals are about.
-      level: of the intervals; 1 - level is the rate of false findings.
+      metric: name of the metric.
+      models: scores by model name, the best value first.
+      differences: all pairs; in each pair the better value is first.
+      ranking: the models, the best first. "<" (or ">" if higher is better) means that every model
+        on its left is significantly better than every model on its right; otherwise "=".
+      direction: the better direction, "lower" or "higher".
+      target: the quantity that the intervals are about (see `Estimate`).
+      level: confidence level of the intervals; 1 - level is the rate of false positives.
       correction: "holm" or "benjamini-hochberg".
-      paired_latents: whether rows of the models were taken in pairs.
+      paired_latents: whether the models' rows were compared in pairs.
       n_real: rows of the reference.
-      dimension: columns.
+      dimension: number of columns.
       protocol: "default".
-      settings: all that changes the values.
-      seed: of what is random in the metric.
-      versions: of what decides the numbers.
+      settings: all settings that change the values.
+      seed: seed of the metric.
+      versions: software versions.
     """
 
     metric: str
@@ -102,9 +102,9 @@ class ModelComparison:
             f"{self.metric}, {self.direction} is better, {self.n_real} real rows;"
             f" {self.level:g} intervals ({self.target})"
         ]
-        for name, found in self.models.items():
-            interval = f"[{number(found.low)}, {number(found.high)}]"
-            lines.append(f"  {name:<{width}}  {number(found.value):>9}  {interval}")
+        for name, score in self.models.items():
+            interval = f"[{number(score.low)}, {number(score.high)}]"
+            lines.append(f"  {name:<{width}}  {number(score.value):>9}  {interval}")
         lines.append(f"differences ({self.correction}-adjusted p)")
         for pair in self.differences:
             names = f"{pair.first} - {pair.second}"
@@ -121,8 +121,7 @@ def _shown(p_value: float) -> str:
 
 
 def _verdict(pair: Difference) -> str:
-    """What a difference says, in words."""
+    """Describes a difference in words."""
     if pair.better:
         return f"{pair.better} is better"
-    would = f"{number(pair.detectable)} would have been (power {POWER:g})"
-    return f"no difference found; {would}"
+    return f"no significant difference; detectable with power {POWER:g}: {number(pair.detectable)}"

@@ -1,4 +1,4 @@
-"""What all figures share: colours, a figure that a notebook shows, marks with intervals, images."""
+"""Common parts of all figures: colours, notebook display, intervals, images."""
 
 import io
 from collections.abc import Sequence
@@ -16,17 +16,17 @@ DASHES = ("-", "--", "-.", ":")
 
 
 class Drawing(Figure):
-    """A figure that a notebook shows without any set-up."""
+    """A figure that a notebook displays without set-up."""
 
     def _repr_png_(self) -> bytes:
-        """The figure as PNG."""
+        """Returns the figure as PNG."""
         stream = io.BytesIO()
         self.savefig(stream, format="png", dpi=100)
         return stream.getvalue()
 
 
 def course(axes: Axes, points: Sequence[Any], color: str, marker: str, label: str) -> None:
-    """Values over steps, and a band where there are intervals."""
+    """Draws values over steps, and a band for the intervals."""
     steps = [point.step for point in points]
     style: dict[str, Any] = {"color": color, "marker": marker, "ms": 4, "lw": 1.4}
     axes.plot(steps, [point.value for point in points], label=label, **style)
@@ -36,9 +36,9 @@ def course(axes: Axes, points: Sequence[Any], color: str, marker: str, label: st
         axes.fill_between(at, low, high, color=color, alpha=0.18, lw=0)
 
 
-def whisker(axes: Axes, place: float, found: Any, color: str, marker: str, label: str = "") -> None:
-    """A value and its interval; an end that is not there is not drawn."""
-    bar(axes, place, (found.value, found.low, found.high), color, marker, label)
+def whisker(axes: Axes, place: float, score: Any, color: str, marker: str, label: str = "") -> None:
+    """Draws a value and its interval; missing ends are not drawn."""
+    bar(axes, place, (score.value, score.low, score.high), color, marker, label)
 
 
 def bar(
@@ -49,7 +49,7 @@ def bar(
     marker: str,
     label: str = "",
 ) -> None:
-    """A value and its interval (value, low, high) as a horizontal bar at the height `place`."""
+    """Draws (value, low, high) as a horizontal bar at the height `place`."""
     value, low, high = span
     ends = [end if np.isfinite(end) else value for end in (low, high)]
     axes.plot(ends, [place, place], color=color, lw=2.2, solid_capstyle="butt")
@@ -57,7 +57,7 @@ def bar(
 
 
 def clean(axes: Axes, grid: Any) -> None:
-    """Takes away what only frames; a light grid along "x", "y" or "both"."""
+    """Removes the frame; draws a light grid along "x", "y" or "both"."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(GRID)
     axes.tick_params(length=0, colors=INK)
@@ -66,7 +66,7 @@ def clean(axes: Axes, grid: Any) -> None:
 
 
 def picture(axes: Axes, image: np.ndarray, title: str) -> None:
-    """One uint8 image (H, W, C) without axes."""
+    """Draws one uint8 image (H, W, C) without axes."""
     gray = image.shape[-1] == 1
     axes.imshow(image[..., 0] if gray else image, cmap="gray", vmin=0, vmax=255)
     axes.set_title(title, fontsize=8, color=INK, pad=2)
@@ -74,19 +74,19 @@ def picture(axes: Axes, image: np.ndarray, title: str) -> None:
     axes.set_yticks([])
 
 
-def pictures(name: str, given: Any, beside: Any) -> np.ndarray:
-    """Images as uint8 (n, H, W, C), as many as there are rows beside them."""
+def pictures(name: str, images: Any, beside: Any) -> np.ndarray:
+    """Returns images as uint8 (n, H, W, C); `beside` must have one row for each."""
     from evaluation.sources import arrays
     from evaluation.sources.images import Images
 
-    if isinstance(given, np.ndarray):
-        given = arrays.from_array(given, name)
-    if not isinstance(given, Images):
+    if isinstance(images, np.ndarray):
+        images = arrays.from_array(images, name)
+    if not isinstance(images, Images):
         raise InputError(
-            f"{name} is {type(given).__name__}; give Images, or a uint8 array (n, H, W, C)."
+            f"{name} is {type(images).__name__}; give Images, or a uint8 array (n, H, W, C)."
         )
-    if len(given) != len(beside):
+    if len(images) != len(beside):
         raise InputError(
-            f"{name} has {len(given)} images and {len(beside)} rows beside them; give one of each."
+            f"{name} has {len(images)} images and {len(beside)} rows beside them; give one of each."
         )
-    return given.images
+    return images.images

@@ -1,4 +1,4 @@
-"""What a measurement answers: a mapping from metric names to estimates, with where it came from."""
+"""`Result`: a mapping from metric names to estimates, with their context."""
 
 import csv
 import dataclasses
@@ -26,17 +26,17 @@ COLUMNS = ("metric", "value", "interval", "floor", "method / target", "real / fa
 WORDS = ("metric", "method / target")  # the other columns are numbers
 COMPARED = (("features", "name"), ("features", "sha256"), ("images", "real", "sha256"))
 NUMBERS = ("value", "low", "high", "level")
-INFINITE = {"inf": math.inf, "-inf": -math.inf}  # JSON has no such numbers
+INFINITE = {"inf": math.inf, "-inf": -math.inf}  # JSON has no infinite numbers
 
 
 @dataclasses.dataclass(frozen=True, repr=False, eq=False)
 class Result(Mapping[str, Estimate]):
-    """Estimates by metric name; prints as a table and saves itself.
+    """Estimates by metric name; prints as a table and can be saved.
 
     Attributes:
-      estimates: in the order asked for.
-      floor: the same metrics for real against real, what a perfect generator would get; or None.
-      context: sources, versions, settings, seconds: plain JSON types.
+      estimates: estimates by metric name, in input order.
+      floor: the same metrics, real against real data (the score of a perfect generator); or None.
+      context: sources, versions, settings, seconds; plain JSON types.
     """
 
     estimates: Mapping[str, Estimate]
@@ -51,11 +51,11 @@ class Result(Mapping[str, Estimate]):
         object.__setattr__(self, "context", dict(self.context))
 
     def __getitem__(self, metric: str) -> Estimate:
-        """The estimate of one metric."""
+        """Returns the estimate of one metric."""
         return self.estimates[metric]
 
     def __iter__(self) -> Iterator[str]:
-        """The metrics' names, in order."""
+        """Iterates over the metrics' names, in order."""
         return iter(self.estimates)
 
     def __len__(self) -> int:
@@ -74,41 +74,48 @@ class Result(Mapping[str, Estimate]):
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        """The table for a notebook, with what was compared above it and the notes below."""
+        """The table as HTML, for a notebook, with a headline above and the notes below."""
         from evaluation.results import wording
 
-        known = "features" in self.context
-        caption = wording.headline(self) if known else ""
-        sentence = wording.plain_fid(self) if known else None
+        has_features = "features" in self.context
+        caption = wording.headline(self) if has_features else ""
+        sentence = wording.plain_fid(self) if has_features else None
         below = [*([sentence] if sentence else []), *self.context.get("notes", [])]
         return formatting.page(COLUMNS, self._rows(), WORDS, caption, below)
 
     def _rows(self) -> list[tuple[str, ...]]:
-        """The table's cells."""
+        """Returns the cells of the table."""
         floors = self.floor or {}
         rows: list[tuple[str, ...]] = []
-        for name, found in self.estimates.items():
-            arrow = "↓" if found.better == "lower" else "↑"
+        for name, estimate in self.estimates.items():
+            arrow = "↓" if estimate.better == "lower" else "↑"
             floor = number(floors[name].value) if name in floors else "-"
-            counts = f"{found.n_real} / {found.n_fake}"
-            described = f"{found.method}; {found.target}"
+            counts = f"{estimate.n_real} / {estimate.n_fake}"
+            described = f"{estimate.method}; {estimate.target}"
             rows.append(
-                (f"{name} {arrow}", number(found.value), _interval(found), floor, described, counts)
+                (
+                    f"{name} {arrow}",
+                    number(estimate.value),
+                    _interval(estimate),
+                    floor,
+                    described,
+                    counts,
+                )
             )
         return rows
 
     def check_comparable(self, other: "Result") -> None:
-        """Says nothing where the values of two results mean the same, and refuses them otherwise.
+        """Raises InputError if the two results must not be compared; otherwise returns None.
 
-        The features, the network behind them and the real images must be the same where both
-        results say what they are, and of each metric what `Estimate.check_comparable` asks for.
+        If both results record their features, network and real images, these must agree. For each
+        metric, `Estimate.check_comparable` must pass.
 
         Args:
           other: another result, with the same metrics.
 
         Raises:
-          InputError: they differ; the line names the first thing that does, and both its values.
-            Or `other` is no result.
+          InputError: something differs (the message names the first difference and both values),
+            or `other` is not a Result.
         """
         if not isinstance(other, Result):
             raise InputError(
@@ -127,23 +134,23 @@ class Result(Mapping[str, Estimate]):
                 f"only one of the results holds {name}: measure it in both, or compare the"
                 " estimates of one metric"
             )
-        for name, found in self.items():
-            found.check_comparable(other[name])
+        for name, estimate in self.items():
+            estimate.check_comparable(other[name])
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types: {"metrics": {...}, "floor": {...} or None, "context": {...}}.
+        """Converts to JSON types: {"metrics": {...}, "floor": {...} or None, "context": {...}}.
 
-        A number that is not there (nan) is None; infinities are the strings "inf" and "-inf".
+        nan becomes None; infinities become the strings "inf" and "-inf".
         """
         floor = self.floor
         return {
-            "metrics": {name: found.to_dict() for name, found in self.estimates.items()},
+            "metrics": {name: estimate.to_dict() for name, estimate in self.estimates.items()},
             "floor": None if floor is None else {n: f.to_dict() for n, f in floor.items()},
             "context": plain(self.context),
         }
 
     def to_frame(self) -> "pandas.DataFrame":
-        """One row per metric, indexed by its name; needs pandas.
+        """Returns a pandas frame with one row per metric, indexed by its name.
 
         Raises:
           InputError: pandas is not installed.
@@ -155,7 +162,7 @@ class Result(Mapping[str, Estimate]):
         return pandas.DataFrame(self._records()).set_index("metric")
 
     def to_csv(self) -> str:
-        """The flat records as text: a line of names, then one line per metric."""
+        """Returns CSV text: a header, then one line per metric."""
         stream = io.StringIO(newline="")
         records = self._records()
         writer = csv.DictWriter(
@@ -166,21 +173,21 @@ class Result(Mapping[str, Estimate]):
         return stream.getvalue()
 
     def plot(self) -> "Drawing":
-        """Each metric with its interval beside the floor's, as a matplotlib figure.
+        """Draws each metric and its floor, with intervals, as a matplotlib figure.
 
-        It draws itself in a notebook; `savefig` writes it to a file.
+        A notebook displays it; `savefig` writes it to a file.
         """
         from evaluation.results import plots
 
         return plots.result(self)
 
     def _records(self) -> list[dict[str, Any]]:
-        """One flat record per metric, without settings and details."""
+        """Returns one flat record per metric, without settings and details."""
         records = []
-        for name, found in self.estimates.items():
+        for name, estimate in self.estimates.items():
             record = {
-                field.name: getattr(found, field.name)
-                for field in dataclasses.fields(found)
+                field.name: getattr(estimate, field.name)
+                for field in dataclasses.fields(estimate)
                 if field.name not in ("settings", "details")
             }
             floor = (self.floor or {}).get(name)
@@ -189,16 +196,16 @@ class Result(Mapping[str, Estimate]):
         return records
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Writes the result, whole or not at all.
+        """Writes the result atomically.
 
         Args:
-          path: ends in .json (everything; `Result.load` reads it) or .csv (one line per metric).
+          path: ends in .json (complete; `Result.load` reads it) or .csv (one line per metric).
 
         Returns:
           The path.
 
         Raises:
-          InputError: another suffix, no metrics to write as .csv, or no place to write to.
+          InputError: another suffix, no metrics to write as .csv, or the file cannot be written.
         """
         path = _path(path)
         suffix = path.suffix.lower()
@@ -206,7 +213,7 @@ class Result(Mapping[str, Estimate]):
             raise InputError(f"path {str(path)!r} must end in .json or .csv: rename it")
         if not path.parent.is_dir():
             raise InputError(
-                f"path {str(path)!r}: there is no folder {str(path.parent)!r}: make it"
+                f"path {str(path)!r}: there is no folder {str(path.parent)!r}: create it"
             )
         if suffix == ".json":
             text = json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n"
@@ -225,10 +232,10 @@ class Result(Mapping[str, Estimate]):
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Result":
-        """Reads what `save` wrote as .json.
+        """Reads a .json file that `save` wrote.
 
         Raises:
-          InputError: no such file, or not a saved result.
+          InputError: the file cannot be read, or is not a saved result.
         """
         path = _path(path)
         try:
@@ -250,28 +257,28 @@ class Result(Mapping[str, Estimate]):
 
 
 def _at(context: Any, path: tuple[str, ...]) -> Any:
-    """What a nested mapping holds at the end of a path of keys; None where there is none."""
+    """Returns the value at a path of keys in a nested mapping, or None."""
     for key in path:
         context = context.get(key) if isinstance(context, Mapping) else None
     return context
 
 
-def _interval(found: Estimate) -> str:
-    """The interval as text with its level."""
-    if not found.has_interval:
+def _interval(estimate: Estimate) -> str:
+    """Formats the interval."""
+    if not estimate.has_interval:
         return "none"
-    return f"[{number(found.low)}, {number(found.high)}]"
+    return f"[{number(estimate.low)}, {number(estimate.high)}]"
 
 
 def _path(path: Any) -> Path:
-    """The argument called `path`, which must be one."""
+    """Checks the argument `path`."""
     if not isinstance(path, str | os.PathLike):
         raise InputError(f"path={path!r}; it must be the path of a file, such as 'scores.json'")
     return Path(path)
 
 
 def _estimate(fields: Mapping[str, Any]) -> Estimate:
-    """An estimate from its saved fields."""
+    """Makes an estimate from its saved fields."""
     fields = {
         key: value if isinstance(value, str) and key not in NUMBERS else _restored(value)
         for key, value in fields.items()
@@ -281,7 +288,7 @@ def _estimate(fields: Mapping[str, Any]) -> Estimate:
 
 
 def _restored(value: Any) -> Any:
-    """What `plain` wrote, with its infinities as numbers."""
+    """Undoes `plain` for infinities."""
     if isinstance(value, dict):
         return {key: _restored(item) for key, item in value.items()}
     if isinstance(value, list):

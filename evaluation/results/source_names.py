@@ -1,4 +1,4 @@
-"""Several sources and what each is called in a table."""
+"""Names of sources in tables."""
 
 import itertools
 import os
@@ -14,26 +14,26 @@ from evaluation.sources import Source
 
 
 def named_sources(sources: Any, short: bool = True) -> dict[str, Source]:
-    """Sources by their names: those given, or else their paths.
+    """Maps names to sources; without names, uses the paths.
 
     Args:
-      sources: a list of sources, or a mapping from names to them.
-      short: leave out the folders that all paths share.
+      sources: a list of sources, or a mapping from names to sources.
+      short: whether to leave out the folders that all paths have in common.
 
     Raises:
-      InputError: it is neither, it is empty, or two sources would have one name.
+      InputError: `sources` is something else, is empty, or gives two sources the same name.
     """
     if isinstance(sources, Mapping):
         named = {str(name): source for name, source in sources.items()}
     elif validation.is_listing(sources) and not isinstance(sources, np.ndarray):
-        given = list(sources)
-        names = [name_of(source) for source in given]
+        listed = list(sources)
+        names = [name_of(source) for source in listed]
         twice = [name for name in names if names.count(name) > 1]
         if twice:
             raise InputError(
                 f"sources has {twice[0]!r} twice; give each once, or names as in {{'a': a}}."
             )
-        named = dict(zip(short_names(names) if short else names, given, strict=True))
+        named = dict(zip(short_names(names) if short else names, listed, strict=True))
     else:
         raise InputError(
             f"sources={validation.shown(sources)}; it must list sources, or map names to them."
@@ -44,7 +44,7 @@ def named_sources(sources: Any, short: bool = True) -> dict[str, Source]:
 
 
 def name_of(source: Source) -> str:
-    """A path or a data set's name as it is; what a function or an object calls itself."""
+    """Returns a path or data set name unchanged; for an object or function its name."""
     if isinstance(source, str | os.PathLike):
         return os.fspath(source)
     named = getattr(source, "name", None) or getattr(source, "__name__", None)
@@ -52,7 +52,7 @@ def name_of(source: Source) -> str:
 
 
 def short_names(paths: Sequence[str]) -> list[str]:
-    """Paths without the folders that begin all of them, and those that end all of them."""
+    """Removes the first and the last parts that all paths have in common."""
     if len(set(paths)) < 2:
         return list(paths)
     parts = [PurePath(path).parts for path in paths]
@@ -65,6 +65,6 @@ def short_names(paths: Sequence[str]) -> list[str]:
 
 
 def _common(parts: Sequence[tuple[str, ...]], places: range) -> int:
-    """How many of the places hold the same part in all paths, from the first on."""
+    """Counts the leading places at which all paths have the same part."""
     alike = (len({part[place] for part in parts}) == 1 for place in places)
     return sum(1 for _ in itertools.takewhile(bool, alike))

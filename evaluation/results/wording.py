@@ -1,4 +1,4 @@
-"""What a result says in sentences, for the terminal and the report."""
+"""Sentences about a result, for the terminal and the report."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,12 +11,12 @@ SHORT_DIGITS = 8
 
 
 def title(result: Measured) -> str:
-    """What was judged."""
+    """Returns the name of the generator."""
     return str(result.context.get("generator", "Generated against real"))
 
 
 def headline(result: Measured) -> str:
-    """What was compared with what, in one line."""
+    """Describes the images, the reference and the features in one line."""
     images = result.context["images"]
     return (
         f"{images['fake']['count']} images of {result.context['generator']} against "
@@ -26,20 +26,20 @@ def headline(result: Measured) -> str:
 
 
 def facts(result: Measured) -> list[str]:
-    """What the scores depend on, in two lines: settings and features, images and time."""
+    """Returns two lines: settings and features; images and time."""
     context, kind = result.context, result.context["features"]
     real, fake = (context["images"][side]["sha256"][:SHORT_DIGITS] for side in ("real", "fake"))
-    known = f", sha256 {kind['sha256'][:SHORT_DIGITS]}" if kind["sha256"] else ""
+    hash_text = f", sha256 {kind['sha256'][:SHORT_DIGITS]}" if kind["sha256"] else ""
     return [
         f"Protocol {context['protocol']}, level {context['level']:g}, seed {context['seed']}; "
-        f"features {kind['name']} of {kind['dim']} numbers{known}",
+        f"features {kind['name']} of {kind['dim']} numbers{hash_text}",
         f"Images sha256 {fake} (generated), {real} (real); "
         f"{sum(context['seconds'].values()):.1f} s",
     ]
 
 
 def summary(result: Measured) -> str:
-    """The headline as a sentence; of a result on bare arrays, what those were."""
+    """Returns the headline as a sentence; for plain arrays, the numbers of rows."""
     if "images" in result.context:
         return headline(result) + "."
     counts = next(iter(result.estimates.values()))
@@ -47,17 +47,17 @@ def summary(result: Measured) -> str:
 
 
 def floor(result: Measured) -> str:
-    """What the floor is, or that there is none."""
+    """Explains the floor, or states that there is none."""
     pair = result.context.get("floor")
     if result.floor is None:
         return "There is no floor: real data were not compared with real data."
-    of_what = f" ({pair[0]} against {pair[1]})" if pair and pair[0] != pair[1] else ""
+    names = f" ({pair[0]} against {pair[1]})" if pair and pair[0] != pair[1] else ""
     halves = " (one random half against the other)" if pair and pair[0] == pair[1] else ""
-    return f"The floor is what real images score against real images{of_what}{halves}."
+    return f"The floor is the score of real images against real images{names}{halves}."
 
 
 def plain_fid(result: Measured) -> str | None:
-    """The uncorrected FID against the floor's, at equal numbers of images; None where not known."""
+    """Compares the plain FID with its floor, for equal numbers of images; None if not computed."""
     ratio = result.context.get("fid_plain_over_floor")
     if ratio is None or result.floor is None:
         return None
@@ -68,7 +68,7 @@ def plain_fid(result: Measured) -> str | None:
     plain = number(result.context["fid_plain"])
     text = (
         f"Plain FID {plain}{mean} is {times} times the floor {number(base)} "
-        f"({pair[0]} against {pair[1]}, as many images)"
+        f"({pair[0]} against {pair[1]}, equal numbers of images)"
     )
     ideal = result.context.get("fid_plain_ideal")
     if ideal is not None and ideal > base:
@@ -77,7 +77,7 @@ def plain_fid(result: Measured) -> str | None:
 
 
 def settings(result: Measured) -> list[tuple[str, str]]:
-    """What the scores depend on, as (name, value), nested names joined by dots."""
+    """Returns all settings as (name, value); nested names are joined by dots."""
     context = result.context
     lines = _flat(
         {key: context.get(key) for key in ("date", "protocol", "level", "seed", "n", "size_px")}

@@ -143,10 +143,7 @@ def test_the_plan_is_plain_and_says_what_it_was_made_of():
         ({"seed": -1}, "seed=-1"),
         ({"real": np.eye(20, 3)}, "real has 20 rows; a pilot needs at least 50"),
         ({"real": np.ones((60, 2))}, "real has 2 columns and fake 3"),
-        (
-            {"other": np.ones((60, 3)), "question": "equality"},
-            "other goes with question=",
-        ),
+        ({"other": np.ones((60, 3)), "question": "equality"}, "other goes with question="),
         ({"effect": 1e-12}, "would take more than 1e.12 rows"),
     ],
 )

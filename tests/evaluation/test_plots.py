@@ -140,7 +140,7 @@ def test_samples_are_the_lowest_and_highest(noise_images):
     ("draw", "message"),
     [
         (lambda x: plots.samples(x, np.zeros(3)), "images has 12 images and 3 rows"),
-        (lambda x: plots.samples(x, np.full(12, np.nan)), "one number of each image"),
+        (lambda x: plots.samples(x, np.full(12, np.nan)), "one number for each image"),
         (lambda x: plots.samples("a.png", np.zeros(3)), "images is str; give Images"),
         (lambda x: plots.samples(x, np.zeros(12), count=0), "count=0"),
         (lambda x: plots.neighbours(x, x, np.zeros((12, 2)), np.zeros((9, 2))), "train has 12"),

@@ -141,29 +141,29 @@ def test_no_interval_draws_none():
     assert (row.low, row.high, row.interval) == (None, None, "")
 
 
-def shares(real, fake, missing=()):
+def fractions(real, fake, missing=()):
     details = {"real_shares": real, "fake_shares": fake, "missing": list(missing)}
     modes = estimate(1.0, better="higher", name="modes", total_modes=len(real), **details)
-    return scores.class_shares(Result({"modes": modes}))
+    return scores.class_fractions(Result({"modes": modes}))
 
 
 def test_histogram_heights_and_missing_classes():
-    found = shares([0.5, 0.5], [1.0, 0.0], missing=[1])
+    found = fractions([0.5, 0.5], [1.0, 0.0], missing=[1])
     assert [(s.real_height, s.fake_height, s.missing) for s in found.classes] == [
         (50, 100, False),
         (50, 0, True),
     ]
     assert found.classes[0].fake == "100.0 %"
     assert found.caption == "1 of 2 classes are covered. Missing: 1."
-    assert scores.class_shares(Result({"fid": estimate(1.0)})) is None
+    assert scores.class_fractions(Result({"fid": estimate(1.0)})) is None
 
 
 def test_of_many_classes_those_that_differ_most_are_shown():
     real = [0.01] * 100
     fake = [0.01] * 70 + [0.02] * 15 + [0.0] * 15
-    found = shares(real, fake)
+    found = fractions(real, fake)
     assert len(found.classes) == scores.MOST_CLASSES
-    assert all(int(share.name) >= 70 for share in found.classes)
+    assert all(int(one.name) >= 70 for one in found.classes)
 
 
 @pytest.mark.parametrize(("side", "channels"), [(8, 1), (32, 3), (64, 3)])
@@ -174,7 +174,7 @@ def test_sheet_holds_the_images_pixel_for_pixel(noise_images, side, channels):
     columns, tile_px = pictures._layout(side)
     factor = tile_px // side
     assert png.size == (sheet.width, sheet.height) and sheet.width <= pictures.SHEET_PX
-    assert sheet.caption == f"{columns**2} of 200, evenly spaced, none chosen"
+    assert sheet.caption == f"{columns**2} of 200, evenly spaced, not selected"
     pixels = np.asarray(png.convert("RGB"))
     last = pixels[-tile_px::factor, -tile_px::factor]
     assert (last == np.broadcast_to(images[-1], (side, side, 3))).all()
