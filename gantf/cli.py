@@ -58,6 +58,25 @@ def _option(name: str, field: str, text: str, **more: Any) -> Callable:
     )
 
 
+def _checkpoint_option(default: str) -> Callable:
+    return click.option(
+        "--checkpoint", default=default, show_default=True, help="last, best or a step number."
+    )
+
+
+def _seed_option(text: str) -> Callable:
+    return click.option(
+        "--seed", default=0, show_default=True, type=click.IntRange(min=0), help=text
+    )
+
+
+_truncation_option = click.option(
+    "--truncation",
+    type=click.FloatRange(0, 1),
+    help="1 for full variety, 0 for the average image; for stylegan2.",
+)
+
+
 @main.command()
 @_option("--model", "model", "A name that `gantf models` lists, or a Python file with a model.")
 @_option(
@@ -233,23 +252,11 @@ def train(
     type=click.Path(path_type=Path),
     help="PNG file to write.",
 )
-@click.option(
-    "--seed",
-    default=0,
-    show_default=True,
-    type=click.IntRange(min=0),
-    help="Seed of the latents and the noise.",
-)
-@click.option(
-    "--checkpoint", default="last", show_default=True, help="Checkpoint: last, best or a step."
-)
+@_seed_option("Seed of the latents and the noise.")
+@_checkpoint_option("last")
 @click.option("--label", help="Class to draw, by name or number; for conditional models.")
 @click.option("--prompt", help="Text to draw; for models that take text.")
-@click.option(
-    "--truncation",
-    type=click.FloatRange(0, 1),
-    help="1 for full variety, 0 for the average image; for stylegan2.",
-)
+@_truncation_option
 @click.option(
     "--reconstruct",
     type=click.Path(path_type=Path),
@@ -281,16 +288,8 @@ def sample(run_dir: Path, out: Path, checkpoint: str, **options: Any) -> None:
 @click.argument("in_dir", type=click.Path(path_type=Path))
 @click.argument("out_dir", type=click.Path(path_type=Path))
 @click.option("--direction", help="a2b or b2a; for models that translate in both directions.")
-@click.option(
-    "--checkpoint", default="last", show_default=True, help="Checkpoint: last, best or a step."
-)
-@click.option(
-    "--seed",
-    default=0,
-    show_default=True,
-    type=click.IntRange(min=0),
-    help="Seed of the generator's noise; for pix2pix.",
-)
+@_checkpoint_option("last")
+@_seed_option("Seed of the generator's noise; for pix2pix.")
 @click.option(
     "--tile",
     "tile_px",
@@ -319,14 +318,8 @@ def translate(run_dir: Path, in_dir: Path, out_dir: Path, checkpoint: str, **opt
 
 @main.command()
 @click.argument("run_dir", type=click.Path(path_type=Path))
-@click.option(
-    "--checkpoint", default="best", show_default=True, help="Checkpoint: last, best or a step."
-)
-@click.option(
-    "--truncation",
-    type=click.FloatRange(0, 1),
-    help="1 for full variety, 0 for the average image; for stylegan2.",
-)
+@_checkpoint_option("best")
+@_truncation_option
 def export(run_dir: Path, checkpoint: str, truncation: float | None) -> None:
     """Write a checkpoint's generator as a SavedModel.
 

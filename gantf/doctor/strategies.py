@@ -163,6 +163,7 @@ def _tpu(machine: Machine) -> Availability:
         return Availability("ready", f"TPUStrategy on the TPU of {files}; {UNTRIED}")
     lacking = [] if files else ["a TPU (no /dev/accel0 or /dev/vfio/0 here)"]
     if not has_driver:
-        lacking.append("tensorflow-tpu with libtpu" + f" ({files} is here)" * bool(files))
+        reason = f" ({machine.tpu_files[0]} is here)" if files else ""
+        lacking.append(f"tensorflow-tpu with libtpu{reason}")
     command = "" if has_driver else INSTALL_IN_NEW_VENV.format("tpu")
     return Availability("missing", " and ".join(lacking), command)
