@@ -1,18 +1,18 @@
-"""The Fréchet distance with every single row left out, exactly, for the price of one product.
+"""The Fréchet distance with every single row left out, exactly, for the cost of one product.
 
-Write R = tr (S1^1/2 S2 S1^1/2)^1/2 = sum_j s_j, with s_j^2 the eigenvalues of S1 S2, and bring the
-centred rows of both sides into the *coupled* coordinates y1, y2 in which S1 and S2 are the identity
-and (x1 - m1).(x2 - m2) = sum_j s_j y1_j y2_j. Leaving row i out of side 1 multiplies S1 by
-(n - 1) / (n - 2) and takes from it a = n / (n - 1)^2 times the square of the row: an update of rank
-one, after which
+Write R = tr (S1^1/2 S2 S1^1/2)^1/2 = sum_j s_j, with s_j^2 the eigenvalues of S1 S2. In the
+*coupled* coordinates y1, y2 of the centred rows, S1 and S2 are the identity and (x1 - m1).(x2 - m2)
+= sum_j s_j y1_j y2_j. Leaving row i out of side 1 multiplies S1 by (n - 1) / (n - 2) and subtracts
+a = n / (n - 1)^2 times the square of the row: an update of rank one, after which
 
     R_-i = sqrt((n - 1) / (n - 2)) [R - D_i],
     D_i = -1/pi int_0^inf log(1 - a sum_j s_j^2 y_ij^2 / (s_j^2 + v^2)) dv,
 
 because sum_j sqrt(l_j) = 1/pi int_0^inf sum_j l_j / (l_j + v^2) dv for any l >= 0, and the
-determinant of a rank-one update is known. The integral is a sum over some sixty v that are the same
-for all rows. From the n + m distances follow the delete-one jackknife's correction of the bias, its
-variance, and what each row contributes; none of it depends on how rows are grouped or ordered.
+determinant of a rank-one update has a closed form. The integral is a sum over some sixty v that are
+the same for all rows. The n + m distances give the delete-one jackknife's correction of the bias,
+its variance, and the contribution of each row. None of it depends on the grouping or order of the
+rows.
 """
 
 import dataclasses
@@ -29,10 +29,10 @@ from evaluation.statistics.halves import shuffled_indices
 TINY = np.finfo(np.float64).eps
 STEP = 0.4  # of log v; the sum misses the integral by about exp(-pi^2 / STEP), 2e-11
 LOWEST, HIGHEST = 1e-8, 1e3  # of v, in units of the largest s
-WORST_PIVOTS = 1e-6  # of a Cholesky factor, smallest by largest: below, eigenvalues are safer
-ROWS_PER_DIMENSION = 2  # above that no row's leverage is near 1
+WORST_PIVOTS = 1e-6  # smallest / largest pivot of a Cholesky factor; below it use eigenvalues
+ROWS_PER_DIMENSION = 2  # above it no row's leverage is near 1
 BLOCK_ENTRIES = 4_000_000
-LARGE = 4_000_000  # numbers of a sample, from which float32 is worth its rounding
+LARGE = 4_000_000  # entries of a sample, above which float32 is worth its rounding
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,9 +40,9 @@ class Side:
     """One sample in coupled coordinates.
 
     Attributes:
-      rows: as given, shape (n, d).
+      rows: the original rows, shape (n, d).
       mean: float64, shape (d,).
-      trace: of the covariance.
+      trace: trace of the covariance.
       to_white: y = (x - mean) @ to_white, float64, shape (d, r).
     """
 
@@ -52,10 +52,10 @@ class Side:
     to_white: np.ndarray
 
     def white(self, rows: np.ndarray | None = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Blocks of centred rows in float64 and of their y.
+        """Yields blocks of centred rows in float64 and of their y.
 
-        Of large float32 samples the y are in float32 where no row can weigh much: they only tell
-        how far a row moves the distance, of which that is a millionth.
+        For large float32 samples the y are in float32 if no single row can weigh much: they only
+        measure how far a row moves the distance, about a millionth of it.
         """
         many = len(self.rows) > ROWS_PER_DIMENSION * self.to_white.shape[1]
         single = many and self.rows.size > LARGE
@@ -88,27 +88,27 @@ class Coupling:
 def couple(
     first: np.ndarray, second: np.ndarray, moments: tuple[Moments, Moments] | None = None
 ) -> Coupling:
-    """Brings rows (n, d) and (m, d), n and m >= 2, into coupled coordinates.
+    """Transforms rows (n, d) and (m, d), n and m >= 2, to coupled coordinates.
 
     Args:
-      first: float32 or float64.
-      second: likewise.
-      moments: of the two, if they are known already.
+      first: float32 or float64, shape (n, d).
+      second: float32 or float64, shape (m, d).
+      moments: moments of both, if already computed.
     """
     n, m, d = len(first), len(second), first.shape[1]
     if min(n, m) > d:
-        one, two = moments or (Moments.of(first), Moments.of(second))
-        found = _couple_by_cholesky(one.covariance(), two.covariance())
-        if found is None:
+        one, two = moments or (Moments.from_rows(first), Moments.from_rows(second))
+        coupled = _couple_by_cholesky(one.covariance(), two.covariance())
+        if coupled is None:
             roots = _root(one.covariance()), _root(two.covariance())
-            found = _couple_by_roots(*roots)
+            coupled = _couple_by_roots(*roots)
         means = one.mean, two.mean
     else:
         means = _mean(first), _mean(second)
-        found = _couple_by_roots(
-            *(_root_of_rows(x, c) for x, c in zip((first, second), means, strict=True))
+        coupled = _couple_by_roots(
+            *(_root_from_rows(x, c) for x, c in zip((first, second), means, strict=True))
         )
-    s, to_white, traces, rank = found
+    s, to_white, traces, rank = coupled
     gap = means[0] - means[1]
     one_side = Side(first, means[0], traces[0], to_white[0])
     other_side = Side(second, means[1], traces[1], to_white[1])
@@ -116,12 +116,12 @@ def couple(
     return Coupling(plain, s, gap, (one_side, other_side), rank)
 
 
-_Found = tuple[np.ndarray, tuple[np.ndarray, np.ndarray], tuple[float, float], int]
+_Coupled = tuple[np.ndarray, tuple[np.ndarray, np.ndarray], tuple[float, float], int]
 _Root = tuple[np.ndarray, np.ndarray]
 
 
-def _couple_by_cholesky(s1: np.ndarray, s2: np.ndarray) -> _Found | None:
-    """From S1 = L L^T and the eigenvectors of L^T S2 L; None where S1 or S2 is near-singular."""
+def _couple_by_cholesky(s1: np.ndarray, s2: np.ndarray) -> _Coupled | None:
+    """Couples by S1 = L L^T and the eigenvectors of L^T S2 L; None if S1 or S2 is near-singular."""
     factors = [lapack.dpotrf(s.T, lower=1) for s in (s1, s2)]
     for factor, failed in factors:
         pivots = np.diag(factor)
@@ -140,8 +140,8 @@ def _couple_by_cholesky(s1: np.ndarray, s2: np.ndarray) -> _Found | None:
     return s, (first, second), (float(np.trace(s1)), float(np.trace(s2))), len(s)
 
 
-def _couple_by_roots(one: _Root, two: _Root) -> _Found:
-    """From A1 A2^T = P diag(s) Q^T, S = A^T A, of any rank."""
+def _couple_by_roots(one: _Root, two: _Root) -> _Coupled:
+    """Couples by A1 A2^T = P diag(s) Q^T, S = A^T A, at any rank."""
     (root1, inverse1), (root2, inverse2) = one, two
     p, s, qt = scipy.linalg.svd(root1 @ root2.T, full_matrices=False)
     kept = s > 10.0 * TINY * max(len(s), 1) * s.max(initial=0.0)
@@ -151,18 +151,18 @@ def _couple_by_roots(one: _Root, two: _Root) -> _Found:
 
 
 def _root(covariance: np.ndarray) -> _Root:
-    """A (r, d) with A^T A = S and its pseudo-inverse (d, r), null directions left out."""
+    """Returns A (r, d) with A^T A = S and its pseudo-inverse (d, r), without null directions."""
     values, vectors = scipy.linalg.eigh(covariance)
     kept = values > 10.0 * TINY * len(values) * max(values[-1], 0.0)
     root = np.sqrt(values[kept])
     return (vectors[:, kept] * root).T, vectors[:, kept] / root
 
 
-def _root_of_rows(rows: np.ndarray, mean: np.ndarray) -> _Root:
-    """The same of rows (n, d), without a (d, d) matrix where n <= d."""
+def _root_from_rows(rows: np.ndarray, mean: np.ndarray) -> _Root:
+    """Returns `_root` of the covariance of rows (n, d), without a (d, d) matrix if n <= d."""
     n, d = rows.shape
     if n > d:
-        return _root(Moments.of(rows).covariance())
+        return _root(Moments.from_rows(rows).covariance())
     centred = rows.astype(np.float64) - mean
     _, singular, vectors = scipy.linalg.svd(centred, full_matrices=False)
     kept = singular > 10.0 * TINY * d * singular.max(initial=0.0)
@@ -171,12 +171,12 @@ def _root_of_rows(rows: np.ndarray, mean: np.ndarray) -> _Root:
 
 
 def _mean(rows: np.ndarray) -> np.ndarray:
-    """The mean in float64, shape (d,)."""
+    """Returns the mean in float64, shape (d,)."""
     return sum(block.sum(axis=0) for block in blocks(rows)) / len(rows)
 
 
 def leave_one_out(coupling: Coupling) -> tuple[np.ndarray, np.ndarray]:
-    """The plain distance without each row of the first side, shape (n,), and of the second, (m,).
+    """Plain distances without each row of the first side, shape (n,), and of the second, (m,).
 
     n and m must be at least 3.
     """
@@ -184,28 +184,28 @@ def leave_one_out(coupling: Coupling) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _without_each(coupling: Coupling, place: int) -> np.ndarray:
-    """The plain distance with each row of one side left out."""
+    """Returns the plain distance with each row of one side left out."""
     side, other, s = coupling.sides[place], coupling.sides[1 - place], coupling.s
     n, gap = len(side.rows), coupling.gap if place == 0 else -coupling.gap
     taken, scale = n / (n - 1) ** 2, (n - 1) / (n - 2)
     v = _nodes(s)
-    shares = np.square(s)[:, None] / (np.square(s)[:, None] + np.square(v))  # (r, nodes)
+    fractions = np.square(s)[:, None] / (np.square(s)[:, None] + np.square(v))  # (r, nodes)
     weights = v * (STEP / np.pi)
     if len(v):
-        weights[0] += v[0] / np.pi * (1.0 / np.expm1(STEP))  # all that lies below the lowest v
+        weights[0] += v[0] / np.pi * (1.0 / np.expm1(STEP))  # the integral below the lowest v
     norms2, along, linear, rest = (np.empty(n) for _ in range(4))
     start = 0
     for centred, white in side.white():
         part = slice(start, start + len(centred))
         squares = np.square(white)
-        removed = taken * (squares @ shares.astype(squares.dtype)).astype(np.float64)
+        removed = taken * (squares @ fractions.astype(squares.dtype)).astype(np.float64)
         np.minimum(removed, 1.0 - TINY, out=removed)  # 1 where the row alone spans a direction
         rest[part] = -(np.log1p(-removed) + removed) @ weights
         linear[part] = 0.5 * taken * (squares @ s.astype(squares.dtype))
         norms2[part] = np.einsum("ij,ij->i", centred, centred)
         along[part] = centred @ gap
         start += len(centred)
-    linear += 0.5 * taken * (n - 1) / n * s.sum() - linear.mean()  # whose mean is known exactly
+    linear += 0.5 * taken * (n - 1) / n * s.sum() - linear.mean()  # the exact mean
     root = np.sqrt(scale) * (s.sum() - linear - rest)
     gap2 = gap @ gap - 2.0 * along / (n - 1) + norms2 / (n - 1) ** 2
     trace = scale * (side.trace - taken * norms2)
@@ -213,7 +213,7 @@ def _without_each(coupling: Coupling, place: int) -> np.ndarray:
 
 
 def _nodes(s: np.ndarray) -> np.ndarray:
-    """The values of v at which the integral is summed, shape (nodes,)."""
+    """Returns the values of v at which the integral is summed, shape (nodes,)."""
     if not len(s):
         return np.empty(0)
     return s.max() * np.exp(np.arange(np.log(LOWEST), np.log(HIGHEST), STEP))
@@ -221,13 +221,14 @@ def _nodes(s: np.ndarray) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True)
 class Jackknife:
-    """What the distances with one row left out say.
+    """The results of the distances with one row left out.
 
     Attributes:
-      value: the distance less its bias.
-      variance: of the value; on average not too small, twice too large at equal laws.
-      influences: per side what each row adds to the value, float64, shapes (n,) and (m,), mean 0:
-        (n - 1) (mean_i P_-i - P_-i).
+      value: the distance without its bias.
+      variance: variance of the value; on average not too small, twice too large at equal
+        distributions.
+      influences: for each side, the contribution of each row to the value, float64, shapes (n,) and
+        (m,), mean 0: (n - 1) (mean_i P_-i - P_-i).
     """
 
     value: float
@@ -236,7 +237,7 @@ class Jackknife:
 
 
 def jackknife(coupling: Coupling) -> Jackknife:
-    """The delete-one jackknife of both sides.
+    """Computes the delete-one jackknife of both sides.
 
     Value P - sum_sides (n - 1) (mean_i P_-i - P), variance sum_sides var(influences) / n.
 
@@ -254,15 +255,15 @@ def jackknife(coupling: Coupling) -> Jackknife:
 
 
 def second_order_variance(coupling: Coupling, seed: int, pairs: int = 1000) -> float:
-    """Variance of the distance's quadratic part, all that is left of it at equal laws.
+    """Variance of the quadratic part of the distance, which alone remains at equal distributions.
 
     To second order the distance behaves like a maximum mean discrepancy with the kernel
 
         k(y, y') = sum_i s_i y_i y'_i + 1/2 sum_ij g_ij (y_i y_j - d_ij)(y'_i y'_j - d_ij),
         g_ij = s_i s_j / (s_i + s_j) = int_0^inf exp(-t / s_i) exp(-t / s_j) dt,
 
-    and its quadratic part has the variance 2 [E k^2(y1, y1') / n^2 + 2 E k^2(y1, y2) / (n m) +
-    E k^2(y2, y2') / m^2]. Each mean is taken over `pairs` random pairs of rows: it only tells
+    and its quadratic part has the variance 2 [E k^2(y1, y1') / n^2 + 2 E k^2(y1, y2) / (n m) + E
+    k^2(y2, y2') / m^2]. Each mean is over `pairs` random pairs of rows; that is enough to separate
     noise from bias.
     """
     s = coupling.s

@@ -1,6 +1,6 @@
-"""Kernels between rows, their matrices by the block, and what a squared MMD takes from them.
+"""Kernels between rows, their matrices in blocks, and the squared MMD.
 
-A kernel is a function of rows (a, d) and (b, d) in float64 that answers the matrix (a, b).
+A kernel is a function of rows (a, d) and (b, d) in float64 that returns the matrix (a, b).
 """
 
 import dataclasses
@@ -17,16 +17,16 @@ from evaluation.statistics.degenerate import interval, total_standard_error
 from evaluation.statistics.halves import shuffled_indices
 
 BLOCK_ENTRIES = 4_000_000  # kernel values held at once
-MEDIAN_ROWS = 1000  # whose distances give the median
+MEDIAN_ROWS = 1000  # rows for the median distance
 FAR = 1e4  # squared norms over squared bandwidth, above which a product is too coarse
-UNSEEN = 100.0  # squared distance over squared bandwidth, above which the kernel is as good as 0
+UNSEEN = 100.0  # squared distance over squared bandwidth, above which the kernel is about 0
 LEAST_ALIKE = 1e-9  # mean kernel
-LEAST_SEEN = 1e-10  # share of a kernel's value that must vary, or rounding decides
+LEAST_SEEN = 1e-10  # fraction of the kernel's value that must vary, or rounding decides
 Kernel = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 def polynomial(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """(x.y / d + 1)^3 for all pairs of rows; shape (len(a), len(b))."""
+    """Computes (x.y / d + 1)^3 for all pairs of rows; shape (len(a), len(b))."""
     base = a @ b.T
     base /= a.shape[1]
     base += 1.0
@@ -36,15 +36,15 @@ def polynomial(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """x.y / (|x| |y|) for all pairs of rows, none of which is 0."""
+    """Computes x.y / (|x| |y|) for all pairs of rows, none of which is 0."""
     return unit(a) @ unit(b).T
 
 
 def gaussian(bandwidth: float) -> Kernel:
-    """exp(-|x - y|^2 / (2 bandwidth^2)), which is 1 for copies; bandwidth > 0."""
+    """Returns the kernel exp(-|x - y|^2 / (2 bandwidth^2)), 1 for copies; bandwidth > 0."""
 
     def kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """The matrix of rows (a, d) and (b, d)."""
+        """Computes the matrix of rows (a, d) and (b, d)."""
         origin = b.mean(axis=0)
         x, y = a - origin, b - origin
         size2 = np.einsum("ij,ij->i", x, x)[:, None] + np.einsum("ij,ij->i", y, y)
@@ -64,24 +64,25 @@ def gaussian(bandwidth: float) -> Kernel:
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
-    """Rows, shape (n, d), none of which is 0, divided by their lengths."""
+    """Divides rows, shape (n, d), none of which is 0, by their lengths."""
     scaled = rows / np.abs(rows).max(axis=1, keepdims=True)  # squares neither over- nor underflow
     return scaled / np.sqrt(np.einsum("ij,ij->i", scaled, scaled))[:, None]
 
 
-def bandwidth_of(rows: np.ndarray | None, bandwidth: float, metric: str) -> float:
-    """The bandwidth as given, or where it is 0, the median distance between rows.
+def choose_bandwidth(rows: np.ndarray | None, bandwidth: float, metric: str) -> float:
+    """Returns `bandwidth`, or if it is 0 the median distance between rows.
 
-    The median is that of at most `MEDIAN_ROWS` rows, chosen by what all rows hold.
+    The median is that of at most `MEDIAN_ROWS` rows; the choice depends on the rows, not on their
+    order.
 
     Args:
       rows: the real rows, shape (n, d), n >= 2.
       bandwidth: >= 0.
-      metric: whose setting it is.
+      metric: name of the metric with this setting.
 
     Raises:
-      InputError: a bandwidth below 0 or not finite; no rows to take the median of, or most of them
-        are copies.
+      InputError: a bandwidth below 0 or not finite; no rows for the median, or most of them are
+        copies.
     """
     if not math.isfinite(bandwidth) or bandwidth < 0.0:
         raise InputError(
@@ -92,7 +93,7 @@ def bandwidth_of(rows: np.ndarray | None, bandwidth: float, metric: str) -> floa
         return float(bandwidth)
     if rows is None or len(rows) < 2:
         raise InputError(
-            f"{metric} setting bandwidth=0 takes the median distance between real rows, and there"
+            f"{metric} setting bandwidth=0 uses the median distance between real rows, and there"
             " are none: give real_features= or a bandwidth above 0"
         )
     some = rows[shuffled_indices(rows, 0)[:MEDIAN_ROWS]].astype(np.float64)
@@ -100,48 +101,48 @@ def bandwidth_of(rows: np.ndarray | None, bandwidth: float, metric: str) -> floa
     median = float(np.median(np.sqrt(differences2(some, i, some, j))))
     if median == 0.0:
         raise InputError(
-            f"{metric} setting bandwidth=0 takes the median distance between real rows, and that is"
+            f"{metric} setting bandwidth=0 uses the median distance between real rows, and that is"
             " 0: drop the copies among them or give a bandwidth above 0"
         )
     return median
 
 
 def check_differ(name: str, real: np.ndarray) -> None:
-    """Refuses real rows that are all one; shape (n, d)."""
+    """Raises InputError if all real rows, shape (n, d), are identical."""
     if all((block == real[0]).all() for block in blocks(real)):
         raise InputError(f"real_features has identical rows only; {name} needs rows that differ")
 
 
 def check_seen(name: str, first: np.ndarray, second: np.ndarray, bandwidth: float | None) -> None:
-    """Refuses rows whose differences a kernel rounds away.
+    """Raises InputError if the kernel rounds away the differences between rows.
 
     Args:
-      name: of the metric or test.
+      name: name of the metric or test.
       first: shape (n, d).
       second: shape (m, d).
-      bandwidth: of the Gaussian kernel; None for the polynomial one.
+      bandwidth: bandwidth of the Gaussian kernel; None for the polynomial kernel.
     """
     both = first, second
     centre = sum(x.mean(axis=0, dtype=np.float64) for x in both) / 2.0
     spread = max(float(np.abs(b - centre).max()) for x in both for b in blocks(x))
     unit = bandwidth or math.sqrt(1.0 + float(np.square(centre).mean()))
-    if 0.0 < spread < math.sqrt(LEAST_SEEN) * unit:  # of copies nothing is lost
+    if 0.0 < spread < math.sqrt(LEAST_SEEN) * unit:  # copies lose nothing
         raise InputError(
-            f"{name}: rows vary by {spread:.1e} at most, which its kernel, made for features of"
-            f" size {unit:.1e}, rounds away: subtract their mean, or scale them up"
+            f"{name}: rows vary by {spread:.1e} at most, which its kernel, for features of size"
+            f" {unit:.1e}, rounds away: subtract their mean, or scale them up"
         )
 
 
 @dataclasses.dataclass(frozen=True)
 class Sums:
-    """Means of a kernel matrix, without its diagonal where both sides are the same rows.
+    """Means of a kernel matrix, without its diagonal if both sides are the same rows.
 
     Attributes:
-      mean: of all entries.
-      rows: of each row, shape (n,).
-      columns: of each column, shape (m,).
-      residual: the mean square of k_ij - row_i - column_j + mean.
-      diagonal: mean of k(x_i, x_i) where both sides are the same rows, otherwise nan.
+      mean: mean of all entries.
+      rows: mean of each row, shape (n,).
+      columns: mean of each column, shape (m,).
+      residual: mean square of k_ij - row_i - column_j + mean.
+      diagonal: mean of k(x_i, x_i) if both sides are the same rows, otherwise nan.
     """
 
     mean: float
@@ -152,7 +153,7 @@ class Sums:
 
     @property
     def whole(self) -> float:
-        """Mean of all entries with the diagonal."""
+        """The mean of all entries, with the diagonal."""
         if math.isnan(self.diagonal):
             return self.mean
         return self.mean + (self.diagonal - self.mean) / len(self.rows)
@@ -164,7 +165,7 @@ def sums(a: np.ndarray, b: np.ndarray | None = None, kernel: Kernel = polynomial
     Args:
       a: float64, shape (n, d), n >= 1, or >= 2 without `b`.
       b: float64, shape (m, d); None for `a` itself.
-      kernel: of rows and rows.
+      kernel: the kernel.
     """
     same = b is None
     b = a if b is None else b
@@ -195,13 +196,13 @@ def sums(a: np.ndarray, b: np.ndarray | None = None, kernel: Kernel = polynomial
 
 
 def inner_mean(rows: np.ndarray, kernel: Kernel) -> float:
-    """Mean of k(x_i, x_j) over i != j, with the whole matrix held; rows (n, d), n >= 2."""
+    """Computes the mean of k(x_i, x_j) over i != j in one matrix; rows (n, d), n >= 2."""
     matrix = kernel(rows, rows)
     return float((matrix.sum() - np.trace(matrix)) / (len(rows) * (len(rows) - 1)))
 
 
 def small_mmd2(x: np.ndarray, y: np.ndarray, kernel: Kernel) -> float:
-    """Unbiased squared MMD of rows (n, d) and (m, d), with the whole matrices held."""
+    """Computes the unbiased squared MMD of rows (n, d) and (m, d) in whole matrices."""
     return inner_mean(x, kernel) + inner_mean(y, kernel) - 2.0 * float(kernel(x, y).mean())
 
 
@@ -211,11 +212,11 @@ class Mmd:
 
     Attributes:
       value: E k(x, x') + E k(y, y') - 2 E k(x, y), unbiased.
-      biased: the same with each row counted against itself, too; >= 0.
+      biased: the same, including the kernel of each row with itself; >= 0.
       low: lower end of the interval.
       high: upper end, >= 0.
       error: standard error.
-      method: how the interval was made.
+      method: the method of the interval.
       alike: the largest of the three mean kernels.
     """
 
@@ -228,17 +229,17 @@ class Mmd:
     alike: float
 
     def check_alike(self, metric: str, bandwidth: float) -> None:
-        """Refuses rows that a Gaussian kernel takes for so different that it sees nothing."""
+        """Raises InputError if the rows are so far apart that the Gaussian kernel is 0."""
         if self.alike < LEAST_ALIKE:
             raise InputError(
-                f"{metric}: rows lie so far apart that their kernel at bandwidth {bandwidth:.3g} is"
+                f"{metric}: rows are so far apart that their kernel at bandwidth {bandwidth:.3g} is"
                 " 0, and so is any distance: raise the bandwidth, or divide the rows by their"
-                " lengths where those should be 1"
+                " lengths if those should be 1"
             )
 
 
-def of_sums(xx: Sums, yy: Sums, xy: Sums) -> tuple[float, float, float, float]:
-    """The squared MMD: unbiased, biased, and what `degenerate.interval` takes as its variances."""
+def mmd2_from_sums(xx: Sums, yy: Sums, xy: Sums) -> tuple[float, float, float, float]:
+    """Returns the squared MMD, unbiased and biased, and the variances for `degenerate.interval`."""
     n, m = len(xx.rows), len(yy.rows)
     value = xx.mean + yy.mean - 2.0 * xy.mean
     biased = xx.whole + yy.whole - 2.0 * xy.mean
@@ -252,17 +253,17 @@ def of_sums(xx: Sums, yy: Sums, xy: Sums) -> tuple[float, float, float, float]:
 def mmd2(
     real: np.ndarray, fake: np.ndarray, kernel: Kernel, level: float, *, dependent: bool
 ) -> Mmd:
-    """The complete U-statistic, with a standard error that also holds at equal laws.
+    """Computes the complete U-statistic; its standard error also holds at equal distributions.
 
-    That adds the part that is linear in the rows, 4 var(h_x) / n + 4 var(h_y) / m with h_x(i) =
-    mean_j k(x_i, x_j) - mean_j k(x_i, y_j), and the quadratic part that alone remains there.
+    The variance has a part that is linear in the rows, 4 var(h_x) / n + 4 var(h_y) / m with h_x(i)
+    = mean_j k(x_i, x_j) - mean_j k(x_i, y_j), and a quadratic part, which alone remains there.
 
     Args:
       real: float64, shape (n, d), n >= 2.
       fake: float64, shape (m, d), m >= 2.
-      kernel: of rows and rows.
+      kernel: the kernel.
       level: confidence level of the interval.
-      dependent: whether the two share most of their rows; then the interval reaches up to the
+      dependent: if True, the two share most of their rows, and the interval reaches up to the
         biased statistic.
 
     Source:
@@ -270,7 +271,7 @@ def mmd2(
       Sutherland 2019, arXiv:1906.02104.
     """
     xx, yy, xy = sums(real, None, kernel), sums(fake, None, kernel), sums(real, fake, kernel)
-    value, biased, first, second = of_sums(xx, yy, xy)
+    value, biased, first, second = mmd2_from_sums(xx, yy, xy)
     low, high = interval(value, first, second, biased, normal_quantile(level))
     method = "U-statistic, score interval upwards"
     if dependent:

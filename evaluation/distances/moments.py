@@ -1,4 +1,4 @@
-"""Mean and scatter of rows in float64, mergeable, so that shards and workers add up."""
+"""Mean and scatter of rows in float64; shards and workers can be merged."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -23,12 +23,12 @@ class Moments:
     scatter: np.ndarray
 
     @classmethod
-    def of(cls, rows: np.ndarray, indices: np.ndarray | None = None) -> "Moments":
-        """The moments of `rows`, shape (n, d), any real dtype, summed in float64 block by block.
+    def from_rows(cls, rows: np.ndarray, indices: np.ndarray | None = None) -> "Moments":
+        """Computes the moments of `rows`, shape (n, d), any real dtype, in float64 block by block.
 
         Args:
           rows: an array in memory or mapped from a file; it is read twice.
-          indices: the rows to take, int, shape (k,), k >= 1; None takes all.
+          indices: indices of the rows to use, int, shape (k,), k >= 1; None uses all.
         """
         n, d = (len(rows) if indices is None else len(indices)), rows.shape[1]
         mean = np.zeros(d)
@@ -42,7 +42,7 @@ class Moments:
         return cls(n, mean, scatter)
 
     def merge(self, other: "Moments") -> "Moments":
-        """The moments of both sets of rows together.
+        """Returns the moments of both sets of rows together.
 
         scatter = scatter_a + scatter_b + n_a n_b / (n_a + n_b) (m_a - m_b)(m_a - m_b)^T.
 
@@ -55,12 +55,12 @@ class Moments:
         return Moments(n, self.mean + gap * (other.n / n), scatter)
 
     def covariance(self, ddof: int = 1) -> np.ndarray:
-        """Scatter / (n - ddof), shape (d, d); n > ddof."""
+        """Returns scatter / (n - ddof), shape (d, d); n > ddof."""
         return self.scatter / (self.n - ddof)
 
 
 def _blocks(rows: np.ndarray, indices: np.ndarray | None) -> Iterator[np.ndarray]:
-    """The chosen rows, copied to float64 block by block."""
+    """Yields the chosen rows, copied to float64 block by block."""
     step = max(1, BLOCK_ENTRIES // rows.shape[1])
     for start in range(0, len(rows) if indices is None else len(indices), step):
         part = slice(start, start + step)

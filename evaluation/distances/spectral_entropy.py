@@ -1,8 +1,8 @@
-"""Entropy of the spectrum of a kernel matrix, and what each row adds to it to second order.
+"""Entropy of the spectrum of a kernel matrix, and each row's contribution to second order.
 
-The eigenvalues of K / n, but for zeros, are those of the rows' second moment in the kernel's own
-space, a mean over rows: its smooth functions have influence functions, a bias of order 1 / n and a
-standard error.
+The eigenvalues of K / n, but for zeros, are those of the rows' second moment in the kernel's
+feature space, which is a mean over rows. Its smooth functions have influence functions, a bias of
+order 1 / n and a standard error.
 """
 
 import dataclasses
@@ -19,24 +19,24 @@ from evaluation.statistics.halves import shuffled_indices
 
 MOST_ROWS = 10_000  # of a matrix of rows against rows
 BLOCK_ENTRIES = 4_000_000  # coordinates held at once
-PAIRS = 1000  # of rows, for the quadratic part's variance
-SAME_SHANNON = 1e-8  # an order this near to 1 is 1
+PAIRS = 1000  # of rows, for the variance of the quadratic part
+SAME_SHANNON = 1e-8  # an order this near to 1 counts as 1
 Coordinates = Callable[[np.ndarray], np.ndarray]
 
 
 def spectrum(
     rows: np.ndarray, name: str, kernel: mmd.Kernel | None
 ) -> tuple[np.ndarray, Coordinates]:
-    """Eigenvalues of K / n above rounding, and rows' coordinates along their eigenvectors.
+    """Returns eigenvalues of K / n above rounding, and rows' coordinates along their eigenvectors.
 
     Args:
       rows: shape (n, d).
-      name: what the caller calls them.
+      name: name of the argument, for the errors.
       kernel: None for the cosine of rows.
 
     Returns:
-      Ascending eigenvalues, shape (r,), and a function of row numbers (k,) that answers float64 of
-      shape (k, r); the mean square of coordinate a is eigenvalue a.
+      Ascending eigenvalues, shape (r,), and a function from row numbers (k,) to coordinates,
+      float64, shape (k, r); the mean square of coordinate a is eigenvalue a.
     """
     n, d = rows.shape
     if kernel is None:
@@ -50,8 +50,8 @@ def spectrum(
         return values, lambda chosen: mmd.unit(rows[chosen].astype(np.float64)) @ kept
     if n > MOST_ROWS:
         raise InputError(
-            f"{name} has {n} rows; vendi compares each with each here, {MOST_ROWS} at most: give"
-            " fewer, or more than columns with kernel='cosine'"
+            f"{name} has {n} rows; vendi compares all pairs of rows here, so {MOST_ROWS} at most:"
+            " give fewer, or with kernel='cosine' more rows than columns"
         )
     double = rows.astype(np.float64)
     values, kept = _eigen((kernel or mmd.cosine)(double, double) / n, d)
@@ -59,7 +59,7 @@ def spectrum(
 
 
 def _check_lengths(rows: np.ndarray, name: str) -> None:
-    """Refuses rows without a direction."""
+    """Raises InputError for rows without a direction."""
     zero = np.flatnonzero(~rows.any(axis=1))
     if zero.size:
         raise InputError(
@@ -69,7 +69,10 @@ def _check_lengths(rows: np.ndarray, name: str) -> None:
 
 
 def _eigen(matrix: np.ndarray, other: int) -> tuple[np.ndarray, np.ndarray]:
-    """Eigenvalues above rounding, summing to 1, and their vectors; `other` is its other rank."""
+    """Returns eigenvalues above rounding, scaled to sum 1, and their eigenvectors.
+
+    `other` is the other dimension of the rows; the larger dimension sets the rounding threshold.
+    """
     values, vectors = np.linalg.eigh((matrix + matrix.T) / 2.0)
     floor = values[-1] * np.finfo(np.float64).eps * max(len(matrix), other)
     kept = values > floor
@@ -82,9 +85,10 @@ class Entropy:
 
     Attributes:
       value: log(sum_a l_a^q) / (1 - q); Shannon's at q = 1.
-      slope: derivative to each eigenvalue, shape (r,).
-      curve: divided differences of what gives the slope, (f(l_a) - f(l_b)) / (l_a - l_b).
-      outer: 1 - q, which multiplies the squared slope in the second derivative.
+      slope: derivative with respect to each eigenvalue, shape (r,).
+      curve: divided differences (f(l_a) - f(l_b)) / (l_a - l_b) of the function f that gives the
+        slope.
+      outer: 1 - q, the factor of the squared slope in the second derivative.
       values: the eigenvalues.
     """
 
@@ -95,8 +99,8 @@ class Entropy:
     values: np.ndarray
 
     @classmethod
-    def of(cls, values: np.ndarray, order: float) -> "Entropy":
-        """Of eigenvalues, shape (r,), > 0, that sum to 1, and an order q > 0."""
+    def from_eigenvalues(cls, values: np.ndarray, order: float) -> "Entropy":
+        """Computes the entropy of order q > 0 from eigenvalues, shape (r,), > 0, that sum to 1."""
         logs = np.log(values)
         outer = 1.0 - order
         if abs(outer) < SAME_SHANNON:
@@ -117,11 +121,11 @@ class Entropy:
         return cls(value, slope, curve, outer, values)
 
     def first(self, w: np.ndarray) -> np.ndarray:
-        """What rows with coordinates w, shape (k, r), add to the entropy times n."""
+        """Contribution of rows with coordinates w, shape (k, r), to the entropy, times n."""
         return np.square(w) @ self.slope - float(self.values @ self.slope)
 
     def second(self, w: np.ndarray, v: np.ndarray) -> np.ndarray:
-        """What pairs of rows with coordinates w and v, shape (k, r), add together, times n^2."""
+        """Joint contribution of pairs of rows with coordinates w and v, shape (k, r), times n^2."""
         own = np.diag(self.curve) * self.values
         both = w * v
         joint = np.einsum("ij,ij->i", both @ self.curve, both)
@@ -132,11 +136,12 @@ class Entropy:
 def bias_and_error(
     rows: np.ndarray, entropy: Entropy, coordinates: Coordinates
 ) -> tuple[float, float]:
-    """Bias of the entropy to first order in 1 / n, and its standard error.
+    """Returns the bias of the entropy to first order in 1 / n, and its standard error.
 
-    With a row's part f and a pair's part g the entropy is that of the law plus mean_i f_i +
-    mean_ij g_ij / 2; so its bias is mean_i g_ii / 2n, and the quadratic part's variance is
-    mean g^2 / 2n^2. The parts' own noise adds twice that to the variance of f.
+    With the contribution f of a row and g of a pair, the entropy is that of the distribution plus
+    mean_i f_i + mean_ij g_ij / 2. So its bias is mean_i g_ii / 2n, and the variance of the
+    quadratic part is mean g^2 / 2n^2. The noise of the contributions themselves adds twice that to
+    the variance of f.
     """
     n = len(rows)
     step = max(1, BLOCK_ENTRIES // len(entropy.values))
@@ -154,10 +159,11 @@ def bias_and_error(
 
 
 def bias_of_halves(rows: np.ndarray, name: str, kernel: mmd.Kernel | None, order: float) -> float:
-    """Mean of the entropy's estimated bias in two random halves of the rows."""
+    """Returns the mean of the entropy's estimated bias in two random halves of the rows."""
     mixed = shuffled_indices(rows, 0)
     biases = []
     for half in np.array_split(mixed, 2):
         values, coordinates = spectrum(rows[half], name, kernel)
-        biases.append(bias_and_error(rows[half], Entropy.of(values, order), coordinates)[0])
+        entropy = Entropy.from_eigenvalues(values, order)
+        biases.append(bias_and_error(rows[half], entropy, coordinates)[0])
     return float(np.mean(biases))

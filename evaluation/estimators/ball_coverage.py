@@ -1,4 +1,4 @@
-"""The share of balls that hold enough rows of the other side: coverage, P-cover and R-cover."""
+"""The fraction of balls with enough rows of the other side: for coverage, P-cover and R-cover."""
 
 from evaluation.core.estimate import MetricValue
 from evaluation.core.pair import Pair
@@ -7,22 +7,22 @@ from evaluation.statistics.occupancy import ORDERS, occupancy_interval, occupanc
 LEAST_ROWS = 20
 
 
-def share_covered(
+def covered_fraction(
     pair: Pair, metric: str, around: str, k: int, least: int, *, closed: bool, level: float
 ) -> MetricValue:
-    """Share of one side's balls that hold at least `least` rows of the other side.
+    """Estimates the fraction of one side's balls with at least `least` rows of the other side.
 
-    The balls overlap, so the share is not binomial: its variance, over samples of the other side,
-    is that of an occupancy count, and Wilson's interval takes the trials which that amounts to,
-    with Student's quantile where few points decide the variance.
+    The balls overlap, so the count is not binomial: its variance, over samples of the other side,
+    is that of an occupancy count. Wilson's interval uses the number of trials with the same
+    variance, with Student's quantile if few points decide the variance.
 
     Args:
       pair: features; `around` has k + 2 rows or more, the other side 20 or more.
-      metric: the metric's name, for the errors.
-      around: the side of the centres, "real" or "fake".
+      metric: name of the metric, for the errors.
+      around: side of the centres, "real" or "fake".
       k: the ball reaches to the k-th nearest row of its own side.
       least: rows of the other side that cover a ball, >= 1.
-      closed: whether a distance equal to the radius counts.
+      closed: if True, a distance equal to the radius counts.
       level: confidence level of the interval.
 
     Returns:

@@ -1,6 +1,6 @@
 """The Fréchet distance as a metric: its value without the bias of finite samples, its interval.
 
-`metrics/fid.py` and `metrics/sfid.py` differ only in the rows they read.
+`metrics/fid.py` and `metrics/sfid.py` differ only in the rows that they read.
 """
 
 import dataclasses
@@ -19,24 +19,25 @@ from evaluation.statistics.degenerate import upper_end
 from evaluation.statistics.halves import shuffled_indices
 
 LEAST_ROWS = 20  # for an interval
-ROWS_PER_DIMENSION = 2.0  # below that a half has fewer rows than dimensions
+ROWS_PER_DIMENSION = 2.0  # below it a half has fewer rows than dimensions
 NOISE = 2.0  # standard deviations that a number must exceed to count
-REMAINDER = 1.6  # what may remain of the bias, in units of the second order; see `correct`
+REMAINDER = 1.6  # largest remaining bias, in units of the second order; see `correct`
 
 
 @dataclasses.dataclass(frozen=True)
 class Corrected:
-    """A distance less its bias, and how far it may be off.
+    """A distance without its bias, with what its interval needs.
 
     Attributes:
       coupling: both samples.
-      jackknife: theirs.
-      value: the distance less its bias.
-      removed: what of the bias' second order was taken from the jackknife's value, >= 0.
-      second_order: the whole of it as the halves tell it, noise included; None without halves.
-      quadratic: variance of the distance's quadratic part, all that is left at equal laws.
-      bound: where rows are too few for the bias to be known, a value that the distance is not
-        below, with its standard error; otherwise None.
+      jackknife: the jackknife of both samples.
+      value: the distance without its bias.
+      removed: part of the second-order bias removed from the value of the jackknife, >= 0.
+      second_order: the whole second-order bias by the halves, noise included; None without halves.
+      quadratic: variance of the quadratic part of the distance, which alone remains at equal
+        distributions.
+      bound: with too few rows to estimate the bias, a lower bound of the distance and its standard
+        error; otherwise None.
     """
 
     coupling: Coupling
@@ -49,16 +50,20 @@ class Corrected:
 
     @property
     def variance(self) -> float:
-        """Of `value`. The jackknife's is V1 + 2 V2, of which V2 is too much.
+        """The variance of `value`.
 
-        It is taken off as far as the value stands out of noise, where V1 is known well enough.
+        The variance of the jackknife is V1 + 2 V2, with one V2 too much. It is subtracted as far as
+        the value stands out of noise, where the estimate of V1 is good enough.
         """
         whole = self.jackknife.variance
         sure = 1.0 - NOISE**2 * whole / self.value**2 if self.value > 0.0 else 0.0
         return whole - max(sure, 0.0) * min(self.quadratic, 0.5 * whole)
 
     def ends(self, level: float) -> tuple[float, float]:
-        """The interval: below, all that may be left of the bias; above, see `upper_end`."""
+        """Returns the interval; the lower end allows for all bias that may remain.
+
+        For the upper end see `upper_end`.
+        """
         z, whole = normal_quantile(level), self.jackknife.variance
         if self.bound is not None:
             half = z * math.sqrt(whole)
@@ -71,16 +76,17 @@ class Corrected:
 
 
 def correct(pair: Pair, metric: str, seed: int) -> Corrected:
-    """Takes the bias off: two orders of it, or where rows are too few one order and a bound.
+    """Removes the bias: two orders of it, or with too few rows one order, with a bound.
 
-    With E P_n = theta + a / n + b / n^2 the jackknife J leaves -b / n^2 and the distance of halves,
-    P_h - 2 (P - J), leaves nothing. Their difference is noise with light tails and the larger part
-    of what J leaves with heavy ones, where the order is n^-p with 1 < p < 2: what then remains is
-    at most (2p - 2^p) / (1 + 2^p - 3 p) -> 1.6 times the difference; 0.5 times at p = 3/2.
+    With E P_n = theta + a / n + b / n^2 the jackknife J leaves -b / n^2, and the combination with
+    the distance of halves, P_h - 2 (P - J), leaves nothing. Their difference is noise for light
+    tails. For heavy tails it is the larger part of the bias of J: there the order is n^-p with 1 <
+    p < 2, and the rest is at most (2p - 2^p) / (1 + 2^p - 3 p) -> 1.6 times the difference; 0.5
+    times at p = 3/2.
 
-    With few rows what J leaves is positive, for the plain distance rises less than 1/n, and
-    |m1 - m2|^2 + (sqrt tr S1 - sqrt tr S2)^2 never exceeds the distance (Gelbrich 1990,
-    Mathematische Nachrichten 147, 185-203), with a bias that is known at any n.
+    With few rows the bias of J is positive, because the plain distance rises less than 1/n. Then
+    |m1 - m2|^2 + (sqrt tr S1 - sqrt tr S2)^2 is a lower bound of the distance (Gelbrich 1990,
+    Mathematische Nachrichten 147, 185-203), and its bias has a closed form at any n.
     """
     pair.require(metric, LEAST_ROWS, LEAST_ROWS, "with an interval")
     halved, coupling = _coupled(pair, seed)
@@ -88,39 +94,39 @@ def correct(pair: Pair, metric: str, seed: int) -> Corrected:
         raise InputError(
             f"real_{pair.kind} has identical rows only; {metric} needs rows that differ"
         )
-    found = frechet_jackknife.jackknife(coupling)
+    jack = frechet_jackknife.jackknife(coupling)
     quadratic = frechet_jackknife.second_order_variance(coupling, seed)
     if halved is None:
         bound = frechet.lower_bound(*_rows(pair))
-        return Corrected(coupling, found, found.value, 0.0, None, quadratic, bound)
-    second = found.value - (halved - 2.0 * (coupling.plain - found.value))
+        return Corrected(coupling, jack, jack.value, 0.0, None, quadratic, bound)
+    second = jack.value - (halved - 2.0 * (coupling.plain - jack.value))
     weight = max(0.0, 1.0 - NOISE**2 * quadratic / second**2) if second > 0.0 else 0.0
     removed = weight * second
-    return Corrected(coupling, found, found.value - removed, removed, second, quadratic, None)
+    return Corrected(coupling, jack, jack.value - removed, removed, second, quadratic, None)
 
 
 def corrected(pair: Pair, metric: str, level: float, seed: int) -> MetricValue:
-    """The distance less its bias, with an interval; see `metrics/fid.py`."""
-    found = correct(pair, metric, seed)
-    plain, (low, high) = found.coupling.plain, found.ends(level)
+    """Returns the distance without its bias, with an interval; see `metrics/fid.py`."""
+    distance = correct(pair, metric, seed)
+    plain, (low, high) = distance.coupling.plain, distance.ends(level)
     details = {
         "plain": plain,
-        "bias": plain - found.value,
-        "standard_error": math.sqrt(found.variance),
-        "rank": found.coupling.rank,
-        "second_order": found.second_order,
-        "regime": "two orders" if found.bound is None else "bounds",
+        "bias": plain - distance.value,
+        "standard_error": math.sqrt(distance.variance),
+        "rank": distance.coupling.rank,
+        "second_order": distance.second_order,
+        "regime": "two orders" if distance.bound is None else "bounds",
     }
     method = "exact delete-one jackknife"
-    if found.removed:
+    if distance.removed:
         method = "jackknife, second order removed, widened by it"
-    if found.bound is not None:
+    if distance.bound is not None:
         method = "bounds: too few rows for the dimension"
-        details["rows_for_an_interval"] = math.ceil(ROWS_PER_DIMENSION * found.coupling.rank)
+        details["rows_for_an_interval"] = math.ceil(ROWS_PER_DIMENSION * distance.coupling.rank)
     if pair.dependent:
         high, method = max(high, plain), f"{method}; rows shared, widened"
     return MetricValue(
-        value=found.value,
+        value=distance.value,
         low=low,
         high=max(high, 0.0),  # no distance is negative, see `metrics/fid.py`
         method=method,
@@ -132,7 +138,7 @@ def corrected(pair: Pair, metric: str, level: float, seed: int) -> MetricValue:
 def plain(
     pair: Pair, metric: str, ddof: int, float32_mean: bool, rows: int | None, seed: int
 ) -> MetricValue:
-    """The uncorrected distance, as published programs print it: no interval."""
+    """Returns the uncorrected distance, as published programs print it, without an interval."""
     if ddof not in (0, 1):
         raise InputError(f"{metric} setting ddof={ddof}; it must be 0 or 1")
     if rows is not None and rows < 2:
@@ -149,13 +155,16 @@ def plain(
 
 
 def _rows(pair: Pair) -> tuple[np.ndarray, np.ndarray]:
-    """Both sides in the precision they came in."""
+    """Returns both sides in their own precision."""
     assert pair.real is not None
     return pair.real, pair.fake
 
 
 def _coupled(pair: Pair, seed: int) -> tuple[float | None, Coupling]:
-    """The mean plain distance over two random halves, None where they are too small; all rows'."""
+    """Returns the mean plain distance of two random halves and the coupling of all rows.
+
+    The distance is None if the halves are too small.
+    """
     both = _rows(pair)
     n, d = min(len(x) for x in both), pair.fake.shape[1]
     if n < ROWS_PER_DIMENSION * d:
@@ -172,6 +181,8 @@ def _coupled(pair: Pair, seed: int) -> tuple[float | None, Coupling]:
 
 
 def _half_moments(rows: np.ndarray, seed: int) -> tuple[Moments, Moments]:
-    """The moments of two random halves that do not depend on the order of the rows."""
+    """Returns the moments of two random halves, independent of the order of the rows."""
     order, middle = shuffled_indices(rows, seed), len(rows) // 2
-    return Moments.of(rows, np.sort(order[:middle])), Moments.of(rows, np.sort(order[middle:]))
+    return Moments.from_rows(rows, np.sort(order[:middle])), Moments.from_rows(
+        rows, np.sort(order[middle:])
+    )

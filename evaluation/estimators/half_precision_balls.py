@@ -1,9 +1,9 @@
-"""Which rows lie in balls whose sizes are distances in half precision, as two programs have them.
+"""Counts rows in balls with half-precision radii, as two published programs do.
 
-Both expand |u - v|^2 into |u|^2 - 2 u.v + |v|^2 of features cast to float16, where the rounding of
-the norms is a few parts in a thousand of the distances between neighbours. Products and sums here
-are float32 and rounded where the programs round; what their GPUs do within a sum, in what order and
-how wide, is not reproduced, and may move rows that lie on a sphere.
+Both expand |u - v|^2 into |u|^2 - 2 u.v + |v|^2 for features cast to float16, where the rounding of
+the norms is a few parts in a thousand of the distances between neighbours. Here products and sums
+are float32, rounded where the programs round. The order and the width of the sums on a GPU are not
+reproduced, which may move rows that lie on a sphere.
 """
 
 import dataclasses
@@ -16,23 +16,29 @@ from evaluation.core.pair import Pair
 from evaluation.errors import InputError
 
 RULES = ("float16", "float16-root")
-BLOCK_ROWS = 10_000  # of both sides: what ADM falls back to float32 for
+BLOCK_ROWS = 10_000  # of both sides: ADM falls back to float32 for a whole block
 STRIPE_ROWS = 256
 LARGEST = 65_504.0  # of float16
-SMALLEST = 6e-5  # likewise, with all its digits
+SMALLEST = 6e-5  # of float16, at full precision
 
 
 @dataclasses.dataclass(frozen=True)
 class _Rows:
-    """Rows in both precisions, the half one widened again; `norms` are squared, by half rows."""
+    """Rows in both precisions.
+
+    Attributes:
+      single: the rows in float32.
+      half: the rows rounded to float16, stored as float32.
+      norms: squared norms of `half`.
+    """
 
     single: np.ndarray
     half: np.ndarray
     norms: np.ndarray
 
     @classmethod
-    def of(cls, rows: np.ndarray) -> "_Rows":
-        """From (n, d) of any precision."""
+    def from_features(cls, rows: np.ndarray) -> "_Rows":
+        """Rounds features (n, d) of any precision."""
         single = rows.astype(np.float32)
         half = _rounded(single)
         with np.errstate(over="ignore"):
@@ -46,24 +52,24 @@ class _Rows:
         return len(self.half)
 
 
-def inside(pair: Pair, around: str, k: int, rule: str) -> int:
-    """How many rows of one side lie in a closed ball around a row of the other.
+def count_inside(pair: Pair, around: str, k: int, rule: str) -> int:
+    """Counts the rows of one side that lie in a closed ball around a row of the other.
 
     Args:
       pair: features of both sides.
-      around: the side whose rows are the centres, "real" or "fake".
-      k: the ball reaches to the k-th nearest other row of its own side, a row's own distance, which
-        rounding may leave above 0, being counted as the smallest.
+      around: side of the centres, "real" or "fake".
+      k: the ball reaches to the k-th nearest other row of its own side. A row's own distance, which
+        rounding may leave above 0, counts as the smallest.
       rule: "float16": squared distances, each of the three terms and their sums rounded; a block of
-        10 000 by 10 000 rows that overflows is made in float32. "float16-root": the whole expansion
-        as one product, rounded once, and its root.
+        10 000 by 10 000 rows that overflows is computed in float32. "float16-root": the whole
+        expansion as one product, rounded once, and its root.
 
     Raises:
-      InputError: rows whose squared norms float16 does not hold, too large with "float16-root" or
-        too small.
+      InputError: squared norms outside the range of float16, too large with "float16-root" or too
+        small.
     """
     assert pair.real is not None
-    sides = {"real": _Rows.of(pair.real), "fake": _Rows.of(pair.fake)}
+    sides = {"real": _Rows.from_features(pair.real), "fake": _Rows.from_features(pair.fake)}
     for name, side in sides.items():
         _check_range(name, side, rule)
     centres = sides[around]
@@ -78,7 +84,7 @@ def inside(pair: Pair, around: str, k: int, rule: str) -> int:
 
 
 def _check_range(side: str, rows: _Rows, rule: str) -> None:
-    """Refuses what overflows, of which one program makes equal infinities, and what underflows."""
+    """Refuses norms that overflow to equal infinities in one program, and norms that underflow."""
     bad = int((~np.isfinite(rows.norms)).sum())
     if bad and rule == "float16-root":
         raise InputError(
@@ -88,13 +94,13 @@ def _check_range(side: str, rows: _Rows, rule: str) -> None:
     middle = float(np.median(_norms(rows)))
     if middle < SMALLEST:
         raise InputError(
-            f"{side}_features has squared norms of {middle:.1e}, of which float16 holds no digits"
-            f" below {SMALLEST:.0e}: use distances='exact', or scale all features up"
+            f"{side}_features has squared norms of {middle:.1e}; float16 loses digits below"
+            f" {SMALLEST:.0e}: use distances='exact', or scale all features up"
         )
 
 
 def _radii(rows: _Rows, k: int, rule: str) -> np.ndarray:
-    """Each row's (k + 1)-th smallest distance to its side, itself included; shape (n,)."""
+    """Returns each row's (k + 1)-th smallest distance to its side, itself included; shape (n,)."""
     nearest = np.full((len(rows), k + 1), np.inf, dtype=np.float32)
     for part, _, tile in _tiles(rows, rows, rule):
         nearest[part] = np.partition(np.hstack([nearest[part], tile]), k, axis=1)[:, : k + 1]
@@ -102,7 +108,7 @@ def _radii(rows: _Rows, k: int, rule: str) -> np.ndarray:
 
 
 def _tiles(a: _Rows, b: _Rows, rule: str) -> Iterator[tuple[slice, slice, np.ndarray]]:
-    """Slices of a's rows and of b's, and their distances or squared distances in float32."""
+    """Yields slices of a's rows and of b's, with their (squared) distances in float32."""
     starts = (range(0, len(x), BLOCK_ROWS) for x in (a, b))
     for first, second in itertools.product(*starts):
         rows = slice(first, min(first + BLOCK_ROWS, len(a)))
@@ -114,7 +120,7 @@ def _tiles(a: _Rows, b: _Rows, rule: str) -> Iterator[tuple[slice, slice, np.nda
 
 
 def _overflows(a: _Rows, b: _Rows) -> bool:
-    """Whether any squared distance of a block, or a part of it, is more than float16 holds."""
+    """Returns whether any squared distance of a block, or a part of it, overflows float16."""
     if not np.isfinite([a.norms.max(), b.norms.max()]).all():
         return True
     if (np.sqrt(a.norms.max()) + np.sqrt(b.norms.max())) ** 2 < 0.99 * LARGEST:
@@ -124,7 +130,7 @@ def _overflows(a: _Rows, b: _Rows) -> bool:
 
 
 def _distances(a: _Rows, b: _Rows, rule: str, single: bool) -> np.ndarray:
-    """One tile: squared distances for "float16", distances for "float16-root"."""
+    """Computes one tile: squared distances for "float16", distances for "float16-root"."""
     with np.errstate(over="ignore", invalid="ignore"):
         if single:
             squared = _norms(a)[:, None] - 2.0 * (a.single @ b.single.T) + _norms(b)
@@ -138,11 +144,11 @@ def _distances(a: _Rows, b: _Rows, rule: str, single: bool) -> np.ndarray:
 
 
 def _norms(rows: _Rows) -> np.ndarray:
-    """Squared norms in float32."""
+    """Returns squared norms in float32."""
     return np.square(rows.single).sum(axis=1)
 
 
 def _rounded(values: np.ndarray) -> np.ndarray:
-    """To the nearest float16, as float32; infinity beyond its range."""
+    """Rounds to the nearest float16, as float32; infinity beyond its range."""
     with np.errstate(over="ignore"):
         return values.astype(np.float16).astype(np.float32)

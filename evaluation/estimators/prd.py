@@ -1,17 +1,17 @@
-"""Precision and recall of distributions: how much of one law can be had from the other, at a rate.
+"""Precision and recall for distributions (PRD): how much of one the other covers, at a rate.
 
-From shares p of the real and q of the generated rows in cells of the feature space,
-alpha(lambda) = sum_i min(lambda p_i, q_i) is a precision and alpha(lambda) / lambda the recall that
-goes with it. The curve over all lambda from 0 to infinity runs from full recall to full precision.
+From the fractions p of the real and q of the generated rows in cells of the feature space,
+alpha(lambda) = sum_i min(lambda p_i, q_i) is a precision and alpha(lambda) / lambda its recall. The
+curve over all lambda from 0 to infinity runs from full recall to full precision.
 
 One number from it is max_lambda F_beta, and there F_beta = (1 + b) alpha(lambda) / (1 + b lambda)
 with b = beta^2. As min(x, y) is the least f y + (1 - f) x over f in [0, 1], that is a minimax,
 
     F = (1 + b) min_f max(sum_i q_i f_i, sum_i p_i (1 - f_i) / b),
 
-over tests f that tell generated from real rows by their cells. The best test of the sample is
-better there than in truth, so the sample's F is too small; a test found on other rows is worse than
-the best one, so what it scores is, on average, too large. An interval joins both.
+over tests f that separate generated from real rows by their cells. The best test of the sample is
+better on the sample than in truth, so the sample's F is too small. A test from other rows is worse
+than the best one, so its score is too large on average. An interval joins both.
 """
 
 import dataclasses
@@ -31,7 +31,7 @@ from evaluation.statistics.bins import cells_of, fit_centres, shuffled
 
 LEAST_ROWS = 60
 ROWS_PER_CELL = 10  # counted rows of the smaller side, on average
-NEAREST_ANGLE = 1e-10  # of the curve's ends to 0 and pi / 2, as published
+NEAREST_ANGLE = 1e-10  # from the ends of the curve to 0 and pi / 2, as published
 STARTS = 10  # of k-means, as published
 MOST_RUNS, MOST_ANGLES = 10_000, 1_000_000
 LARGEST_BETA = 1e6
@@ -39,18 +39,18 @@ LARGEST_BETA = 1e6
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class PRDCurve:
-    """Precision against recall at angles from 0 to pi / 2, lambda being their tangent.
+    """Precision against recall at angles from 0 to pi / 2; lambda is the tangent of the angle.
 
     Attributes:
       precision: alpha(lambda), rising, float64, shape (angles,), in [0, 1].
-      recall: alpha(lambda) / lambda, falling, likewise.
+      recall: alpha(lambda) / lambda, falling, float64, shape (angles,), in [0, 1].
     """
 
     precision: np.ndarray
     recall: np.ndarray
 
     def f_beta(self, beta: float = 8.0) -> float:
-        """The curve's largest (1 + beta^2) p r / (beta^2 p + r); beta > 1 weighs recall.
+        """Returns the largest (1 + beta^2) p r / (beta^2 p + r); beta > 1 favours recall.
 
         Raises:
           InputError: beta is not above 0, or outside [1e-6, 1e6].
@@ -66,7 +66,7 @@ class PRDCurve:
         return float(np.divide(product, below, out=np.zeros_like(below), where=below > 0.0).max())
 
     def __repr__(self) -> str:
-        """One line with the two numbers that sum the curve up."""
+        """Returns one line with F_8 and F_1/8."""
         return (
             f"PRDCurve({len(self.precision)} angles, F_8={self.f_beta(8.0):.4f},"
             f" F_1/8={self.f_beta(1.0 / 8.0):.4f})"
@@ -81,25 +81,25 @@ def prd_curve(
     runs: int = 10,
     seed: int = 0,
 ) -> PRDCurve:
-    """The curve of the published program: k-means on all rows together, mean over several runs.
+    """Computes the curve of the published program: k-means on all rows, mean over several runs.
 
-    Cells placed by the same rows that are counted, and few rows in each, move the curve towards the
-    origin: compare curves of equal n only. For numbers with intervals see the metrics `prd_recall`
-    and `prd_precision`.
+    The same rows place the cells and are counted, with few rows in each cell. Both move the curve
+    towards the origin: compare curves of equal n only. For numbers with intervals see the metrics
+    `prd_recall` and `prd_precision`.
 
     Args:
       real: array-like, shape (n, d), finite.
-      fake: array-like, shape (m, d); of the larger side min(n, m) random rows are taken.
-      clusters: cells, >= 2 and <= 2 min(n, m).
-      angles: points of the curve, 3 to 1000000.
-      runs: of k-means, over which precision and recall are averaged, 1 to 10000.
-      seed: of the starts of k-means, >= 0.
+      fake: array-like, shape (m, d); min(n, m) random rows of the larger side are used.
+      clusters: number of cells, >= 2 and <= 2 min(n, m).
+      angles: number of points of the curve, 3 to 1000000.
+      runs: number of k-means runs, over which precision and recall are averaged, 1 to 10000.
+      seed: seed of the starts of k-means, >= 0.
 
     Returns:
       The curve.
 
     Raises:
-      InputError: rows that are no tables of numbers or differ in their columns, or a number out of
+      InputError: rows that are not tables of numbers or differ in their columns, or a number out of
         range.
 
     Source:
@@ -123,27 +123,30 @@ def prd_curve(
     validation.check_whole("runs", runs, 1, MOST_RUNS)
     seed = validation.check_whole("seed", seed, 0)
     if clusters > most:
-        raise InputError(f"clusters={clusters}; {most} rows have fewer cells: give more rows")
+        raise InputError(
+            f"clusters={clusters}; with {most} rows it must be at most {most}: lower it or give"
+            " more rows"
+        )
     rows = [shuffled(x, seed + side)[: most // 2] for side, x in enumerate(both)]
-    shares = [_joint_shares(rows, clusters, seed + run) for run in range(runs)]
-    found = [_curve(p, q, angles) for p, q in shares]
+    fractions = [_joint_fractions(rows, clusters, seed + run) for run in range(runs)]
+    curves = [_curve(p, q, angles) for p, q in fractions]
     return PRDCurve(
-        np.mean([curve.precision for curve in found], axis=0),
-        np.mean([curve.recall for curve in found], axis=0),
+        np.mean([curve.precision for curve in curves], axis=0),
+        np.mean([curve.recall for curve in curves], axis=0),
     )
 
 
 def _curve(real: np.ndarray, fake: np.ndarray, angles: int) -> PRDCurve:
-    """The curve of two laws on the same cells, shares of shape (K,)."""
+    """Returns the curve of two distributions on the same cells, as fractions of shape (K,)."""
     slopes = np.tan(np.linspace(NEAREST_ANGLE, math.pi / 2.0 - NEAREST_ANGLE, angles))
     precision = np.minimum(slopes[:, None] * real, fake).sum(axis=1)
     return PRDCurve(precision, precision / slopes)
 
 
-def _joint_shares(
+def _joint_fractions(
     rows: list[np.ndarray], clusters: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Both samples' shares in cells that mini-batch k-means places in all rows."""
+    """Returns both samples' fractions in cells that mini-batch k-means places in all rows."""
     from sklearn.cluster import MiniBatchKMeans
     from sklearn.exceptions import ConvergenceWarning
 
@@ -152,23 +155,23 @@ def _joint_shares(
     )
     pooled = np.concatenate(rows)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer rows differ than cells
+        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct rows than cells
         labels = fit.fit(pooled - pooled.mean(axis=0)).labels_
-    p, q = (_shares(part, clusters) for part in np.split(labels, 2))
+    p, q = (_cell_fractions(part, clusters) for part in np.split(labels, 2))
     return p, q
 
 
-def _shares(cells: np.ndarray, count: int) -> np.ndarray:
-    """Share of the rows in each cell, shape (count,)."""
+def _cell_fractions(cells: np.ndarray, count: int) -> np.ndarray:
+    """Returns the fraction of the rows in each cell, shape (count,)."""
     return np.bincount(cells, minlength=count) / len(cells)
 
 
 def max_f_beta(real: np.ndarray, fake: np.ndarray, weight: float) -> tuple[float, float]:
-    """The largest F_beta over all lambda, exact: it is reached where lambda is some q_i / p_i.
+    """Returns the largest F_beta over all lambda, exactly: lambda is then some q_i / p_i.
 
     Args:
-      real: shares p, float64, shape (K,), sum 1.
-      fake: shares q, likewise.
+      real: fractions p, float64, shape (K,), sum 1.
+      fake: fractions q, float64, shape (K,), sum 1.
       weight: beta^2, > 0.
 
     Returns:
@@ -182,11 +185,11 @@ def max_f_beta(real: np.ndarray, fake: np.ndarray, weight: float) -> tuple[float
 
 
 def best_test(real: np.ndarray, fake: np.ndarray, weight: float) -> np.ndarray:
-    """The minimax test: 1 where q / p < lambda, 0 where it is larger, between where it is equal.
+    """Returns the minimax test: 1 where q / p < lambda, 0 where it is larger, between at equality.
 
     Args:
-      real: shares p, float64, shape (K,), sum 1.
-      fake: shares q, likewise.
+      real: fractions p, float64, shape (K,), sum 1.
+      fake: fractions q, float64, shape (K,), sum 1.
       weight: beta^2, > 0.
 
     Returns:
@@ -197,20 +200,20 @@ def best_test(real: np.ndarray, fake: np.ndarray, weight: float) -> np.ndarray:
     surely = ratios < kink
     tied = ratios == kink
     missing = value / (1.0 + weight) - fake[surely].sum()
-    share = missing / fake[tied].sum() if kink > 0.0 else 1.0
-    return np.where(surely, 1.0, np.where(tied, min(max(share, 0.0), 1.0), 0.0))
+    tied_value = missing / fake[tied].sum() if kink > 0.0 else 1.0
+    return np.where(surely, 1.0, np.where(tied, min(max(tied_value, 0.0), 1.0), 0.0))
 
 
 @dataclasses.dataclass(frozen=True)
 class Counts:
-    """Cells of the counted rows, and what the rows that placed the cells say.
+    """Fractions of the counted rows in each cell, and the test from the placing rows.
 
     Attributes:
-      real: shares p of the counted real rows, float64, shape (K,).
-      fake: shares q of the counted generated rows, likewise.
-      n: counted real rows.
-      m: counted generated rows.
-      test: the minimax test of the placing rows, shape (K,).
+      real: fractions p of the counted real rows, float64, shape (K,).
+      fake: fractions q of the counted generated rows, float64, shape (K,).
+      n: number of counted real rows.
+      m: number of counted generated rows.
+      test: the minimax test from the placing rows, shape (K,).
     """
 
     real: np.ndarray
@@ -230,23 +233,24 @@ def count(pair: Pair, metric: str, clusters: int, weight: float, seed: int) -> C
     centres = fit_centres(np.concatenate([x[:third] for x in rows]), most, seed)
     if len(centres) < 2:
         raise InputError(
-            f"real_{pair.kind} and fake_{pair.kind} hold one and the same row only; {metric} needs"
-            " rows that differ"
+            f"real_{pair.kind} and fake_{pair.kind} have identical rows only; {metric} needs rows"
+            " that differ"
         )
     k = len(centres)
-    placing = [_shares(cells_of(x[:third], centres), k) for x in rows]
-    p, q = (_shares(cells_of(x[third:], centres), k) for x in rows)
+    placing = [_cell_fractions(cells_of(x[:third], centres), k) for x in rows]
+    p, q = (_cell_fractions(cells_of(x[third:], centres), k) for x in rows)
     test = best_test(placing[0], placing[1], weight)
     return Counts(p, q, len(rows[0]) - third, len(rows[1]) - third, test)
 
 
 def interval(counts: Counts, weight: float, level: float) -> tuple[float, float, float]:
-    """Interval for F of the laws' shares in these cells.
+    """Returns an interval for F of the two distributions' fractions in these cells.
 
-    Below, the sample's F less its error: that F is too small on average. Above, the larger of it
-    and of what the placing rows' test scores, plus the larger of their errors, or by Wilson's
-    interval for as many effective trials, which reaches farther near 0. Where no cell holds both
-    sides, the placing rows' test bounds F by Wilson's limits of its two parts.
+    The lower end is the sample's F, which is too small on average, less its error. The upper end
+    starts from the larger of the sample's F and the score of the placing rows' test. It adds the
+    larger of their errors, or uses Wilson's interval for as many effective trials, which reaches
+    farther near 0. If no cell holds both sides, the placing rows' test bounds F by Wilson's limits
+    of its two parts.
 
     Returns:
       (low, high, standard_error), 0 <= low <= F <= high <= 1.
@@ -257,13 +261,13 @@ def interval(counts: Counts, weight: float, level: float) -> tuple[float, float,
     p, q, n, m, test = counts.real, counts.fake, counts.n, counts.m, counts.test
     value, kink = max_f_beta(p, q, weight)
     value = min(value, 1.0)
-    odds = 1.0 / (1.0 + weight * kink)  # of the first part in the minimax
+    odds = 1.0 / (1.0 + weight * kink)  # weight of the first part in the minimax
     scored = (1.0 + weight) * (odds * (q @ test) + (1.0 - odds) * (p @ (1.0 - test)) / weight)
     own, held_out = (_error(counts, f, odds, weight) for f in (best_test(p, q, weight), test))
     if value == 0.0:
         parts = [
-            wilson(float(share) * size, size, level)[1]
-            for share, size in ((q @ test, m), (p @ (1.0 - test), n))
+            wilson(float(fraction) * size, size, level)[1]
+            for fraction, size in ((q @ test, m), (p @ (1.0 - test), n))
         ]
         return 0.0, min((1.0 + weight) * max(parts[0], parts[1] / weight), 1.0), own
     z = normal_quantile(level)
@@ -285,7 +289,7 @@ def _error(counts: Counts, test: np.ndarray, odds: float, weight: float) -> floa
     )
 
 
-def finding(
+def f_beta_value(
     pair: Pair,
     metric: str,
     beta: float,
@@ -296,7 +300,7 @@ def finding(
     runs: int,
     angles: int,
 ) -> MetricValue:
-    """The largest F_beta as a metric; see `metrics/prd_recall.py`."""
+    """Returns the largest F_beta as the value of a metric; see `metrics/prd_recall.py`."""
     if estimator not in ("held_out", "published"):
         raise InputError(f"{metric} setting estimator={estimator!r}; use 'held_out' or 'published'")
     validation.check_whole(f"{metric} setting clusters", clusters, 2)

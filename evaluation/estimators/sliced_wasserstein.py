@@ -1,16 +1,16 @@
-"""Rows on random lines, where optimal transport is a matter of sorting.
+"""Rows on random lines, where sorting solves optimal transport.
 
 On a line the squared 2-Wasserstein distance is W = int_0^1 (F^-1(t) - G^-1(t))^2 dt. With gap the
-difference of the means, W = (u.gap)^2 + the same of the centred samples, and the mean of (u.gap)^2
-over all directions u of d dimensions is |gap|^2 / d: that part needs no directions. The rest is
-averaged over random ones.
+difference of the means, W = (u.gap)^2 + the W of the centred samples. The mean of (u.gap)^2 over
+all directions u of d dimensions is |gap|^2 / d, so that part needs no directions. The rest is
+averaged over random directions.
 
-Two samples of one law have W > 0, by an amount that dies out like log log n / n for Gaussians and
-more slowly for heavier tails: no jackknife removes it. It comes from squaring a sample's noise.
-With halves A, B of one sample and C, D of the other, int (A^-1 - C^-1)(B^-1 - D^-1) multiplies
-independent noise instead. Its mean is the squared distance of the quantile functions that such
-halves have on average: exactly 0 at equal laws, whatever their tails, and else a little short of W.
-Halves made of quarters show how much: they fall short twice as far, nearly.
+Two samples of one distribution have W > 0. This excess falls like log log n / n for Gaussians and
+more slowly for heavier tails, so no jackknife removes it. Its cause is the square of a sample's
+noise. With halves A, B of one sample and C, D of the other, int (A^-1 - C^-1)(B^-1 - D^-1)
+multiplies independent noise instead. Its mean is the squared distance of the mean quantile
+functions of such halves: exactly 0 at equal distributions, with any tails, and otherwise a little
+less than W. Halves made of quarters measure the shortfall, which is nearly twice as large for them.
 """
 
 import dataclasses
@@ -36,13 +36,13 @@ STREAM = 0x511CED  # keeps directions apart from data that were drawn with the s
 
 
 def directions(count: int, dim: int, seed: int) -> np.ndarray:
-    """Independent uniform unit vectors, float64, shape (count, dim)."""
+    """Draws independent uniform unit vectors, float64, shape (count, dim)."""
     drawn = np.random.default_rng((STREAM, seed)).standard_normal((count, dim))
     return drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
 
 
 def project(rows: np.ndarray, centre: np.ndarray, units: np.ndarray) -> np.ndarray:
-    """(rows - centre).u of rows (n, d), read block by block, on units (k, d); float64, (k, n)."""
+    """Computes (rows - centre).u, rows (n, d) in blocks, units u (k, d); float64, shape (k, n)."""
     answer, start = np.empty((len(units), len(rows))), 0
     for block in blocks(rows):
         answer[:, start : start + len(block)] = units @ (block - centre).T
@@ -51,7 +51,7 @@ def project(rows: np.ndarray, centre: np.ndarray, units: np.ndarray) -> np.ndarr
 
 
 def integrals(ascending: np.ndarray, steps: int) -> np.ndarray:
-    """A sample quantile function's integral over each of `steps` equal parts of [0, 1].
+    """Integrates a sample quantile function over each of `steps` equal parts of [0, 1].
 
     Args:
       ascending: sorted samples, shape (k, n).
@@ -72,7 +72,7 @@ def integrals(ascending: np.ndarray, steps: int) -> np.ndarray:
 
 
 def wasserstein2(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Squared 2-Wasserstein distances of samples on lines, exact for unequal sizes.
+    """Computes squared 2-Wasserstein distances of samples on lines, exact for unequal sizes.
 
     Args:
       first: float64, shape (k, n), in any order.
@@ -93,19 +93,19 @@ def wasserstein2(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def _distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """`wasserstein2` of sorted samples (k, n) and (k, m) that lie around 0."""
+    """Computes `wasserstein2` of sorted samples (k, n) and (k, m) that lie around 0."""
     crossed = np.einsum("ij,ij->i", first, integrals(second, first.shape[1]))
     return np.square(first).mean(axis=1) + np.square(second).mean(axis=1) - 2.0 * crossed
 
 
 def influences(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """What each value of the first sample adds to W, for sorted samples (k, n) and (k, m).
+    """Contribution of each value of the first sample to W, for sorted samples (k, n) and (k, m).
 
-    It is Kantorovich's potential, int 2 (x - T(x)) dx with T the map that carries the first sample
-    onto the second, by the trapezium rule between neighbouring values.
+    It is Kantorovich's potential, int 2 (x - T(x)) dx, where T maps the first sample onto the
+    second, by the trapezium rule between neighbouring values.
 
     Returns:
-      Shape (k, n), mean 0; their variance / n is the variance that the first sample gives W.
+      Shape (k, n), mean 0; variance / n is the variance of W that comes from the first sample.
 
     Source:
       Del Barrio & Loubes 2019, Annals of Probability 47(2), 926-951.
@@ -118,14 +118,14 @@ def influences(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def random_labels(count: int, order: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
-    """Four disjoint random parts of `size` of n rows, anew for each of `count` directions.
+    """Draws four disjoint random parts of `size` of n rows, anew for each of `count` directions.
 
     Args:
       count: k.
-      order: of the rows, from `shuffled_indices`, shape (n,), so that parts are those of the rows
-        and not of the places at which they were given.
-      size: 4 size <= n; what is left over has label 4.
-      rng: what draws them.
+      order: order of the rows from `shuffled_indices`, shape (n,), so that the parts depend on the
+        rows and not on their positions.
+      size: 4 size <= n; the remaining rows have label 4.
+      rng: source of the random numbers.
 
     Returns:
       int8, shape (k, n), 0 to 4.
@@ -139,14 +139,15 @@ def random_labels(count: int, order: np.ndarray, size: int, rng: np.random.Gener
 
 
 def unbiased(samples: tuple[np.ndarray, np.ndarray], labels: list[np.ndarray]) -> np.ndarray:
-    """W of the two centred laws without bias, from four parts of each sample.
+    """Estimates W of the two centred distributions without bias, from four parts of each sample.
 
-    2 U_half - U_quarter, where U multiplies the two samples' difference in one half by that in the
-    other, and U_quarter takes for a half's quantile function the mean of its two quarters'.
+    The estimate is 2 U_half - U_quarter. U multiplies the difference of the two samples in one half
+    by that in the other. U_quarter uses the mean of the quantile functions of its two quarters as
+    the quantile function of a half.
 
     Args:
       samples: both sorted, shapes (k, n) and (k, m).
-      labels: of their values, see `random_labels`, as many of each part in both.
+      labels: labels of their values, see `random_labels`, equally many of each part in both.
 
     Returns:
       Shape (k,), may be negative.
@@ -167,7 +168,7 @@ def unbiased(samples: tuple[np.ndarray, np.ndarray], labels: list[np.ndarray]) -
 
 
 def _part(ascending: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """The chosen values, as many in each row, less their mean."""
+    """Returns the chosen values, equally many in each row, less their mean."""
     values = ascending[chosen].reshape(len(ascending), -1)
     return values - values.mean(axis=1, keepdims=True)
 
@@ -177,10 +178,10 @@ class Sliced:
     """The mean of W over directions.
 
     Attributes:
-      plain: over these directions, of the samples as they are, >= 0.
-      value: over all directions, of the two laws, without bias; may be negative.
-      variance: of `value` over samples.
-      variance_of_directions: of `value` over directions; nan of a single one.
+      plain: mean over these directions, of the samples as they are, >= 0.
+      value: mean over all directions, of the two distributions, without bias; may be negative.
+      variance: variance of `value` over samples.
+      variance_of_directions: variance of `value` over directions; nan for a single direction.
     """
 
     plain: float
@@ -190,7 +191,7 @@ class Sliced:
 
 
 def sliced(real: np.ndarray, fake: np.ndarray, count: int, seed: int) -> Sliced:
-    """The mean of W between rows (n, d) and (m, d), n and m >= 8, over `count` directions."""
+    """Mean of W between rows (n, d) and (m, d), n and m >= 8, over `count` directions."""
     sides = real, fake
     n, m, d = len(real), len(fake), real.shape[1]
     means = [_mean(x) for x in sides]
@@ -204,8 +205,8 @@ def sliced(real: np.ndarray, fake: np.ndarray, count: int, seed: int) -> Sliced:
         ranks = [np.argsort(x, axis=1) for x in lines]
         a, b = (np.take_along_axis(x, r, axis=1) for x, r in zip(lines, ranks, strict=True))
         plain.append(np.square(units @ gap) + _distances(a, b))
-        for side, found in enumerate((influences(a, b), influences(b, a))):
-            np.put_along_axis(lines[side], ranks[side], found, axis=1)
+        for side, influence in enumerate((influences(a, b), influences(b, a))):
+            np.put_along_axis(lines[side], ranks[side], influence, axis=1)
             added[side] += lines[side].sum(axis=0)
         labels = [
             random_labels(len(units), order, size, rng)
@@ -228,14 +229,14 @@ def sliced(real: np.ndarray, fake: np.ndarray, count: int, seed: int) -> Sliced:
 
 
 def _chunks(units: np.ndarray, rows: int) -> Iterator[np.ndarray]:
-    """Directions, as many at once as projections fit in memory."""
+    """Yields directions, as many at once as projections fit in memory."""
     step = max(1, BLOCK_ENTRIES // rows)
     for start in range(0, len(units), step):
         yield units[start : start + step]
 
 
 def _mean(rows: np.ndarray) -> np.ndarray:
-    """In float64, shape (d,)."""
+    """Returns the mean in float64, shape (d,)."""
     total = np.zeros(rows.shape[1])
     for block in blocks(rows):
         total += block.sum(axis=0)
@@ -243,11 +244,11 @@ def _mean(rows: np.ndarray) -> np.ndarray:
 
 
 def _trace(rows: np.ndarray, mean: np.ndarray) -> float:
-    """Of the rows' covariance."""
+    """Returns the trace of the rows' covariance."""
     return sum(float(np.square(block - mean).sum()) for block in blocks(rows)) / (len(rows) - 1)
 
 
-def finding(
+def sliced_wasserstein_value(
     pair: Pair,
     metric: str,
     level: float,
@@ -256,7 +257,7 @@ def finding(
     estimator: str,
     scale: float,
 ) -> MetricValue:
-    """`scale` times the mean of W over directions, as a metric; see `metrics/mind.py`."""
+    """Returns `scale` times the mean of W over directions as a metric; see `metrics/mind.py`."""
     if estimator not in ("corrected", "plain"):
         raise InputError(f"{metric} setting estimator={estimator!r}; use 'corrected' or 'plain'")
     least = LEAST_DIRECTIONS if estimator == "corrected" else 1
@@ -268,13 +269,13 @@ def finding(
         raise InputError(
             f"real_{pair.kind} has identical rows only; {metric} needs rows that differ"
         )
-    found = sliced(real, fake, projections, seed)
+    distance = sliced(real, fake, projections, seed)
     if estimator == "plain":
         return MetricValue(
-            scale * found.plain, "plain, biased upwards; no interval", "both populations"
+            scale * distance.plain, "plain, biased upwards; no interval", "both populations"
         )
-    value, plain = scale * found.value, scale * found.plain
-    error = scale * math.sqrt(found.variance + found.variance_of_directions)
+    value, plain = scale * distance.value, scale * distance.plain
+    error = scale * math.sqrt(distance.variance + distance.variance_of_directions)
     half = normal_quantile(level) * error
     high, method = max(value + half, 0.0), "independent halves, potentials"
     if pair.dependent and plain > high:
@@ -289,6 +290,6 @@ def finding(
             "plain": plain,
             "bias": plain - value,
             "standard_error": error,
-            "standard_error_of_directions": scale * math.sqrt(found.variance_of_directions),
+            "standard_error_of_directions": scale * math.sqrt(distance.variance_of_directions),
         },
     )

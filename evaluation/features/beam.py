@@ -164,7 +164,7 @@ def _combine(beam: Any) -> Any:
             return None
 
         def add_input(self, whole: Moments | None, rows: np.ndarray) -> Moments | None:
-            return merged([whole, Moments.of(rows)])
+            return merged([whole, Moments.from_rows(rows)])
 
         def merge_accumulators(self, parts: Iterable[Moments | None]) -> Moments | None:
             return merged(parts)

@@ -75,7 +75,7 @@ def moments_of_blocks(blocks: Iterable[np.ndarray]) -> Moments:
     """
     whole: Moments | None = None
     for block in _larger_blocks(blocks):
-        part = Moments.of(block)
+        part = Moments.from_rows(block)
         whole = part if whole is None else whole.merge(part)
     if whole is None:
         raise InputError("blocks holds no rows; give at least one.")

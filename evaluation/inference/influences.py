@@ -115,7 +115,7 @@ def kid_influences(real: np.ndarray, fakes: Sequence[np.ndarray]) -> list[Influe
         fake = fake.astype(np.float64, copy=False)
         mmd.check_seen("kid", real, fake, None)
         yy, xy = mmd.sums(fake), mmd.sums(real, fake)
-        value, biased, first, second = mmd.of_sums(xx, yy, xy)
+        value, biased, first, second = mmd.mmd2_from_sums(xx, yy, xy)
         f, r = 2.0 * (yy.rows - xy.columns), 2.0 * (xx.rows - xy.rows)
         answers.append(
             Influences(

@@ -1,20 +1,20 @@
-"""The metrics, one file each; they are found by file name.
+"""The metrics, one file each. The name of a metric is the name of its file.
 
-A metric's file holds
+The file of a metric defines
 
-    READS = "features", "logits" or "spatial"    what its rows are
-    NEEDS = ("real", "fake")                     the sides it reads, of real, fake and train
+    READS = "features", "logits" or "spatial"    the kind of rows that it reads
+    NEEDS = ("real", "fake")                     the sides that it reads: real, fake, train
     BETTER = "lower" or "higher"
-    COLLAPSE = "lower" or "higher"               which way it goes when the generator loses modes;
-                                                 None where that tells nothing
-    def estimate(pair, *, level, seed, <settings with defaults>) -> Finding
+    COLLAPSE = "lower" or "higher"               the direction in which the value moves when the
+                                                 generator loses modes; None if that is unclear
+    def estimate(pair, *, level, seed, <settings with defaults>) -> MetricValue
 
-where `pair` is an `evaluation.core.pair.Pair`; the settings' defaults are the protocol "default". A
-metric that knows something of every single row also has
+`pair` is an `evaluation.core.pair.Pair`. The defaults of the settings are the protocol "default". A
+metric that has a value for every single row also defines
 
     def per_sample(pair, *, <settings with defaults>) -> float64, shape (m,), one per fake row
 
-and one that asks `pair.neighbours` says what, so that all such metrics share one pass:
+A metric that uses `pair.neighbours` lists its requests, so that all such metrics share one pass:
 
     def neighbour_requests(**settings) -> requests, as in evaluation/neighbours/one_pass.py
 """
@@ -30,15 +30,15 @@ from evaluation.errors import InputError
 
 
 def names() -> tuple[str, ...]:
-    """The names of all metrics, sorted: the files of this folder."""
-    return tuple(sorted(found.name for found in pkgutil.iter_modules(__path__)))
+    """Returns the sorted names of all metrics: the files of this folder."""
+    return tuple(sorted(file.name for file in pkgutil.iter_modules(__path__)))
 
 
 def load(name: str) -> ModuleType:
-    """The module of the metric called `name`.
+    """Loads the module of the metric `name`.
 
     Raises:
-      InputError: there is none; the line names the nearest.
+      InputError: no such metric; the message names the nearest one.
     """
     if name not in names():
         raise InputError(unknown("metric", name, names()))
@@ -46,19 +46,19 @@ def load(name: str) -> ModuleType:
 
 
 def all_neighbour_requests(settings: Mapping[str, Mapping[str, Any]]) -> tuple[Any, ...]:
-    """What metrics of these settings ask of `Pair.neighbours`, each request once."""
+    """Returns the `Pair.neighbours` requests of metrics with these settings, each request once."""
     modules = {name: load(name) for name in settings}
-    found = (
+    per_metric = (
         module.neighbour_requests(**settings[name])
         for name, module in modules.items()
         if hasattr(module, "neighbour_requests")
     )
-    return tuple(dict.fromkeys(request for requests in found for request in requests))
+    return tuple(dict.fromkeys(request for requests in per_metric for request in requests))
 
 
-def unknown(kind: str, name: object, known: Iterable[str]) -> str:
-    """The line that says that no such `kind` exists and which name is nearest."""
-    known = list(known)
-    near = difflib.get_close_matches(str(name).lower(), known, n=1, cutoff=0.5)
+def unknown(kind: str, name: object, choices: Iterable[str]) -> str:
+    """Returns the error message for an unknown `name`, with the nearest valid name."""
+    choices = list(choices)
+    near = difflib.get_close_matches(str(name).lower(), choices, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}?" if near else ""
-    return f"unknown {kind} {name!r}: {hint or 'choose from'} ({', '.join(known)})"
+    return f"unknown {kind} {name!r}: {hint or 'choose from'} ({', '.join(choices)})"

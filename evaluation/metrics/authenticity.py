@@ -1,13 +1,14 @@
-"""Authenticity: the share of generated rows that are no near copies of training rows.
+"""Authenticity: the fraction of generated rows that are not near copies of training rows.
 
-A generated row counts as a copy if it is nearer to its nearest training row than that is to any
-other training row. New rows of the training law count as authentic about half of the time or more,
-depending on the number of dimensions: compare with held-out rows.
+A generated row counts as a copy if it is nearer to its nearest training row than that training row
+is to any other training row. Even new rows from the training distribution count as authentic only
+about half of the time or more, depending on the number of dimensions. So compare with held-out
+rows.
 
-It misleads as a score to maximise: rows far from all data are authentic, too. Training rows that
-lie alone are "copied" from afar, copies in crowded places are missed, and where the training rows
-hold duplicates, not even exact copies of those are seen. It falls with more generated detail where
-the training data are few.
+It misleads as a score to maximise: rows far from all data are authentic too. Near an isolated
+training row, even distant rows count as copies; in crowded regions, copies are missed. If the
+training rows contain duplicates, even exact copies of those are missed. With few training data, the
+value falls as generated rows gain detail.
 """
 
 import numpy as np
@@ -24,19 +25,21 @@ COLLAPSE = None
 
 
 def estimate(pair: Pair, *, level: float, seed: int) -> MetricValue:
-    """Share of fake rows y with |y - t| > min |t - t'|, where t is y's nearest training row.
+    """Fraction of fake rows y with |y - t| > min |t - t'|; t is the training row nearest to y.
 
-    The t' are all other training rows; of several nearest t, y must be farther from them than each
-    is from its own nearest. Given the training rows, each generated row counts or not independently
-    of the others: a binomial share, for which Wilson's interval holds.
+    t' runs over all other training rows. If several training rows are nearest to y, y must be
+    farther from them than each of them is from its own nearest row. Given the training rows, each
+    generated row is authentic or not, independently of the others. The number of authentic rows is
+    therefore binomial and has Wilson's interval.
 
     Args:
-      pair: features; `train` are the rows trained on, t >= 3; m >= 3 rows.
+      pair: features; `train` are the rows that the generator was trained on, t >= 3; m >= 3 rows.
       level: confidence level of the interval.
       seed: unused: nothing is random.
 
     Returns:
-      The estimate in [0, 1] (AuthPct is 100 times that). Details: "authentic", how many.
+      The estimate in [0, 1] (AuthPct is 100 times that). Details: "authentic", the number of
+      authentic rows.
 
     Raises:
       InputError: too few rows.
@@ -53,8 +56,8 @@ def estimate(pair: Pair, *, level: float, seed: int) -> MetricValue:
       >>> round(found.value, 3), found.value < found.high < 2 / 3
       (0.397, True)
     """
-    found = per_sample(pair)
-    authentic = int(found.sum())
+    is_authentic = per_sample(pair)
+    authentic = int(is_authentic.sum())
     low, high = wilson(authentic, pair.n_fake, level)
     return MetricValue(
         value=authentic / pair.n_fake,
@@ -67,13 +70,13 @@ def estimate(pair: Pair, *, level: float, seed: int) -> MetricValue:
 
 
 def per_sample(pair: Pair) -> np.ndarray:
-    """Which fake rows are authentic.
+    """Returns 1 for each authentic fake row, else 0.
 
     Args:
       pair: features; `train` has 3 rows or more.
 
     Returns:
-      float64, shape (m,): 1 where authentic, else 0.
+      float64, shape (m,).
 
     Raises:
       InputError: too few rows.
@@ -81,19 +84,24 @@ def per_sample(pair: Pair) -> np.ndarray:
     pair.require("authenticity", fake=3, train=3)
     assert pair.train is not None
     index, distance, tied = _nearest_and_ties(pair.train, pair.fake)
-    asked = np.unique(index[tied])
-    if 2 * len(asked) < pair.n_train:  # the second is the nearest but itself, or but a copy
-        apart = nearest(pair.train, pair.train[asked], k=2)[1][:, 1]
+    rows = np.unique(index[tied])
+    if 2 * len(rows) < pair.n_train:  # the nearest of the two is the row itself or a copy of it
+        apart = nearest(pair.train, pair.train[rows], k=2)[1][:, 1]
     else:
-        apart = nearest(pair.train)[1][asked, 0]
-    own = np.where(tied, apart[np.searchsorted(asked, index).clip(max=len(asked) - 1)], 0.0)
+        apart = nearest(pair.train)[1][rows, 0]
+    own = np.where(tied, apart[np.searchsorted(rows, index).clip(max=len(rows) - 1)], 0.0)
     return (distance > own.max(axis=1)).astype(np.float64)
 
 
 def _nearest_and_ties(
     train: np.ndarray, fake: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Training rows near each fake row, the least distance, and which of them are at it."""
+    """Finds the training rows nearest to each fake row, ties included.
+
+    Returns:
+      Indices of near training rows, shape (m, width); the least distance, shape (m,); and a mask of
+      the indices at that distance, shape (m, width).
+    """
     width = 2
     index, distance = nearest(train, fake, k=width)
     while width < len(train) and (distance[:, -1] == distance[:, 0]).any():

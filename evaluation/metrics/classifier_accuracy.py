@@ -1,12 +1,12 @@
-"""Classifier accuracy: how often a classifier tells real from generated rows that it never saw.
+"""Classifier accuracy: how often a classifier separates held-out real and generated rows correctly.
 
-The classifier two-sample test: 0.5 means that this classifier cannot tell them apart, 1 that it
-always can. Its p-value is exact, whatever the features.
+This is the classifier two-sample test. 0.5 means that this classifier cannot tell the two apart, 1
+that it always can. The p-value is exact for any features.
 
 It misleads when the classifier is too weak: a logistic regression sees only what one hyperplane
-separates, so that a missing mode in the middle of the others escapes it (try "neighbours"). A
-classifier that looks at artefacts invisible to people reaches 1 on good images. More training rows
-make a better classifier: compare at equal sizes.
+separates, so it misses a missing mode that lies between the others (try "neighbours"). A classifier
+that reacts to artefacts invisible to people reaches 1 on good images. More training rows make a
+better classifier, so compare at equal sizes.
 """
 
 import warnings
@@ -34,24 +34,24 @@ CLASSIFIERS = ("logistic", "neighbours")
 def estimate(
     pair: Pair, *, level: float, seed: int, classifier: str = "logistic", penalty: float = 1.0
 ) -> MetricValue:
-    """Share of right answers on t real and t generated held-out rows, t = min(n, m) // 2.
+    """Fraction of correct answers on t real and t generated held-out rows, t = min(n, m) // 2.
 
-    The classifier learns from all other rows, each side with equal weight. Given the classifier,
-    the answers are independent; their sum of two binomial counts is less spread out than one of
-    2 t trials (Hoeffding), so that Clopper and Pearson's interval for that covers at least as often
-    as it claims.
+    The classifier is trained on all other rows, with equal weight for each side. Given the
+    classifier, the answers are independent. The number of correct answers is a sum of two binomial
+    counts, which varies less than one binomial count of 2 t trials (Hoeffding). So Clopper and
+    Pearson's interval for 2 t trials covers at least as often as its level.
 
     Args:
       pair: features, n and m >= 20 rows.
       level: confidence level of the interval.
-      seed: of the split.
-      classifier: "logistic" (regression on standardised features), or "neighbours" (the majority
-        of the nearest sqrt(rows) rows of equal numbers on both sides).
-      penalty: of squared weights of "logistic", 1e-9 to 1e9.
+      seed: seed of the split.
+      classifier: "logistic" (regression on standardised features), or "neighbours" (majority of the
+        nearest sqrt(rows) rows, from equally many rows of both sides).
+      penalty: weight of the squared-norm penalty of "logistic", 1e-9 to 1e9.
 
     Returns:
-      The estimate, in [0, 1]; 0.5 on average at equal laws. Details: "p_value" (one-sided, exact:
-      against guessing), "test_rows" (2 t), "right_on_real" and "right_on_fake" (shares).
+      The estimate, in [0, 1]; 0.5 on average at equal distributions. Details: "p_value" (one-sided,
+      exact, against guessing), "test_rows" (2 t), "right_on_real" and "right_on_fake" (fractions).
 
     Raises:
       InputError: too few rows, an unknown classifier, or a penalty out of range.
@@ -78,7 +78,7 @@ def estimate(
     validation.check_range(
         "classifier_accuracy setting penalty", penalty, 1.0 / LARGEST_PENALTY, LARGEST_PENALTY
     )
-    pair.require("classifier_accuracy", LEAST_ROWS, LEAST_ROWS, "half of them to learn from")
+    pair.require("classifier_accuracy", LEAST_ROWS, LEAST_ROWS, "half of them for training")
     both = [shuffled(rows, seed + side) for side, rows in enumerate(pair.both)]
     tested = min(pair.n_real, pair.n_fake) // 2
     learn, test = ([rows[tested:] for rows in both], [rows[:tested] for rows in both])
@@ -102,7 +102,7 @@ def estimate(
 
 
 def _logistic(learn: list[np.ndarray], test: list[np.ndarray], penalty: float) -> list[np.ndarray]:
-    """The side that a logistic regression puts each test row on: 0 real, 1 fake."""
+    """Returns the side that a logistic regression predicts for each test row: 0 real, 1 fake."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
@@ -112,7 +112,7 @@ def _logistic(learn: list[np.ndarray], test: list[np.ndarray], penalty: float) -
     sides = np.repeat([0, 1], [len(part) for part in learn])
     model = LogisticRegression(C=1.0 / penalty, class_weight="balanced", max_iter=1000)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # any classifier makes a valid test
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the test is valid for any classifier
         model.fit((rows - mean) / scale, sides)
     return [model.predict((part - mean) / scale) for part in test]
 
@@ -120,7 +120,7 @@ def _logistic(learn: list[np.ndarray], test: list[np.ndarray], penalty: float) -
 def _neighbours(
     learn: list[np.ndarray], test: list[np.ndarray], penalty: float
 ) -> list[np.ndarray]:
-    """The side of most of the nearest rows, an odd number of them near sqrt(rows)."""
+    """Returns the majority side of the nearest rows, an odd number of them near sqrt(rows)."""
     from sklearn.neighbors import KNeighborsClassifier
 
     each = min(len(part) for part in learn)

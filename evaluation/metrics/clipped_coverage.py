@@ -1,12 +1,13 @@
-"""Clipped coverage: how full of generated rows the real neighbourhoods are, as a share of rows.
+"""Clipped coverage: the fraction of good generated rows, by how well they fill real neighbourhoods.
 
-Each real ball may hold up to k generated rows' worth. What comes out is translated: into the share
-of generated rows that, if they were of the real law and the others useless, would give as much. So
-0.7 reads "as good as 70 % real rows", whatever n, m and k.
+Each real ball counts at most k generated rows. The mean over the balls is then calibrated: the
+result is the fraction of generated rows that would give the same mean if these rows came from the
+real distribution and the others were useless. So 0.7 reads "as good as 70 % real rows", for any n,
+m and k.
 
-It misleads when the rows are not independent (copies of real rows give more than real rows do), and
-where bad rows happen to fall into sparse real balls, which are large. Unlike the paper's it may
-exceed 1, so that its interval is not cut off.
+It misleads when the rows are not independent (copies of real rows score higher than real rows do),
+and where bad rows happen to fall into sparse real balls, which are large. Unlike the paper's
+version it may exceed 1, so that its interval is not cut off.
 """
 
 import numpy as np
@@ -26,7 +27,7 @@ LEAST_ROWS = 20
 
 
 def neighbour_requests(k: int, **_: object) -> tuple[Request, ...]:
-    """What `estimate` asks of the pass over all neighbours."""
+    """Returns the requests of `estimate` to the pass over all neighbours."""
     return (("across", "real", k + ORDERS),)
 
 
@@ -35,20 +36,21 @@ def estimate(
 ) -> MetricValue:
     """f^-1(y) / m, y = mean over real balls of min(fake rows inside, k) / k, f(j) = E y at j rows.
 
-    The balls reach the k-th real neighbour; f is the mean of y with j generated rows of the real
-    law, known for every continuous law. The interval is that of y, whose variance is that of an
-    occupancy count, with Wilson's ends translated; it is about the translation of y's mean over
-    generated samples of this size, given these real rows.
+    Each ball reaches to the k-th real neighbour. f(j) is the mean of y with j generated rows from
+    the real distribution; it has a closed form for every continuous distribution. y has the
+    variance of an occupancy count and Wilson's interval, whose ends are mapped through f^-1 as
+    well. The target is the mean of y over generated samples of this size, mapped in the same way,
+    given these real rows.
 
     Args:
       pair: features, n >= k + 2 and m >= 20 rows.
       level: confidence level of the interval.
       seed: unused: nothing is random.
-      k: which real neighbour sets the radius, and rows that fill a ball, >= 1.
-      closed: whether a distance equal to the radius counts (<=) or not (<).
+      k: number of the real neighbour that sets the radius, and of rows that fill a ball, >= 1.
+      closed: if True, a distance equal to the radius counts (<=); if False, it does not (<).
 
     Returns:
-      The estimate, >= 0, about 1 at equal laws. Details: "uncalibrated" (y), and its
+      The estimate, >= 0, about 1 at equal distributions. Details: "uncalibrated" (y) and its
       "standard_error".
 
     Raises:
@@ -74,7 +76,7 @@ def estimate(
     variance, freedom = occupancy_variance(counts, members, pair.n_fake, weight)
     low, high = occupancy_interval(value, variance, freedom, pair.n_real, level)
     curve = expected(pair.n_real, pair.n_fake, k)
-    ends = [_share(y, curve) for y in (low, value, high)]
+    ends = [_calibrate(y, curve) for y in (low, value, high)]
     return MetricValue(
         value=ends[1],
         low=ends[0],
@@ -86,10 +88,11 @@ def estimate(
 
 
 def expected(n_real: int, n_fake: int, k: int) -> np.ndarray:
-    """E min(X, k) / k for X of beta-binomial(j, k, n - k), j = 0 .. m; shape (m + 1,).
+    """Returns E min(X, k) / k, X beta-binomial(j, k, n - k), for j = 0 .. m; shape (m + 1,).
 
-    A ball's mass is of the law beta(k, n - k) for every continuous law. One row more than j adds
-    P(X = x) (k + x) / (n + j), summed over x < k: the chance that it falls into a ball not full.
+    The mass of a ball has the distribution beta(k, n - k) for every continuous distribution of
+    rows. One row more than j adds sum over x < k of P(X = x) (k + x) / (n + j): the probability
+    that this row falls into a ball that is not full.
     """
     rows = np.arange(n_fake, dtype=np.float64)
     gain = np.zeros(n_fake)
@@ -103,8 +106,11 @@ def expected(n_real: int, n_fake: int, k: int) -> np.ndarray:
     return np.concatenate([[0.0], np.cumsum(gain)]) / k
 
 
-def _share(value: float, curve: np.ndarray) -> float:
-    """Where the curve has this value, over its length; straight on beyond its end."""
+def _calibrate(value: float, curve: np.ndarray) -> float:
+    """Returns the position of `value` on the curve, as a fraction of its length.
+
+    Beyond the end of the curve, it is extrapolated linearly.
+    """
     last = len(curve) - 1
     if value <= curve[-1]:
         return float(np.interp(value, curve, np.arange(last + 1))) / last

@@ -1,12 +1,12 @@
-"""Clipped density: density in which no row and no real outlier counts for more than its share.
+"""Clipped density: density that is limited for each generated row and for each real outlier.
 
-Read it as the share of generated rows as good as real ones: balls reach no farther than the median
-radius, so that real outliers lend nothing; a row counts at most 1; and the mean is divided by what
-the real rows score among themselves.
+It estimates the fraction of generated rows that are as good as real rows. Balls reach no farther
+than the median radius, so real outliers contribute nothing. Each row counts at most 1. The mean is
+divided by the mean of the real rows among themselves.
 
-It misleads when real rows are copied or sampled more densely in some places than elsewhere (rows
-in sparse regions then seem bad: half of the balls are cut), and it does not see lost modes: see
-`clipped_coverage`. Unlike the paper's it may exceed 1, so that its interval is not cut off.
+It misleads when real rows are copied, or sampled more densely in some places than elsewhere: rows
+in sparse regions then seem bad, because half of the balls are cut. It does not see lost modes; see
+`clipped_coverage`. Unlike the paper's version it may exceed 1, so that its interval is not cut off.
 """
 
 import math
@@ -28,7 +28,7 @@ LEAST_ROWS = 20
 
 
 def neighbour_requests(k: int, **_: object) -> tuple[Request, ...]:
-    """What `estimate` asks of the pass over all neighbours."""
+    """Returns the requests of `estimate` to the pass over all neighbours."""
     return (("balls", "real", k, True),)
 
 
@@ -38,18 +38,19 @@ def estimate(
     """Mean of min(balls that hold the fake row / k, 1), over the same mean of the real rows.
 
     Radii are min(distance to the k-th real neighbour, median of those distances). Given the real
-    rows it is a mean of independent numbers, for which Student's interval holds.
+    rows, the estimate is a mean of independent numbers and has Student's interval.
 
     Args:
       pair: features, n >= k + 2 and m >= 20 rows.
       level: confidence level of the interval.
       seed: unused: nothing is random.
-      k: which real neighbour sets the radius, >= 1.
-      closed: whether a distance equal to the radius counts (<=) or not (<).
+      k: number of the real neighbour that sets the radius, >= 1.
+      closed: if True, a distance equal to the radius counts (<=); if False, it does not (<).
 
     Returns:
-      The estimate, >= 0; above 1 where generated rows keep to the thick of the data. Details:
-      "standard_error", "uncalibrated", and "of_real", by which that is divided.
+      The estimate, >= 0; above 1 if generated rows stay in dense regions of the data. Details:
+      "standard_error", "uncalibrated" (mean of the fake rows) and "of_real" (mean of the real rows,
+      the divisor).
 
     Raises:
       InputError: too few rows, or k exact copies of a real row (a ball of radius 0).
@@ -70,30 +71,33 @@ def estimate(
     pair.require_neighbours("clipped_density", "real", k, closed=False)
     balls = pair.neighbours.balls("real", k, closed, clipped=True)
     values = np.minimum(balls.per_point / k, 1.0)
-    of_real = _of_real(pair.neighbours, k)
-    if of_real == 0.0:
+    real_mean = _real_mean(pair.neighbours, k)
+    if real_mean == 0.0:
         raise InputError(
-            "real_features has no row within another's clipped ball; clipped_density needs one:"
-            " give more rows or raise k"
+            "real_features has no row within the clipped ball of another row; clipped_density needs"
+            " one: give more rows or raise k"
         )
     low, high, error = mean_interval(values, level, floor=0.0, ceiling=1.0)
     mean = math.fsum(values) / len(values)
     return MetricValue(
-        value=mean / of_real,
-        low=min(low, mean) / of_real,
-        high=max(high, mean) / of_real,
+        value=mean / real_mean,
+        low=min(low, mean) / real_mean,
+        high=max(high, mean) / real_mean,
         method="Student's t, skewness-widened",
         target="fixed reference",
         details={
-            "standard_error": error / of_real,
+            "standard_error": error / real_mean,
             "uncalibrated": mean,
-            "of_real": of_real,
+            "of_real": real_mean,
         },
     )
 
 
-def _of_real(neighbours: Neighbours, k: int) -> float:
-    """Mean of min(balls of other real rows that hold the real row / k, 1); ties all count."""
+def _real_mean(neighbours: Neighbours, k: int) -> float:
+    """Returns the mean over real rows of min(balls of other real rows that hold it / k, 1).
+
+    Ties at the k-th distance all count.
+    """
     radii2 = neighbours.clipped_radii2("real", k)[:, None]
     most = len(radii2) - 1
     width = min(k + 1, most)

@@ -1,12 +1,12 @@
-"""CMMD: squared MMD with a Gaussian kernel, times 1000, meant for CLIP's image embeddings.
+"""CMMD: squared MMD with a Gaussian kernel, times 1000, for CLIP image embeddings.
 
-About 0 where the laws are equal, of either sign; larger means more different. On embeddings of
-length 1 its truth is at most 39.6, that of opposite points.
+It is about 0, positive or negative, at equal distributions; larger values mean larger differences.
+On embeddings of length 1 its true value is at most 39.6, reached by opposite points.
 
-It misleads on other features: the bandwidth of 10 is five times the largest distance between rows
-of length 1, so that on those it sees little but the difference of the means, while of rows much
-farther apart than 10 the kernel is near 0 and the distance too small. Rows are taken as they come:
-CLIP's embeddings must be divided by their lengths before, as the published program has them.
+It misleads on other features. The bandwidth of 10 is five times the largest distance between rows
+of length 1, so on such rows it measures little more than the difference of the means. If rows are
+much farther apart than 10, the kernel is near 0 and the distance is too small. Rows are used as
+they are: divide CLIP embeddings by their lengths first, as the published program does.
 """
 
 import numpy as np
@@ -36,20 +36,22 @@ def estimate(
 ) -> MetricValue:
     """1000 [E k(x, x') + E k(y, y') - 2 E k(x, y)], k(x, y) = exp(-|x - y|^2 / (2 bandwidth^2)).
 
-    "unbiased" leaves out each row's kernel with itself; its interval is that of `kid`. "published"
-    counts those as well, which adds 1000 [(1 - E k(x, x')) / n + (1 - E k(y, y')) / m] on average.
+    "unbiased" leaves out the kernel of each row with itself; its interval is that of `kid`.
+    "published" includes it, which adds 1000 [(1 - E k(x, x')) / n + (1 - E k(y, y')) / m] on
+    average.
 
     Args:
-      pair: features, n and m >= 20 rows ("published": >= 1), CLIP embeddings of length 1.
+      pair: features, CLIP embeddings of length 1, n and m >= 20 rows ("published": >= 2).
       level: confidence level of the interval.
       seed: unused: nothing is random.
       estimator: "unbiased" or "published".
-      bandwidth: > 0, or 0 for the median distance between real rows (at most 1000 of them).
+      bandwidth: bandwidth of the kernel, > 0, or 0 for the median distance between real rows (at
+        most 1000 of them).
 
     Returns:
-      The estimate; "unbiased" is negative for about half of all samples when the laws are equal,
-      and its interval always reaches 0. Details: "standard_error", "published" (the other
-      estimator's value), "bandwidth", "mean_length" of the rows, which should be 1.
+      The estimate. "unbiased" is negative for about half of all samples at equal distributions, and
+      its interval always reaches 0. Details: "standard_error", "published" (the value of that
+      estimator), "bandwidth", "mean_length" (mean length of the rows, which should be 1).
 
     Raises:
       InputError: too few rows, rows too far apart for the bandwidth, or a wrong setting.
@@ -72,35 +74,35 @@ def estimate(
     unbiased = estimator == "unbiased"
     least = LEAST_ROWS if unbiased else 2
     pair.require("cmmd", least, least, "with an interval" if unbiased else "")
-    width = mmd.bandwidth_of(pair.real, bandwidth, "cmmd")
+    width = mmd.choose_bandwidth(pair.real, bandwidth, "cmmd")
     mmd.check_differ("cmmd", pair.both[0])
     mmd.check_seen("cmmd", *pair.both, width)
-    found = mmd.mmd2(*pair.both, mmd.gaussian(width), level, dependent=pair.dependent)
-    found.check_alike("cmmd", width)
+    distance = mmd.mmd2(*pair.both, mmd.gaussian(width), level, dependent=pair.dependent)
+    distance.check_alike("cmmd", width)
     details = {
-        "published": SCALE * found.biased,
+        "published": SCALE * distance.biased,
         "bandwidth": width,
         "mean_length": _mean_length(pair),
     }
     if not unbiased:
         return MetricValue(
-            value=SCALE * found.biased,
+            value=SCALE * distance.biased,
             method="V-statistic, biased upwards; no interval",
             target="both populations",
             details=details,
         )
     return MetricValue(
-        value=SCALE * found.value,
-        low=SCALE * found.low,
-        high=SCALE * found.high,
-        method=found.method,
+        value=SCALE * distance.value,
+        low=SCALE * distance.low,
+        high=SCALE * distance.high,
+        method=distance.method,
         target="both populations",
-        details={"standard_error": SCALE * found.error} | details,
+        details={"standard_error": SCALE * distance.error} | details,
     )
 
 
 def _mean_length(pair: Pair) -> float:
-    """Mean length of all rows, real and fake, to nine digits."""
+    """Returns the mean length of all rows, real and fake, to nine digits."""
     assert pair.real is not None
     total = sum(
         float(np.sqrt(np.einsum("ij,ij->i", block, block)).sum())

@@ -1,11 +1,12 @@
-"""Density: how many real neighbourhoods a generated row lies in, against k.
+"""Density: the number of real neighbourhoods that hold a generated row, divided by k.
 
-About 1 where generated rows are as dense among the real rows as real rows are, below 1 where many
-of them lie outside.
+It is about 1 if generated rows lie as densely among the real rows as real rows do, and below 1 if
+many of them lie outside.
 
-It misleads when rows outside are made up for by others in the thick of the data (it has no upper
-limit, and collapse to a mode raises it), and when real outliers have huge balls; `clipped_density`
-mends both. In many dimensions few rows near the centre lie in most balls and decide it.
+It misleads when rows outside are offset by other rows in dense regions of the data (it has no upper
+limit, and collapse to one mode raises it), and when real outliers have huge balls;
+`clipped_density` corrects both. In many dimensions, few rows near the centre lie in most balls and
+decide the value.
 """
 
 import math
@@ -24,25 +25,25 @@ LEAST_ROWS = 20
 
 
 def neighbour_requests(k: int, **_: object) -> tuple[Request, ...]:
-    """What `estimate` asks of the pass over all neighbours."""
+    """Returns the requests of `estimate` to the pass over all neighbours."""
     return (("balls", "real", k, False),)
 
 
 def estimate(
     pair: Pair, *, level: float, seed: int, k: int = 5, closed: bool = True
 ) -> MetricValue:
-    """Mean over fake rows of (real balls that hold it) / k; 1 on average when the laws are equal.
+    """Mean over fake rows of (real balls that hold it) / k; 1 on average at equal distributions.
 
-    Given the real rows it is a mean of independent numbers, for which Student's interval holds. It
-    says nothing of other real rows. It may exceed 1, and does when the generator stays where the
-    real rows are dense.
+    Given the real rows, the estimate is a mean of independent numbers and has Student's interval.
+    The interval does not account for the choice of real rows. The value may exceed 1, and does when
+    the generator stays where the real rows are dense.
 
     Args:
       pair: features, n >= k + 2 and m >= 20 rows.
       level: confidence level of the interval.
       seed: unused: nothing is random.
-      k: which real neighbour sets the radius, >= 1.
-      closed: whether a distance equal to the radius counts (<=) or not (<).
+      k: number of the real neighbour that sets the radius, >= 1.
+      closed: if True, a distance equal to the radius counts (<=); if False, it does not (<).
 
     Returns:
       The estimate, >= 0. Details: "standard_error".

@@ -1,24 +1,25 @@
-"""FID: the Fréchet distance of the Gaussians fitted to real and generated features.
+"""FID: the Fréchet distance between the Gaussians fitted to real and generated features.
 
-On the features of Inception it is the number that most papers report: how far mean and covariance
-of the generated images are from those of the real ones, in one number; lower is better, 0 means
-equal first and second moments.
+On Inception features, this is the number that most papers report: the distance of mean and
+covariance of the generated images from those of the real images. Lower is better; 0 means equal
+first and second moments.
 
 The plain distance is too large by about d / n, at d = 2048 often by more than the distance itself.
-The default value is its exact delete-one jackknife, each of the n + m distances with one row left
-out; where halves of the rows tell that a second order remains, as with heavy tails, that too is
-removed and the interval widened by it. With fewer than two rows per dimension there are only two
-one-sided bounds, and the interval reaches from one to the other.
+The default value removes this bias by the exact delete-one jackknife, which uses each of the n + m
+distances with one row left out. If the distances of random halves show a second-order bias, as with
+heavy tails, that is removed too, and the interval is widened by it. With fewer than two rows per
+dimension only two one-sided bounds exist, and the interval reaches from one to the other.
 
-The interval is the jackknife's, whose upper end allows for the variance that grows with the
-distance, and whose lower end for all that may be left of the bias. At 0.95 it covers 0.93 to 0.99
-of laws that differ, and nearly always where laws are equal or tails are heavy, where it is wider
-than it need be; docs/coverage.md counts both, up to d = 2048.
+The interval is the jackknife's. Its upper end allows for the variance that grows with the distance,
+its lower end for all bias that may remain. At level 0.95 it covers 0.93 to 0.99 of distributions
+that differ. It covers nearly always at equal distributions or with heavy tails, where it is wider
+than necessary. docs/coverage.md counts both, up to d = 2048.
 
-It misleads when the features' laws differ beyond mean and covariance, which it cannot see; when
-numbers of different n, features, resizing or programs are compared; and when read as a verdict on
-variety or memorisation: a copy of the training set has FID 0. Where a rare mode decides, of which a
-sample holds a row or two, every interval is too narrow: with one of 2 % it covers 0.85 at n = 100.
+It misleads when the features differ beyond mean and covariance, which it cannot see; when numbers
+from different n, features, resizing or programs are compared; and when it is read as a measure of
+variety or memorisation: a copy of the training set has FID 0. If the distance depends on a rare
+mode, with only a row or two in a sample, every interval is too narrow: with a mode of 2 % it covers
+0.85 at n = 100.
 """
 
 from evaluation.core.estimate import MetricValue
@@ -42,25 +43,25 @@ def estimate(
     ddof: int = 1,
     rows: int | None = None,
 ) -> MetricValue:
-    """|m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^1/2), without the bias that finite samples give it.
+    """|m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^1/2), without the bias of finite samples.
 
     Args:
       pair: features, n and m >= 20 rows ("plain": >= 2).
       level: confidence level of the interval.
-      seed: of the random halves, and of the choice of `rows`.
+      seed: seed of the random halves, and of the choice of `rows`.
       estimator: "corrected", or "plain": the uncorrected distance, which has no interval.
-      float32_mean: means in float32, as some programs take them; only with "plain".
-      ddof: of the covariances, 1 or 0; 0 only with "plain".
-      rows: how many rows of each side are drawn at random, so that plain values of different
-        samples compare; None takes all. Only with "plain".
+      float32_mean: if True, means are computed in float32, as in some programs; only with "plain".
+      ddof: covariances divide by n - ddof, 1 or 0; 0 only with "plain".
+      rows: number of rows that are drawn at random from each side, so that plain values of
+        different samples are comparable; None uses all. Only with "plain".
 
     Returns:
-      The estimate; corrected values may be negative when the laws are equal. Details: "plain",
+      The estimate; corrected values may be negative at equal distributions. Details: "plain",
       "bias" (plain - value), "standard_error", "second_order", "rank" (dimensions in use), and
-      "regime": "two orders", or "bounds" where rows are too few for a point interval, with
-      "rows_for_an_interval". Where the two sides share most of their rows the interval reaches up
-      to the plain distance. It always reaches 0: samples more alike than independent ones, as
-      halves of a stratified split are, would otherwise put all of it below any possible distance.
+      "regime": "two orders", or "bounds" with too few rows for a point interval, then also
+      "rows_for_an_interval". If the two sides share most of their rows, the interval reaches up to
+      the plain distance. It always reaches 0: for samples more alike than independent ones, such as
+      halves of a stratified split, it would otherwise lie below any possible distance.
 
     Raises:
       InputError: too few rows, identical rows, or settings that do not go together.

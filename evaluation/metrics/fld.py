@@ -1,14 +1,14 @@
-"""FLD: how much less likely held-out data are under the generated rows than under training rows.
+"""FLD: the loss in held-out log-likelihood when generated rows replace training rows.
 
-A density is made of the generated rows, one Gaussian around each, as wide as fits the training
-rows best. Held-out rows are unlikely under it when the rows are bad, when modes are missing, and
-when training rows were copied: a Gaussian on a training row becomes a spike. 0 is as good as the
-training rows themselves; in hundredths of a nat per dimension.
+The metric fits a density to the generated rows: one Gaussian around each row, as wide as fits the
+training rows best. Held-out rows are unlikely under it when the rows are bad, when modes are
+missing, and when training rows were copied, because a Gaussian on a training row becomes a spike. 0
+is as good as the training rows themselves. The unit is a hundredth of a nat per dimension.
 
-It misleads when rows are few: every density is then bad, the baseline's too. Nearly exact copies
-of few training rows drive it to thousands, where only the order of magnitude means something. A
-held-out row that copies a training row counts as a success, and rows drawn towards the middle of
-one round cloud do better than true ones: wide Gaussians around them fit such a law.
+It misleads when rows are few: every density is then bad, the baseline's too. Nearly exact copies of
+few training rows drive it to thousands, where only the order of magnitude means something. A
+held-out row that copies a training row counts as a success. Rows drawn towards the middle of one
+round cloud score better than true ones, because wide Gaussians around them fit such a distribution.
 """
 
 import dataclasses
@@ -31,9 +31,9 @@ COLLAPSE = "higher"
 LEAST_ROWS = 20
 BLOCK_ENTRIES = 4_000_000  # distances handled at once
 NARROWEST, WIDEST = -40.0, 20.0  # log variances; a copy would have -inf
-SHRUNK = 0.81  # the background sees squared distances to the mean so much smaller
-CANCELLED = 1e-9  # share of the norms below which a squared distance is computed again
-SETTLED = 1e-7  # nats per dimension that a step must gain
+SHRUNK = 0.81  # factor on the squared distances to the mean, for the background
+CANCELLED = 1e-9  # fraction of the norms, below which a squared distance is computed again
+SETTLED = 1e-7  # least gain of an EM step, in nats per dimension
 
 
 def estimate(
@@ -41,25 +41,26 @@ def estimate(
 ) -> MetricValue:
     """100 / d mean_i [log q(x_i) - log p(x_i)] over held-out rows x_i.
 
-    p(x) = 1/m sum_j N(x; y_j, s_j^2 I) around the generated rows y_j, its s_j^2 by EM for the
-    likelihood of the training rows with a broad background added; q likewise around one half of
-    the training rows for the other half. Features are first divided by the training rows' standard
-    deviations. Given both densities the mean is over independent rows and has Student's interval;
-    where copies of heavy-tailed rows make it huge, that reaches up too seldom.
+    p(x) = 1/m sum_j N(x; y_j, s_j^2 I) around the generated rows y_j. EM fits the s_j^2 to the
+    training rows, with a broad background added. q is the same around one half of the training
+    rows, fitted to the other half. Features are first divided by the standard deviations of the
+    training rows. Given both densities, the estimate is a mean over independent rows and has
+    Student's interval. If copies of heavy-tailed rows make the mean huge, the upper end is too low
+    too often.
 
     Args:
       pair: features; `real` are held-out rows; n and m >= 20, t >= 40 rows.
       level: confidence level of the interval.
-      seed: of the halves, and of which rows are taken.
-      most_rows: Gaussians in a density, and training rows that it is fitted to; >= 20. Memory and
-        time grow with its square.
-      steps: of EM at most, >= 1.
+      seed: seed of the halves, and of the choice of rows.
+      most_rows: largest number of Gaussians in a density, and of training rows that it is fitted
+        to; >= 20. Memory and time grow with its square.
+      steps: largest number of EM steps, >= 1.
 
     Returns:
-      The estimate; about 0 for new rows of the same law, negative for better ones than the training
-      rows. Details: "nll" and "baseline_nll" (nats per dimension), "train_nll" of the same density
-      and "gap" = 100 (train_nll - nll), far below 0 when training rows were copied;
-      "standard_error".
+      The estimate; about 0 for new rows of the same distribution, negative for rows better than the
+      training rows. Details: "nll" and "baseline_nll" (nats per dimension), "train_nll" (of the
+      training rows, same density as "nll") and "gap" = 100 (train_nll - nll), far below 0 if
+      training rows were copied; "standard_error".
 
     Raises:
       InputError: too few rows, identical training rows, or a wrong setting.
@@ -120,18 +121,18 @@ def estimate(
 
 @dataclasses.dataclass(frozen=True)
 class Density:
-    """Equally weighted round Gaussians.
+    """A mixture of round Gaussians with equal weights.
 
     Attributes:
       centres: float64, shape (m, d).
-      log_variances: of each, along any direction; float64, shape (m,).
+      log_variances: log variance of each Gaussian along any direction; float64, shape (m,).
     """
 
     centres: np.ndarray
     log_variances: np.ndarray
 
     def log(self, rows: np.ndarray) -> np.ndarray:
-        """Log density of rows, shape (n, d), in nats; shape (n,)."""
+        """Returns the log density of rows, shape (n, d), in nats; shape (n,)."""
         m, d = self.centres.shape
         step = max(1, BLOCK_ENTRIES // max(m, d))
         parts = [
@@ -144,10 +145,10 @@ class Density:
 
 
 def fit(centres: np.ndarray, rows: np.ndarray, steps: int) -> Density:
-    """The density around `centres` (m, d) under which `rows` (n, d) are likeliest, by EM.
+    """Fits the density around `centres` (m, d) to `rows` (n, d) by EM, for the largest likelihood.
 
-    While it is fitted, a Gaussian around the rows' mean is added with the weight of all the others
-    together, so that rows far from every centre do not widen the nearest one.
+    During the fit, a Gaussian around the mean of the rows is added with the weight of all the
+    others together, so that rows far from every centre do not widen the nearest Gaussian.
 
     Source:
       Jiralerspong et al. 2023, arXiv:2302.04440; the authors use gradient steps.
@@ -170,11 +171,11 @@ def fit(centres: np.ndarray, rows: np.ndarray, steps: int) -> Density:
             part = np.exp(log_p - total[:, None])
             weight += part.sum(axis=0)
             spread += np.einsum("ij,ij->j", part, squares[here])
-            share = np.exp(far - total)
-            far_weight += float(share.sum())
-            far_spread += float(share @ background[here])
+            far_part = np.exp(far - total)
+            far_weight += float(far_part.sum())
+            far_spread += float(far_part @ background[here])
             gained += float(total.sum())
-        used = weight > 1e-200  # the others keep their widths
+        used = weight > 1e-200  # the other Gaussians keep their widths
         log_variances = density.log_variances.copy()
         log_variances[used] = _log(spread[used] / (d * weight[used]))
         density = Density(centres, log_variances)
@@ -187,19 +188,19 @@ def fit(centres: np.ndarray, rows: np.ndarray, steps: int) -> Density:
 
 
 def _log(variances: np.ndarray) -> np.ndarray:
-    """Logarithms of variances >= 0, no copy's spike narrower than NARROWEST."""
+    """Returns the logarithms of variances >= 0, clipped so that no spike is below NARROWEST."""
     return np.log(np.clip(variances, math.exp(NARROWEST), math.exp(WIDEST)))
 
 
 def _log_normal(squares: np.ndarray, density: Density, d: int) -> np.ndarray:
-    """Log densities of each Gaussian from squared distances to its centre; shape of `squares`."""
+    """Returns the log density of each Gaussian from squared distances; shape of `squares`."""
     logs = squares * (-0.5 * np.exp(-density.log_variances))
     logs -= 0.5 * d * (density.log_variances + math.log(2.0 * math.pi))
     return logs
 
 
 def _squares(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Squared distances of rows, shape (len(a), len(b)); those of copies are exactly 0."""
+    """Returns squared distances between rows, shape (len(a), len(b)); exactly 0 for copies."""
     norms_a, norms_b = (np.square(rows).sum(axis=1) for rows in (a, b))
     squares = a @ b.T
     squares *= -2.0

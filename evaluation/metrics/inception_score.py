@@ -1,11 +1,11 @@
-"""Inception Score: how sure a classifier is of each generated image, and how varied its answers.
+"""Inception Score: how certain a classifier is of each generated image, and how varied its answers.
 
-1 where all rows get the same answer, up to the number of classes where every row gets a sure one
-and all classes come equally often.
+It is 1 if all rows get the same answer. It reaches the number of classes if every row gets a
+certain answer and all classes are equally frequent.
 
-It misleads when the classifier's classes are not those of the data, as it never looks at real rows:
-a generator that gives one perfect image per class has the highest score, and images that fool the
-classifier, or are none, may score well. It cannot see what varies within a class.
+It misleads when the classes of the classifier are not those of the data, because it never reads
+real rows: a generator that makes one perfect image per class has the highest score, and images that
+fool the classifier, or pure noise, may score well. It cannot see variation within a class.
 """
 
 import itertools
@@ -28,7 +28,7 @@ BETTER = "higher"
 COLLAPSE = "lower"
 
 LEAST_ROWS = 20
-MOST_SINGLE = 0.25  # of the rows; beyond, the classes that were seen bound nothing
+MOST_SINGLE = 0.25  # of the rows; with more singletons the seen classes give no bound
 
 
 def estimate(
@@ -43,30 +43,31 @@ def estimate(
 ) -> MetricValue:
     """exp(mean_i KL(p(c | x_i) || p(c))), p(c) the mean of the p(c | x_i).
 
-    "jackknife" takes all rows at once, with the delete-one jackknife of the logarithm, which also
-    removes the bias of order classes / n. "splits", as published programs have it, biases the score
-    downwards, and the spread over splits is not a standard error: then there is no interval.
+    "jackknife" uses all rows at once, with the delete-one jackknife of the logarithm, which also
+    removes the bias of order classes / n. "splits", the estimator of published programs, biases the
+    score downwards, and the spread over splits is not a standard error: then there is no interval.
 
-    The logarithm is a distance from one answer for all rows, and log K less it one from K equal
-    classes. Both ends of the interval are score ends of such distances, with the variance of the
-    quadratic part as a floor where the linear one vanishes, around the value brought into [1, K].
-    The upper end also allows for rows of classes not seen, as many as Clopper and Pearson's bound
-    on the missing mass. The truth lies in [1, K], and so do the ends, except that the interval
-    contains its value, which may exceed K.
+    The logarithm is a distance from one answer for all rows; log K minus the logarithm is a
+    distance from K equal classes. Both ends of the interval are score ends of such distances,
+    around the value clipped to [1, K]. Where the linear part of the variance vanishes, the variance
+    of the quadratic part is a floor. The upper end also allows for rows of unseen classes, up to
+    Clopper and Pearson's bound on the missing mass. The truth lies in [1, K], and so do the ends,
+    except that the interval contains its value, which may exceed K.
 
-    Simulated coverage at 0.95, for 2, 10 and 100 classes and 20 to 1000 rows: .92 to 1, of one-hot
-    and of unsure answers, even, falling shares and collapse. It is above .99 where the classes are
-    even, and where fewer than about three rows lie outside a collapsed class.
+    Simulated coverage at level 0.95, for 2, 10 and 100 classes and 20 to 1000 rows, is .92 to 1,
+    for one-hot and for uncertain answers, with even classes, falling class frequencies and
+    collapse. It is above .99 if the classes are even, and if fewer than about three rows lie
+    outside a collapsed class.
 
     Args:
-      pair: logits; only the generated ones are read, m >= 20 rows ("splits": >= splits, or >= 1
-        with `split_rows`).
+      pair: logits of generated rows only, m >= 20 rows ("splits": >= splits, or >= 1 with
+        `split_rows`).
       level: confidence level of the interval.
       seed: unused: nothing is random.
       estimator: "jackknife" or "splits".
-      splits: contiguous parts that "splits" scores one by one and averages, >= 1.
-      split_rows: instead of `splits`, rows of each part, of which the last may have fewer; >= 1.
-      shuffle_seed: of `numpy.random.RandomState`, which shuffles the rows before they are split;
+      splits: number of contiguous parts that "splits" scores one by one and averages, >= 1.
+      split_rows: rows of each part, instead of `splits`; the last part may have fewer; >= 1.
+      shuffle_seed: seed of the `numpy.random.RandomState` that shuffles the rows before the split;
         None keeps their order.
 
     Returns:
@@ -126,7 +127,7 @@ def estimate(
 
 
 def _log_scores(p: np.ndarray, log_p: np.ndarray) -> tuple[float, np.ndarray]:
-    """The score's logarithm for all rows, and with each row left out; p (n, classes)."""
+    """Returns the log score of all rows, and with each row left out; p (n, classes)."""
     n = len(p)
     if (p == p[0]).all():
         return 0.0, np.zeros(n)
@@ -140,9 +141,10 @@ def _log_scores(p: np.ndarray, log_p: np.ndarray) -> tuple[float, np.ndarray]:
 
 
 def _second_variance(p: np.ndarray) -> float:
-    """Of the quadratic part, -1/2 sum_c (mean p_c - E p_c)^2 / E p_c: tr(M^2) / 2 n^2.
+    """Returns the variance of the quadratic part of the log score, tr(M^2) / 2 n^2.
 
-    M is the covariance of p_c / sqrt(E p_c).
+    The quadratic part is -1/2 sum_c (mean p_c - E p_c)^2 / E p_c; M is the covariance of p_c /
+    sqrt(E p_c).
     """
     n, mean = len(p), p.mean(axis=0)
     here = mean > 0.0
@@ -153,10 +155,11 @@ def _second_variance(p: np.ndarray) -> float:
 
 
 def _with_unseen(p: np.ndarray, log_p: np.ndarray, level: float) -> float:
-    """The largest logarithm if a part q of the population, sure of its classes, was not seen.
+    """Returns the largest log score if a fraction q of the population was not seen.
 
-    q is an upper bound on the missing mass, from the classes that exactly one row has, or all where
-    those are too many. Its rows raise the rarest classes to one common share.
+    The unseen rows have certain classes. q is an upper bound on the missing mass, from the number
+    of classes with exactly one row; with too many of those the bound is log(classes). The unseen
+    rows raise the rarest classes to one common frequency.
     """
     n, classes = p.shape
     singles = int((np.bincount(p.argmax(axis=1), minlength=classes) == 1).sum())
@@ -167,18 +170,18 @@ def _with_unseen(p: np.ndarray, log_p: np.ndarray, level: float) -> float:
         stats.beta.ppf(1.0 - error, singles + 1, classes - singles) if singles < classes else 1.0
     )
     q = min(max(1.0 - error ** (1.0 / n), float(bound) * classes / n), 1.0)
-    share = (1.0 - q) * np.sort(p.mean(axis=0))
-    common = (q + np.cumsum(share)) / np.arange(1, classes + 1)
-    last = np.flatnonzero(common >= share)[-1]
-    share[: last + 1] = common[last]
+    frequency = (1.0 - q) * np.sort(p.mean(axis=0))
+    common = (q + np.cumsum(frequency)) / np.arange(1, classes + 1)
+    last = np.flatnonzero(common >= frequency)[-1]
+    frequency[: last + 1] = common[last]
     own = float(np.einsum("ij,ij->", p, log_p)) / n
-    return (1.0 - q) * own - float(scipy.special.xlogy(share, share).sum())
+    return (1.0 - q) * own - float(scipy.special.xlogy(frequency, frequency).sum())
 
 
 def _split(
     pair: Pair, splits: int, split_rows: int | None, shuffle_seed: int | None
 ) -> MetricValue:
-    """Mean of the scores of contiguous parts."""
+    """Returns the mean of the scores of contiguous parts."""
     log_p = scipy.special.log_softmax(pair.fake, axis=1)
     if shuffle_seed is not None:
         log_p = log_p[np.random.RandomState(shuffle_seed).permutation(len(log_p))]
@@ -196,7 +199,7 @@ def _split(
 
 
 def _mean_kl(log_p: np.ndarray) -> float:
-    """mean_i KL(p_i || mean p) of some rows."""
+    """Returns mean_i KL(p_i || mean p) of some rows."""
     p = np.exp(log_p)
     mean = p.mean(axis=0)
     entropy = scipy.special.xlogy(mean, mean).sum()

@@ -1,11 +1,11 @@
-"""Kernel distance between real and generated features: squared MMD with a cubic kernel.
+"""KID, the kernel distance: squared MMD of real and generated features with a cubic kernel.
 
-About 0 where the laws are equal, of either sign; larger means more different. It has no bias, so
-that values from different numbers of rows can be compared.
+It is about 0, positive or negative, at equal distributions; larger values mean larger differences.
+It has no bias, so values from different numbers of rows are comparable.
 
-It misleads where a few rows of great length decide it, as the cubic kernel grows with the sixth
-power of theirs; and the spread over random subsets that is often printed with it is no standard
-error: it shrinks with the subset's size, not with the number of rows.
+It misleads when a few very long rows decide it, because the cubic kernel grows with the sixth power
+of their length. The spread over random subsets that is often printed with it is not a standard
+error: it shrinks with the size of the subsets, not with the number of rows.
 """
 
 import math
@@ -47,35 +47,36 @@ def estimate(
 ) -> MetricValue:
     """E k(x, x') + E k(y, y') - 2 E k(x, y) with k(x, y) = (x.y / d + 1)^3, unbiased.
 
-    "complete" uses every pair of rows once. Its standard error adds the part that is linear in the
-    rows, 4 var(h_x) / n + 4 var(h_y) / m with h_x(i) = mean_j k(x_i, x_j) - mean_j k(x_i, y_j), and
-    the quadratic part that alone remains at equal laws; the upper end is that of a score interval,
-    as the linear part's variance grows with the distance. "blocks" averages over disjoint blocks of
-    rows, which are independent: Student's interval holds, and is wider, as most pairs of rows are
-    left out. A permutation of the rows changes what "subsets" and "blocks" answer.
+    "complete" uses every pair of rows once. Its variance has a part that is linear in the rows, 4
+    var(h_x) / n + 4 var(h_y) / m with h_x(i) = mean_j k(x_i, x_j) - mean_j k(x_i, y_j), and a
+    quadratic part, which alone remains at equal distributions. The upper end is that of a score
+    interval, because the variance of the linear part grows with the distance. "blocks" averages
+    over disjoint blocks of rows. The blocks are independent and have Student's interval, which is
+    wider, because most pairs of rows are left out. The results of "subsets" and "blocks" depend on
+    the order of the rows.
 
     Args:
       pair: features, n and m >= 20 rows ("subsets": >= subset_size).
       level: confidence level of the interval.
       seed: unused: nothing is random.
-      estimator: "complete"; or as published programs have it, "subsets", the mean over random
-        subsets, or "blocks", the mean over blocks in the order of the rows.
+      estimator: "complete"; or, as in published programs, "subsets", the mean over random subsets,
+        or "blocks", the mean over blocks in the order of the rows.
       subsets: number of subsets, 1 to 1000000.
       subset_size: rows drawn without replacement from each side, >= 2.
-      rng_seed: of `numpy.random.RandomState`, which draws the subsets, 0 to 2^32 - 1.
-      at_most: whether fewer rows than `subset_size` are allowed: subsets then hold min(n, m).
-      block_size: the most rows that a block holds of each side, >= 2.
+      rng_seed: seed of the `numpy.random.RandomState` that draws the subsets, 0 to 2^32 - 1.
+      at_most: if True, fewer rows than `subset_size` are allowed: subsets then hold min(n, m).
+      block_size: largest number of rows of each side in a block, >= 2.
       kernel: "polynomial", or "gaussian", exp(-|x - y|^2 / (2 bandwidth^2)).
-      bandwidth: of the Gaussian kernel, > 0, or 0 for the median distance between real rows (at
-        most 1000 of them); the interval takes it as given.
+      bandwidth: bandwidth of the Gaussian kernel, > 0, or 0 for the median distance between real
+        rows (at most 1000 of them); the interval treats it as fixed.
 
     Returns:
-      The estimate, negative for about half of all samples when the laws are equal. Where the two
-      sides share most of their rows the interval reaches up to the biased statistic; it always
-      reaches 0, also for samples that are more alike than independent ones. Details:
-      "standard_error"; for "subsets" instead "spread_over_subsets", which is not a standard error;
-      for "blocks" also "blocks", their number: below 3, and where rows are shared, there is no
-      interval. With a Gaussian kernel also "bandwidth".
+      The estimate, negative for about half of all samples at equal distributions. If the two sides
+      share most of their rows, the interval reaches up to the biased statistic. It always reaches
+      0, also for samples that are more alike than independent ones. Details: "standard_error"; for
+      "subsets" instead "spread_over_subsets", which is not a standard error; for "blocks" also
+      "blocks", their number: below 3, or if rows are shared, there is no interval. With a Gaussian
+      kernel also "bandwidth".
 
     Raises:
       InputError: too few rows, rows too far apart for a Gaussian kernel, or a wrong setting.
@@ -92,17 +93,17 @@ def estimate(
       >>> bool(kid.low < 0.0 < kid.high)
       True
     """
-    for name, value, known in (("estimator", estimator, ESTIMATORS), ("kernel", kernel, KERNELS)):
-        if value not in known:
-            raise InputError(f"kid setting {name}={value!r}; use {' or '.join(map(repr, known))}")
+    for name, value, choices in (("estimator", estimator, ESTIMATORS), ("kernel", kernel, KERNELS)):
+        if value not in choices:
+            raise InputError(f"kid setting {name}={value!r}; use {' or '.join(map(repr, choices))}")
     details: dict[str, float] = {}
     chosen: mmd.Kernel = mmd.polynomial
     if kernel == "gaussian":
-        details["bandwidth"] = mmd.bandwidth_of(pair.real, bandwidth, "kid")
+        details["bandwidth"] = mmd.choose_bandwidth(pair.real, bandwidth, "kid")
         chosen = mmd.gaussian(details["bandwidth"])
     elif bandwidth != 0.0:
         raise InputError(
-            f"kid setting bandwidth={bandwidth!r} is of the Gaussian kernel: add kernel='gaussian'"
+            f"kid setting bandwidth={bandwidth!r} needs the Gaussian kernel: add kernel='gaussian'"
         )
     if estimator == "subsets":
         return _subsets(pair, subsets, subset_size, rng_seed, at_most, chosen, details)
@@ -111,16 +112,16 @@ def estimate(
     pair.require("kid", LEAST_ROWS, LEAST_ROWS, "with an interval")
     mmd.check_differ("kid", pair.both[0])
     mmd.check_seen("kid", *pair.both, details.get("bandwidth"))
-    found = mmd.mmd2(*pair.both, chosen, level, dependent=pair.dependent)
+    distance = mmd.mmd2(*pair.both, chosen, level, dependent=pair.dependent)
     if kernel == "gaussian":
-        found.check_alike("kid", details["bandwidth"])
+        distance.check_alike("kid", details["bandwidth"])
     return MetricValue(
-        value=found.value,
-        low=found.low,
-        high=found.high,
-        method=found.method,
+        value=distance.value,
+        low=distance.low,
+        high=distance.high,
+        method=distance.method,
         target="both populations",
-        details={"standard_error": found.error} | details,
+        details={"standard_error": distance.error} | details,
     )
 
 
@@ -133,7 +134,7 @@ def _subsets(
     kernel: mmd.Kernel,
     details: dict[str, float],
 ) -> MetricValue:
-    """Mean of the unbiased statistic over random subsets; no valid interval comes with it."""
+    """Returns the mean of the unbiased statistic over random subsets; it has no valid interval."""
     if subsets < 1 or size < 2:
         raise InputError(
             f"kid settings subsets={subsets}, subset_size={size}; use at least 1 and at least 2"
@@ -161,7 +162,7 @@ def _subsets(
 def _blocks(
     pair: Pair, size: int, level: float, kernel: mmd.Kernel, details: dict[str, float]
 ) -> MetricValue:
-    """Mean of the unbiased statistic over disjoint blocks, the first ones the smaller by a row."""
+    """Returns the mean of the unbiased statistic over disjoint blocks, smaller blocks first."""
     if size < 2:
         raise InputError(f"kid setting block_size={size}; it must be at least 2")
     count = max(1, math.ceil(max(pair.n_real, pair.n_fake) / size))
@@ -171,17 +172,17 @@ def _blocks(
     real, fake = (np.split(rows, cuts) for rows, cuts in zip(pair.both, edges, strict=True))
     values = np.array([mmd.small_mmd2(x, y, kernel) for x, y in zip(real, fake, strict=True)])
     value, error = float(values.mean()), math.nan
-    counted: dict[str, float] = {"blocks": count}
+    block_details: dict[str, float] = {"blocks": count}
     if count > 1:
         error = float(values.std(ddof=1)) / math.sqrt(count)
-        counted["standard_error"] = error
+        block_details["standard_error"] = error
     if count < LEAST_BLOCKS or pair.dependent:
         why = "rows shared" if count >= LEAST_BLOCKS else f"fewer than {LEAST_BLOCKS} blocks"
         return MetricValue(
             value=value,
             method=f"mean over {count} blocks; {why}: no interval",
             target="both populations",
-            details=counted | details,
+            details=block_details | details,
         )
     half = float(stats.t.ppf(0.5 + level / 2.0, count - 1)) * error
     return MetricValue(
@@ -190,12 +191,12 @@ def _blocks(
         high=max(value + half, 0.0),  # no distance is negative, see Returns
         method=f"mean over {count} blocks, Student's t",
         target="both populations",
-        details=counted | details,
+        details=block_details | details,
     )
 
 
 def _edges(rows: int, count: int) -> list[int]:
-    """Where blocks but the first begin; sizes differ by 1 at most, the smaller ones first."""
+    """Returns the start of each block but the first; sizes differ by 1 at most, smaller first."""
     each, larger = divmod(rows, count)
     sizes = [each] * (count - larger) + [each + 1] * larger
     return np.cumsum(sizes)[:-1].tolist()

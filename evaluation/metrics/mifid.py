@@ -1,12 +1,12 @@
-"""MiFID: the Fréchet distance, divided by a small number when the training rows are copied.
+"""MiFID: the Fréchet distance, divided by a small number if training rows were copied.
 
-One figure that a generator cannot win by replaying its training data: where generated rows are on
-average too near to training rows, the Fréchet distance is blown up.
+It is one number that a generator cannot win by replaying its training data: if generated rows are
+on average too near to training rows, the Fréchet distance is enlarged.
 
 It misleads when the threshold does not fit the features (0.1 was chosen for Inception's pool layer;
-other features may always, or never, fall below it), when a part of the rows is copied and the mean
-hides it, and as the Fréchet distance does: it sees means and covariances only. It jumps at the
-threshold.
+with other features the mean distance may always or never fall below it), and when only a part of
+the rows is copied and the mean hides it. Like the Fréchet distance, it sees means and covariances
+only. It jumps at the threshold.
 """
 
 import math
@@ -27,7 +27,7 @@ COLLAPSE = "higher"
 
 LEAST_ROWS = 20
 BLOCK_ENTRIES = 4_000_000  # distances held at once
-OF_PENALTY = 0.1  # part of the error that the distance's interval may use
+PENALTY_ERROR = 0.1  # fraction of the error 1 - level that the interval of d may use
 TINY = 1e-14  # added to the distance, as the programs do; copies have distance 0
 
 
@@ -37,19 +37,22 @@ def estimate(
     """FID / d where d < threshold, else FID; d = mean_i min_j (1 - |cos(fake_i, train_j)|).
 
     Given the training rows, d is a mean of independent numbers and has Student's interval, which
-    may miss with a tenth of the error; FID has its own for the rest, see there. The ends are the
-    outermost quotients of both (Bonferroni), on both branches where d's interval holds the
-    threshold: without copying they cover as often as FID's, with copying more often than claimed.
+    may miss with a tenth of the error. FID has its own interval for the rest; see `fid`. The ends
+    are the outermost quotients of both intervals (Bonferroni), on both branches if d's interval
+    holds the threshold. Without copying they cover as often as FID's, with copying more often than
+    the level.
 
     Args:
-      pair: features; `train` are the rows trained on, t >= 1; n and m >= 20 rows, none all zero.
+      pair: features; `train` are the rows that the generator was trained on, t >= 1; n and m >= 20
+        rows, none all zero.
       level: confidence level of the interval.
-      seed: as in fid.
+      seed: seed of the random halves, as in `fid`.
       threshold: mean distance below which the generator counts as copying, in [0, 1].
-      estimator: of the Fréchet distance: "corrected", or "plain": uncorrected, no interval.
+      estimator: estimator of the Fréchet distance: "corrected", or "plain": uncorrected, no
+        interval.
 
     Returns:
-      The estimate, about 1e14 FID when all is copied. Details: "distance" (d), "distance_low",
+      The estimate, about 1e14 FID if all rows are copied. Details: "distance" (d), "distance_low",
       "distance_high", "copying" (d < threshold), "fid", "fid_low" and "fid_high".
 
     Raises:
@@ -75,10 +78,10 @@ def estimate(
     assert pair.train is not None
     distances = np.sort(cosine_distances(pair.train, pair.fake))
     error = 1.0 - level
-    near, far, _ = mean_interval(distances, 1.0 - OF_PENALTY * error, 0.0, 1.0)
+    near, far, _ = mean_interval(distances, 1.0 - PENALTY_ERROR * error, 0.0, 1.0)
     distance, near = float(distances.mean()), max(near, 0.0)  # no distance is negative
     frechet = fid.estimate(
-        pair, level=1.0 - (1.0 - OF_PENALTY) * error, seed=seed, estimator=estimator
+        pair, level=1.0 - (1.0 - PENALTY_ERROR) * error, seed=seed, estimator=estimator
     )
     value = frechet.value / _divisor(distance, threshold)
     divisors = [_divisor(d, threshold) for d in (near, far)]
@@ -107,12 +110,12 @@ def estimate(
 
 
 def _divisor(distance: float, threshold: float) -> float:
-    """What FID is divided by: the distance where it counts as copying, else 1."""
+    """Returns the divisor of FID: the distance if it counts as copying, else 1."""
     return distance + TINY if distance < threshold else 1.0
 
 
 def cosine_distances(reference: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """1 - |cos| of each row to the nearest reference row, in blocks.
+    """Computes 1 - |cos| of each row to its nearest reference row, in blocks.
 
     Args:
       reference: shape (t, d).

@@ -1,20 +1,20 @@
 """MIND, the Monge Inception Distance: sliced Wasserstein on the scale of a Fréchet distance.
 
-3 d times the mean of W_2^2 over random directions, on features of Inception. It sees all of the
-laws along each line, not only means and covariances, and needs fewer rows than FID. A shift by a
-vector v gives 3 |v|^2; equal laws give 0.
+It is 3 d times the mean of W_2^2 over random directions, on Inception features. It compares the
+whole distributions along each line, not only means and covariances, and needs fewer rows than FID.
+A shift by a vector v gives 3 |v|^2; equal distributions give 0.
 
-The plain number, as published, is too large for finite samples, at 5000 rows often by more than
-what is told apart, and by less for more rows: never compare plain values of different n. The
-default removes that.
+The plain number, as published, is too large for finite samples: at 5000 rows often by more than the
+difference of interest, and by less for more rows. Never compare plain values of different n. The
+default removes this bias.
 
-It misleads where generators differ in few of many directions, which the mean over all of them
-dilutes, and when values of different features are compared.
+It misleads when generators differ in few of many directions, because the mean over all of them
+dilutes the difference, and when values of different features are compared.
 """
 
 from evaluation.core.estimate import MetricValue
 from evaluation.core.pair import Pair
-from evaluation.estimators.sliced_wasserstein import finding
+from evaluation.estimators.sliced_wasserstein import sliced_wasserstein_value
 
 READS = "features"
 NEEDS = ("real", "fake")
@@ -35,16 +35,16 @@ def estimate(
     Args:
       pair: features, n and m >= 20 rows of d columns.
       level: confidence level of the interval.
-      seed: of the directions and the random halves.
-      projections: number of directions, 30 ("plain": 1) to 100000; published programs take 1000.
+      seed: seed of the directions and the random halves.
+      projections: number of directions, 30 ("plain": 1) to 100000; published programs use 1000.
       estimator: "corrected", or "plain": the published statistic, too large, without an interval.
-        At unequal n and m all rows count, where published programs drop some.
+        At unequal n and m all rows count; published programs drop some.
 
     Returns:
-      The estimate, negative for about half of all samples at equal laws; the interval always
-      reaches 0. At 0.95 it covered 0.92 to 0.99 of simulated laws that differ, from 40 rows a
-      side on (0.91 with 20), and nearly always equal laws. Where the two sides share most of their
-      rows it reaches up to the plain distance. Details: "plain",
+      The estimate, negative for about half of all samples at equal distributions; the interval
+      always reaches 0. At level 0.95 it covered 0.92 to 0.99 of simulated distributions that
+      differ, from 40 rows a side on (0.91 with 20), and nearly always equal distributions. If the
+      two sides share most of their rows, it reaches up to the plain distance. Details: "plain",
       "bias" (plain - value), "standard_error", "standard_error_of_directions".
 
     Raises:
@@ -62,4 +62,6 @@ def estimate(
       >>> round(found.value, 1), found.low < 3 * 8 * 0.5**2 < found.high
       (6.8, True)
     """
-    return finding(pair, "mind", level, seed, projections, estimator, 3.0 * pair.fake.shape[1])
+    return sliced_wasserstein_value(
+        pair, "mind", level, seed, projections, estimator, 3.0 * pair.fake.shape[1]
+    )

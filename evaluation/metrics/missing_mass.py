@@ -1,10 +1,10 @@
-"""Missing mass: the chance that the generator's next row is of a class not generated before.
+"""Missing mass: the probability that the next generated row has a class not generated before.
 
-It says whether enough rows were generated to speak of missing modes at all: while it is large, a
-class that was not seen may simply not have come up yet.
+It shows if there are enough generated rows to speak of missing modes at all. While it is large, an
+unseen class may simply not have come up yet.
 
-It misleads when the classifier invents classes: a generator of noise seems rich. It speaks of what
-the generator can still show, not of what the data have and it lacks; that is what `modes` counts.
+It misleads when the classifier invents classes: a generator of noise then seems rich. It describes
+what the generator can still produce, not which classes of the data it lacks; `modes` counts those.
 """
 
 from scipy import stats
@@ -17,7 +17,7 @@ from evaluation.statistics.labels import class_counts
 READS = "logits"
 NEEDS = ("fake",)
 BETTER = "lower"
-COLLAPSE = None  # a collapsed generator has nothing left to show
+COLLAPSE = None  # a collapsed generator has no unseen classes left
 
 LEAST_ROWS = 20
 
@@ -25,23 +25,23 @@ LEAST_ROWS = 20
 def estimate(pair: Pair, *, level: float, seed: int) -> MetricValue:
     """f1 / m, with f1 the number of classes that exactly one generated row has (Good-Turing).
 
-    f1 sums one rare event for each of the K classes. It is less spread out than a binomial count
-    of K trials with the same mean (Hoeffding), so that Clopper and Pearson's bounds on that mean
-    hold, times K / m. The target is the missing mass averaged over samples of m rows,
-    sum_c p_c (1 - p_c)^m; where the sample has shown all K classes, its own is 0.
+    f1 is a sum over K classes, with one rare event for each. It varies less than a binomial count
+    of K trials with the same mean (Hoeffding), so Clopper and Pearson's bounds on that mean hold,
+    times K / m. The target is the missing mass averaged over samples of m rows, sum_c p_c (1 -
+    p_c)^m; if the sample shows all K classes, its own missing mass is 0.
 
     Args:
-      pair: logits; only the generated ones are read, m >= 20 rows, K >= 2 columns. A row's class
-        is its largest logit.
+      pair: logits of generated rows only, m >= 20 rows, K >= 2 columns. The class of a row is its
+        largest logit.
       level: confidence level of the interval.
       seed: unused: nothing is random.
 
     Returns:
-      The estimate, in [0, 1]. Details: "singletons" (f1), "seen" (classes generated) and
+      The estimate, in [0, 1]. Details: "singletons" (f1), "seen" (number of classes generated) and
       "classes" (K).
 
     Raises:
-      InputError: too few rows, a row without a class (two largest logits), or one class only.
+      InputError: too few rows, a row without a class (two largest logits), or only one class.
 
     Source:
       Good 1953, Biometrika 40(3/4), 237-264; Hoeffding 1956, Annals of Mathematical Statistics
@@ -66,7 +66,7 @@ def estimate(pair: Pair, *, level: float, seed: int) -> MetricValue:
     return MetricValue(
         value=singletons / m,
         low=float(interval.low) * scale,
-        high=min(float(interval.high) * scale, 1.0),  # a share
+        high=min(float(interval.high) * scale, 1.0),  # a probability
         method="Clopper-Pearson on the singletons",
         target="generated population",
         details={

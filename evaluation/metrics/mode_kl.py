@@ -1,11 +1,11 @@
-"""Mode KL: the Kullback-Leibler divergence of the generated class shares from the real ones.
+"""Mode KL: the Kullback-Leibler divergence of the generated class frequencies from the real ones.
 
-How unequally the generator serves the classes that a classifier tells apart, in nats: 0 when all
-come as often as in the data, log K when one of K equal classes takes all.
+It measures in nats how unequally the generator serves the classes that a classifier separates: 0 if
+all are as frequent as in the data, log K if one of K equal classes takes all rows.
 
-It misleads when the classifier is wrong about generated rows, and when real rows are few: a class
-with a handful of real rows has a share that is hardly known, and the divergence weighs just those.
-A mode that is never generated costs little; `modes` counts those.
+It misleads when the classifier is wrong about generated rows, and when real rows are few: the
+frequency of a class with a handful of real rows is very uncertain, and the divergence gives weight
+to exactly those classes. A mode that is never generated costs little; `modes` counts those.
 """
 
 import math
@@ -27,22 +27,23 @@ BETTER = "lower"
 COLLAPSE = "higher"
 
 LEAST_ROWS = 20
-DIRECTIONS = 16  # in which the two shares of a class are moved
+DIRECTIONS = 16  # in which the two frequencies of a class are varied
 
 
 def estimate(pair: Pair, *, level: float, seed: int) -> MetricValue:
-    """sum_c p_c log(p_c / q_c) of the fake shares p and the real shares q, less its bias of 1/n.
+    """sum_c p_c log(p_c / q_c), fake frequencies p and real frequencies q, less its bias of 1/n.
 
-    A row's class is its largest logit. Each end of the interval is the outer one of two. The delta
-    method, to second order and with the score end of small distances, holds where every class has
-    many rows. Where a class is rare or lost, each class's shares are moved to the rim of Clopper
-    and Pearson's limits and the changes are added in squares; classes that neither side shows count
-    as real ones that are not generated, one share with such a limit.
+    The class of a row is its largest logit. Each end of the interval is the outer one of two. The
+    first, by the delta method to second order and with the score end of small distances, holds if
+    every class has many rows. The second is for rare or lost classes: the frequencies of each class
+    are moved to the boundary of Clopper and Pearson's limits, and the changes are added in squares.
+    Classes that neither side shows count as real classes that are not generated, together one
+    frequency with such a limit.
 
-    Simulated coverage at 0.95, for 2, 10 and 100 classes, 50 to 2000 rows a side, shares even,
-    falling as 0.8^k, with one class of 3 % or 0.3 %, one lost, or collapse: .93 to 1, and above .99
-    near p = q. Where a generated class has 0.3 to 0.6 real rows on average, most samples are
-    refused and .92 of the others cover.
+    Simulated coverage at level 0.95 is .93 to 1, for 2, 10 and 100 classes, 50 to 2000 rows a side,
+    and frequencies that are even, fall as 0.8^k, have one class of 3 % or 0.3 %, have one class
+    lost, or collapse. It is above .99 near p = q. If a generated class has 0.3 to 0.6 real rows on
+    average, most samples are refused and .92 of the others cover.
 
     Args:
       pair: logits, n and m >= 20 rows, K >= 2 columns.
@@ -50,12 +51,12 @@ def estimate(pair: Pair, *, level: float, seed: int) -> MetricValue:
       seed: unused: nothing is random.
 
     Returns:
-      The estimate in nats, negative for about half of all samples when the shares are equal; the
+      The estimate in nats, negative for about half of all samples at equal frequencies; the
       interval always reaches 0. Details: "plain" (with its bias), "bias", "standard_error".
 
     Raises:
       InputError: too few rows, one column only, a row whose largest logit is not unique, or a
-        generated class that no real row has, where the divergence has no estimate.
+        generated class that no real row has: the divergence then has no estimate.
 
     Source:
       Mode counting as in Metz et al. 2017, arXiv:1611.02163; the bias as in Miller
@@ -103,17 +104,17 @@ def estimate(pair: Pair, *, level: float, seed: int) -> MetricValue:
 
 
 def kl_divergence(counts: np.ndarray, reference: np.ndarray) -> float:
-    """KL(p || q) in nats from counts of p and q, without its bias of order 1/n.
+    """Returns KL(p || q) in nats from counts of p and q, without its bias of order 1/n.
 
-    The plug-in value exceeds the truth by (classes of p - 1) / 2n for p's counts, and by
-    sum p (1 - q) / 2nq for q's.
+    The plug-in value exceeds the truth by (classes of p - 1) / 2n for the counts of p, and by sum p
+    (1 - q) / 2nq for the counts of q.
 
     Args:
-      counts: of p, int, shape (K,).
-      reference: of q, int, shape (K,).
+      counts: counts of p, int, shape (K,).
+      reference: counts of q, int, shape (K,).
 
     Returns:
-      The divergence, possibly below 0 when p = q; inf where q lacks a class that p has.
+      The divergence, possibly below 0 when p = q; inf if q lacks a class that p has.
     """
     here = counts > 0
     if (reference[here] == 0).any():
@@ -124,13 +125,13 @@ def kl_divergence(counts: np.ndarray, reference: np.ndarray) -> float:
 
 
 def _plain(counts: np.ndarray, reference: np.ndarray) -> float:
-    """KL of the shares as they come."""
-    shares = counts / counts.sum(), reference / reference.sum()
-    return float(scipy.special.rel_entr(*shares).sum())
+    """Returns the KL divergence of the observed frequencies."""
+    frequencies = counts / counts.sum(), reference / reference.sum()
+    return float(scipy.special.rel_entr(*frequencies).sum())
 
 
 def _variances(counts: np.ndarray, reference: np.ndarray) -> tuple[float, float]:
-    """Of the parts of `kl_divergence` that are linear and quadratic in the shares."""
+    """Returns the variances of the linear and the quadratic part of `kl_divergence`."""
     m, n = counts.sum(), reference.sum()
     here = reference > 0
     p, q = counts[here] / m, reference[here] / n
@@ -146,10 +147,10 @@ def _variances(counts: np.ndarray, reference: np.ndarray) -> tuple[float, float]
 
 
 def _reach(counts: np.ndarray, reference: np.ndarray, error: float) -> tuple[float, float]:
-    """How far down and up exact limits of the shares let the divergence move.
+    """Returns how far down and up the exact limits of the frequencies let the divergence move.
 
-    Its part of one class, with the same derivatives once shares sum to 1, is
-    p log(p / q) - (1 + KL) p + q.
+    The part of one class, with the same derivatives once frequencies sum to 1, is p log(p / q) - (1
+    + KL) p + q.
     """
     here = reference > 0
     unseen = 0.0 if here.all() else -math.log(error) / reference.sum()  # -log(1 - upper limit)
@@ -169,7 +170,7 @@ def _reach(counts: np.ndarray, reference: np.ndarray, error: float) -> tuple[flo
 
 
 def _limits(counts: np.ndarray, trials: int, error: float) -> tuple[np.ndarray, np.ndarray]:
-    """Clopper and Pearson's limits of each share."""
+    """Returns Clopper and Pearson's limits of each frequency."""
     failures = trials - counts
     low = stats.beta.ppf(error, np.maximum(counts, 1), failures + 1)
     high = stats.beta.ppf(1.0 - error, counts + 1, np.maximum(failures, 1))

@@ -1,10 +1,10 @@
-"""Modes: how many of the classes that real data have the generator produces as well.
+"""Modes: the number of classes of the real data that the generator also produces.
 
-It counts what a classifier calls the generated rows, so that lost classes have names; the details
-also test each class for whether it comes too rarely or too often.
+It counts the classes that a classifier assigns to generated rows, so lost classes have names. The
+details also test for each class if it comes too rarely or too often.
 
-It misleads when the classifier is wrong about generated rows (it must name one class even for
-noise), when modes are finer than its classes, and when few rows are given: a class that is rare in
+It misleads when the classifier is wrong about generated rows (it must assign one class even to
+noise), when modes are finer than its classes, and when there are few rows: a class that is rare in
 the data is then easily missed, or hit, by chance.
 """
 
@@ -26,29 +26,29 @@ COLLAPSE = "lower"
 
 
 def estimate(pair: Pair, *, level: float, seed: int, share: float = 0.1) -> MetricValue:
-    """Classes whose share of the generated rows is at least `share` times their share of the real.
+    """Number of classes whose generated frequency is at least `share` times the real frequency.
 
-    A row's class is its largest logit. Only classes that occur among the real rows are modes. The
-    interval counts with simultaneous bounds: `low` the modes that are surely covered (the lower
-    bound of the generated share exceeds `share` times the upper bound of the real share), `high`
-    all but those surely missed. Each of the 2 K bounds is Clopper and Pearson's with error
-    (1 - level) / (2 K), so that by Bonferroni all hold together.
+    The class of a row is its largest logit. Only classes that occur among the real rows are modes.
+    The interval counts with simultaneous bounds. `low` counts the modes that are surely covered:
+    the lower bound of the generated frequency exceeds `share` times the upper bound of the real
+    frequency. `high` counts all modes but those surely missed. Each of the 2 K bounds is Clopper
+    and Pearson's with error (1 - level) / (2 K), so that by Bonferroni all hold together.
 
     Args:
       pair: logits, n >= 1 and m >= 1 rows, K >= 2 columns.
       level: confidence level of the interval.
       seed: unused: nothing is random.
-      share: how much of the real share counts as covered, in (0, 1].
+      share: fraction of the real frequency that counts as covered, in (0, 1].
 
     Returns:
-      The estimate, a whole number. Details: "total_modes", "real_shares" and "fake_shares" (one
-      number per class), "missing" (classes not covered), "kl" as in the metric mode_kl, inf where a
-      generated class never occurs in real data, and "p_values" of equal shares (one per class,
-      two-sided, Holm's for all classes at once) with the classes that reject at 1 - level,
-      "too_few" and "too_many".
+      The estimate, a whole number. Details: "total_modes", "real_shares" and "fake_shares"
+      (frequencies, one per class), "missing" (classes not covered), "kl" as in the metric mode_kl,
+      inf if a generated class never occurs in real data, and "p_values" of equal frequencies (one
+      per class, two-sided, Holm's for all classes at once) with the classes that reject at 1 -
+      level, "too_few" and "too_many".
 
     Raises:
-      InputError: one class only, too few generated rows to see every mode, a row without a class
+      InputError: only one class, too few generated rows to see every mode, a row without a class
         (two largest logits), or a wrong share.
 
     Source:
@@ -71,10 +71,10 @@ def estimate(pair: Pair, *, level: float, seed: int, share: float = 0.1) -> Metr
     counts_real, counts_fake = class_counts(real, "real_logits"), class_counts(fake, "fake_logits")
     modes = np.flatnonzero(counts_real)
     pair.require("modes", len(modes), len(modes), f"{len(modes)} modes, one row each")
-    shares_real, shares_fake = counts_real / len(real), counts_fake / len(fake)
-    covered = shares_fake[modes] >= share * shares_real[modes]
+    frequencies_real, frequencies_fake = counts_real / len(real), counts_fake / len(fake)
+    covered = frequencies_fake[modes] >= share * frequencies_real[modes]
     p_values = holm(equal_share_p_values(counts_fake, len(fake), counts_real, len(real)))
-    apart, fewer = rejects(p_values, level), shares_fake < shares_real
+    apart, fewer = rejects(p_values, level), frequencies_fake < frequencies_real
     low, high = _sure(counts_real[modes], counts_fake[modes], pair, share, level)
     return MetricValue(
         value=float(covered.sum()),
@@ -84,8 +84,8 @@ def estimate(pair: Pair, *, level: float, seed: int, share: float = 0.1) -> Metr
         target="both populations",
         details={
             "total_modes": len(modes),
-            "real_shares": shares_real.tolist(),
-            "fake_shares": shares_fake.tolist(),
+            "real_shares": frequencies_real.tolist(),
+            "fake_shares": frequencies_fake.tolist(),
             "missing": modes[~covered].tolist(),
             "kl": kl_divergence(counts_fake, counts_real),
             "p_values": p_values.tolist(),
@@ -98,7 +98,7 @@ def estimate(pair: Pair, *, level: float, seed: int, share: float = 0.1) -> Metr
 def _sure(
     real: np.ndarray, fake: np.ndarray, pair: Pair, share: float, level: float
 ) -> tuple[int, int]:
-    """The number of modes surely covered, and of those not surely missed."""
+    """Returns the number of modes surely covered, and the number not surely missed."""
     error = (1.0 - level) / (2.0 * len(real))
     low = high = 0
     for count_real, count_fake in zip(real.tolist(), fake.tolist(), strict=True):

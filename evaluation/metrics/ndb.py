@@ -1,12 +1,13 @@
-"""NDB: share of the cells of the feature space in which real and generated shares differ.
+"""NDB: the fraction of feature-space cells in which real and generated frequencies differ.
 
-The real features are cut into cells, and each cell is tested for whether the generator puts as
-many rows there as the data do. It shows lost or overfed regions, names them in the details, and
-needs no Gaussian shape. At equal laws about alpha of the cells differ by chance.
+The feature space is divided into cells by the real rows. A test for each cell compares the
+frequency of generated rows there with that of real rows. The metric shows lost or overfed regions,
+lists them in the details, and needs no Gaussian shape. At equal distributions about alpha of the
+cells differ by chance.
 
 It misleads when samples are small, where few differences are detectable and every generator looks
-good, and when they are huge, where every difference is: compare only at equal sizes. It sees how
-many rows a cell holds, never how they lie in it.
+good, and when they are huge, where every difference is detectable: compare only at equal sizes. It
+sees how many rows a cell holds, never how they lie in it.
 """
 
 import numpy as np
@@ -35,27 +36,29 @@ def estimate(
     """(cells whose two-proportion test rejects at alpha) / K, cells from k-means on real rows.
 
     A third of the real rows, drawn at random, places the K centres and is not counted: rows that
-    placed a centre lie nearer to it than new ones do. K is `bins`, or fewer where there are not ten
-    counted real rows for each. Tests are the pooled z, or Fisher's where fewer than 5 are expected.
+    placed a centre lie nearer to it than new rows do. K is `bins`, or fewer if there are not ten
+    counted real rows for each cell. Tests are the pooled z, or Fisher's if fewer than 5 rows are
+    expected.
 
-    The interval is about the share that is expected at these sample sizes with these cells. Tests
-    of different cells are nearly independent and differ in power, so that the number of rejections
-    varies less than a binomial one, and Clopper and Pearson's interval over K trials covers at
-    least as often as it claims. How many cells truly differ has only a lower bound, no upper one:
+    The interval is about the expected fraction at these sample sizes with these cells. Tests of
+    different cells are nearly independent and differ in power, so the number of rejections varies
+    less than a binomial count, and Clopper and Pearson's interval over K trials covers at least as
+    often as its level. The number of cells that truly differ has only a lower bound, no upper one:
     "surely_different".
 
     Args:
       pair: features, n >= 60 and m >= 20 rows.
       level: confidence level of the interval.
-      seed: of the third that places the centres, and of k-means.
+      seed: seed of the third that places the centres, and of k-means.
       bins: largest number of cells, >= 2.
       alpha: error of each cell's test, in (0, 1).
 
     Returns:
-      The estimate, in [0, 1]; about alpha at equal laws. Details: "bins" (K), "different" (how many
-      reject), "surely_different" (Holm at 1 - level), "different_bh" (Benjamini-Hochberg at alpha),
-      "p_value" (chi-square of all cells, see `homogeneity`), "real_shares", "fake_shares"
-      and "holm_p_values" (one number for each cell, largest real share first).
+      The estimate, in [0, 1]; about alpha at equal distributions. Details: "bins" (K), "different"
+      (number of rejections), "surely_different" (the same by Holm at 1 - level), "different_bh" (by
+      Benjamini-Hochberg at alpha), "p_value" (chi-square of all cells, see `homogeneity`),
+      "real_shares", "fake_shares" and "holm_p_values" (one number for each cell, largest real
+      frequency first).
 
     Raises:
       InputError: too few rows, identical real rows, or a wrong setting.
@@ -102,7 +105,7 @@ def estimate(
 
 
 def counts(pair: Pair, bins: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Real and fake rows in each cell, int, shape (K,), by falling real count."""
+    """Counts real and fake rows in each cell, int, shape (K,), by falling real count."""
     real, fake = pair.both
     real = cells.shuffled(real, seed)
     placing = len(real) // 3
@@ -119,9 +122,10 @@ def counts(pair: Pair, bins: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def homogeneity(real: np.ndarray, fake: np.ndarray) -> float:
-    """P-value of Pearson's chi-square for equal shares in all K cells, K - 1 degrees of freedom.
+    """P-value of Pearson's chi-square test that all K cells have equal frequencies.
 
-    Cells in which fewer than 5 rows of a side are expected count as one.
+    It has K - 1 degrees of freedom. Cells in which fewer than 5 rows of a side are expected count
+    as one.
     """
     n, m = real.sum(), fake.sum()
     sparse = (real + fake) * (min(n, m) / (n + m)) < 5.0

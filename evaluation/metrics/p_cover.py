@@ -1,17 +1,17 @@
-"""P-cover: the share of generated neighbourhoods that hold real rows enough.
+"""P-cover: the fraction of generated neighbourhoods that hold enough real rows.
 
-A generated row counts if real rows are at least about a c-th as dense around it as generated rows
-are. Real outliers do not raise it, as they do precision: the balls are the generated rows'.
+A generated row counts if real rows are at least about 1/c as dense around it as generated rows are.
+The balls are around generated rows, so real outliers do not raise it, as they raise precision.
 
-It misleads when the generator lays more than c times the real density on places that are real
-(there its rows do not count), when generated outliers with huge balls reach real rows, and when
-the numbers of rows differ much: the densities are compared per sample, not per row.
+It misleads when the generator puts more than c times the real density on real places (its rows
+there do not count), when generated outliers with huge balls reach real rows, and when the numbers
+of rows differ much: the densities are compared per sample, not per row.
 """
 
 from evaluation.core.estimate import MetricValue
 from evaluation.core.pair import Pair
 from evaluation.errors import InputError
-from evaluation.estimators.ball_coverage import share_covered
+from evaluation.estimators.ball_coverage import covered_fraction
 from evaluation.neighbours.one_pass import Request
 from evaluation.statistics.occupancy import ORDERS
 
@@ -22,28 +22,28 @@ COLLAPSE = "lower"
 
 
 def neighbour_requests(k: int, **_: object) -> tuple[Request, ...]:
-    """What `estimate` asks of the pass over all neighbours."""
+    """Returns the requests of `estimate` to the pass over all neighbours."""
     return (("across", "fake", k + ORDERS),)
 
 
 def estimate(
     pair: Pair, *, level: float, seed: int, k: int = 3, c: int = 3, closed: bool = True
 ) -> MetricValue:
-    """Share of fake rows whose ball, out to the (c k)-th fake neighbour, holds k real rows.
+    """Fraction of fake rows whose ball, out to the (c k)-th fake neighbour, holds k real rows.
 
-    The row itself is not among its neighbours. The interval is about the mean over samples of
-    real rows of the same size, given these fake rows; the balls overlap, so its variance is
-    that of an occupancy count, and Wilson's interval takes the trials which that amounts to. At
-    95 % it covers 90 to 97 % with 100 rows of skewed or heavy-tailed laws, 93 to 98 % with 400,
-    and more where few points decide for whole modes.
+    A row is not one of its own neighbours. The interval is about the mean over samples of real rows
+    of the same size, given these fake rows. The balls overlap, so the variance is that of an
+    occupancy count, and Wilson's interval uses the number of trials with the same variance. At 95 %
+    it covers 90 to 97 % with 100 rows of skewed or heavy-tailed distributions, 93 to 98 % with 400,
+    and more if few points decide for whole modes.
 
     Args:
       pair: features; c k + 2 fake rows or more, and 20 real rows or more.
       level: confidence level of the interval.
       seed: unused: nothing is random.
-      k: rows that cover a ball, >= 1.
-      c: how many times as many rows of its own side a ball holds, >= 1.
-      closed: whether a distance equal to the radius counts (<=) or not (<).
+      k: number of real rows that cover a ball, >= 1.
+      c: number of fake rows in a ball, as a multiple of k, >= 1.
+      closed: if True, a distance equal to the radius counts (<=); if False, it does not (<).
 
     Returns:
       The estimate in [0, 1]. Details: "covered" and "standard_error".
@@ -64,4 +64,4 @@ def estimate(
     """
     if k < 1 or c < 1:
         raise InputError(f"p_cover settings k={k}, c={c}; both must be at least 1")
-    return share_covered(pair, "p_cover", "fake", c * k, k, closed=closed, level=level)
+    return covered_fraction(pair, "p_cover", "fake", c * k, k, closed=closed, level=level)

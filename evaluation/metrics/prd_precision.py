@@ -1,19 +1,20 @@
-"""PRD precision: the share of the generated law that is like the data, F_1/8 of the PRD curve.
+"""PRD precision: the fraction of the generated distribution that resembles the data, F_1/8 of PRD.
 
-The feature space is cut into cells, and each cell's real share is compared with its generated one.
-F_1/8 is the largest (1 + 1/64) p r / (p / 64 + r) on the curve of precision p against recall r:
-nearly the precision that can be had at no less than a few percent of recall. 1 where all cells have
-equal shares, near 1 - s where a share s of the generated rows lies in cells without real rows.
+The feature space is divided into cells, and the real fraction of each cell is compared with its
+generated fraction. F_1/8 is the largest (1 + 1/64) p r / (p / 64 + r) on the curve of precision p
+against recall r (PRD): nearly the precision at a recall of at least a few percent. It is 1 if all
+cells have equal fractions, and near 1 - s if a fraction s of the generated rows lies in cells
+without real rows.
 
-It misleads when cells are large: generated rows that lie in a cell with real rows, however far from
-them, count as like the data. Clusters of other rows are other cells, so values compare only roughly
-between data sets; and a value near 1 is too small by chance, the more so with few rows. Lost modes
-lower it a little, as one mode alone has all modes' rows.
+It misleads when cells are large: generated rows in a cell with real rows, however far from them,
+count as resembling the data. Clusters of other rows are other cells, so values compare only roughly
+between data sets. A value near 1 is too small by chance, the more so with few rows. Lost modes
+lower it a little, because the remaining modes then hold all rows.
 """
 
 from evaluation.core.estimate import MetricValue
 from evaluation.core.pair import Pair
-from evaluation.estimators.prd import finding
+from evaluation.estimators.prd import f_beta_value
 
 READS = "features"
 NEEDS = ("real", "fake")
@@ -35,28 +36,29 @@ def estimate(
 ) -> MetricValue:
     """The largest (1 + b) alpha / (1 + b lambda), alpha = sum_i min(lambda p_i, q_i), b = 1/64.
 
-    "held_out" places the cells by k-means with a third of the smaller side's rows and as many of
-    the other's, drawn at random, and takes the shares p (real) and q (generated) from the rest. The
-    maximum over lambda is exact. The interval is about the two laws' shares in these cells, which
-    it takes as they are. F of samples is too small, at equal laws always; the interval's upper end
-    allows for that with a test of the placing rows, which no counted row has seen, and never passes
-    1, the largest F there is. At 0.95 it covered 0.94 to 0.98 of simulated laws that
-    differ, and 0.98 to 1.00 near equal ones, with ten or more counted rows a cell.
+    "held_out" places the cells by k-means with a third of the smaller side's rows and as many rows
+    of the other side, drawn at random. The other rows give the fractions p (real) and q (generated)
+    of each cell. The maximum over lambda is exact. The interval is about the fractions of the two
+    distributions in these cells, which are held fixed. F of samples is too small, at equal
+    distributions always. The upper end allows for that with a test from the placing rows, which are
+    not counted, and never passes 1, the largest possible F. At level 0.95 it covered 0.94 to 0.98
+    of simulated distributions that differ, and 0.98 to 1.00 near equal ones, with ten or more
+    counted rows a cell.
 
     Args:
       pair: features, n and m >= 60 rows ("published": >= `clusters`).
       level: confidence level of the interval.
-      seed: of the rows that place the cells, and of k-means.
-      estimator: "held_out", or "published": cells placed by all rows, of each side as many, the
-        curve at `angles` points averaged over `runs` runs of k-means; it has no interval.
-      clusters: largest number of cells, >= 2; fewer where the smaller side has not ten counted rows
+      seed: seed of the choice of placing rows, and of k-means.
+      estimator: "held_out", or "published": cells placed by all rows, equally many of each side,
+        and the curve at `angles` points averaged over `runs` runs of k-means; it has no interval.
+      clusters: largest number of cells, >= 2; fewer if the smaller side has not ten counted rows
         for each.
-      runs: of k-means, 1 to 10000; only with "published".
-      angles: points of the curve, 3 to 1000000; only with "published".
+      runs: number of k-means runs, 1 to 10000; only with "published".
+      angles: number of points of the curve, 3 to 1000000; only with "published".
 
     Returns:
-      The estimate, in [0, 1]. Details: "cells", "lambda" (where the maximum is),
-      "standard_error", "real_shares" and "fake_shares" (one number for each cell).
+      The estimate, in [0, 1]. Details: "cells" (number of cells), "lambda" (position of the
+      maximum), "standard_error", "real_shares" and "fake_shares" (fractions, one for each cell).
 
     Raises:
       InputError: too few rows, rows that are all the same, or a wrong setting.
@@ -75,4 +77,4 @@ def estimate(
       >>> found.low < 0.7 < found.high
       True
     """
-    return finding(pair, "prd_precision", BETA, level, seed, estimator, clusters, runs, angles)
+    return f_beta_value(pair, "prd_precision", BETA, level, seed, estimator, clusters, runs, angles)

@@ -1,18 +1,19 @@
-"""PRD recall: the share of the real law that the generator serves, F_8 of the PRD curve.
+"""PRD recall: the fraction of the real distribution that the generator serves, F_8 of PRD.
 
-The feature space is cut into cells, and each cell's real share is compared with its generated one.
-F_8 is the largest (1 + 64) p r / (64 p + r) on the curve of precision p against recall r: nearly
-the recall that can be had at no less than a few percent of precision. 1 where all cells have equal
-shares, near 1 - s where cells with a share s of the real rows are not served at all.
+The feature space is divided into cells, and the real fraction of each cell is compared with its
+generated fraction. F_8 is the largest (1 + 64) p r / (64 p + r) on the curve of precision p against
+recall r (PRD): nearly the recall at a precision of at least a few percent. It is 1 if all cells
+have equal fractions, and near 1 - s if cells with a fraction s of the real rows get no generated
+rows.
 
-It misleads when cells are large: what a generator lacks within a cell is not seen, and twenty cells
-tell little of a thousand classes. Clusters of other rows are other cells, so values compare only
-roughly between data sets; and a value near 1 is too small by chance, the more so with few rows.
+It misleads when cells are large: gaps within a cell are not seen, and twenty cells tell little of a
+thousand classes. Clusters of other rows are other cells, so values compare only roughly between
+data sets. A value near 1 is too small by chance, the more so with few rows.
 """
 
 from evaluation.core.estimate import MetricValue
 from evaluation.core.pair import Pair
-from evaluation.estimators.prd import finding
+from evaluation.estimators.prd import f_beta_value
 
 READS = "features"
 NEEDS = ("real", "fake")
@@ -34,28 +35,29 @@ def estimate(
 ) -> MetricValue:
     """The largest (1 + b) alpha / (1 + b lambda), alpha = sum_i min(lambda p_i, q_i), b = 64.
 
-    "held_out" places the cells by k-means with a third of the smaller side's rows and as many of
-    the other's, drawn at random, and takes the shares p (real) and q (generated) from the rest. The
-    maximum over lambda is exact. The interval is about the two laws' shares in these cells, which
-    it takes as they are. F of samples is too small, at equal laws always; the interval's upper end
-    allows for that with a test of the placing rows, which no counted row has seen, and never passes
-    1, the largest F there is. At 0.95 it covered 0.94 to 0.98 of simulated laws that
-    differ, and 0.98 to 1.00 near equal ones, with ten or more counted rows a cell.
+    "held_out" places the cells by k-means with a third of the smaller side's rows and as many rows
+    of the other side, drawn at random. The other rows give the fractions p (real) and q (generated)
+    of each cell. The maximum over lambda is exact. The interval is about the fractions of the two
+    distributions in these cells, which are held fixed. F of samples is too small, at equal
+    distributions always. The upper end allows for that with a test from the placing rows, which are
+    not counted, and never passes 1, the largest possible F. At level 0.95 it covered 0.94 to 0.98
+    of simulated distributions that differ, and 0.98 to 1.00 near equal ones, with ten or more
+    counted rows a cell.
 
     Args:
       pair: features, n and m >= 60 rows ("published": >= `clusters`).
       level: confidence level of the interval.
-      seed: of the rows that place the cells, and of k-means.
-      estimator: "held_out", or "published": cells placed by all rows, of each side as many, the
-        curve at `angles` points averaged over `runs` runs of k-means; it has no interval.
-      clusters: largest number of cells, >= 2; fewer where the smaller side has not ten counted rows
+      seed: seed of the choice of placing rows, and of k-means.
+      estimator: "held_out", or "published": cells placed by all rows, equally many of each side,
+        and the curve at `angles` points averaged over `runs` runs of k-means; it has no interval.
+      clusters: largest number of cells, >= 2; fewer if the smaller side has not ten counted rows
         for each.
-      runs: of k-means, 1 to 10000; only with "published".
-      angles: points of the curve, 3 to 1000000; only with "published".
+      runs: number of k-means runs, 1 to 10000; only with "published".
+      angles: number of points of the curve, 3 to 1000000; only with "published".
 
     Returns:
-      The estimate, in [0, 1]. Details: "cells", "lambda" (where the maximum is),
-      "standard_error", "real_shares" and "fake_shares" (one number for each cell).
+      The estimate, in [0, 1]. Details: "cells" (number of cells), "lambda" (position of the
+      maximum), "standard_error", "real_shares" and "fake_shares" (fractions, one for each cell).
 
     Raises:
       InputError: too few rows, rows that are all the same, or a wrong setting.
@@ -74,4 +76,4 @@ def estimate(
       >>> found.low < 0.7 < found.high
       True
     """
-    return finding(pair, "prd_recall", BETA, level, seed, estimator, clusters, runs, angles)
+    return f_beta_value(pair, "prd_recall", BETA, level, seed, estimator, clusters, runs, angles)

@@ -1,11 +1,11 @@
-"""Precision: the share of generated rows that lie where real rows are.
+"""Precision: the fraction of generated rows that lie where real rows are.
 
-Low precision means that the generator makes things unlike any real row; how often it makes each
-thing does not matter. Compare with the precision of held-out real rows at the same sizes.
+Low precision means that the generator makes rows unlike any real row; how often it makes each kind
+of row does not matter. Compare with the precision of held-out real rows at the same sizes.
 
-It misleads when real outliers have huge balls that hold what they should not, when the generator
-keeps to a few places (collapse raises it), and in many dimensions, where even real rows miss each
-other's balls. It grows with the number of real rows.
+It misleads when real outliers have huge balls that hold unrelated rows, when the generator keeps to
+a few places (collapse raises it), and in many dimensions, where even real rows miss each other's
+balls. It grows with the number of real rows.
 """
 
 from evaluation.core.estimate import MetricValue
@@ -22,7 +22,7 @@ COLLAPSE = "higher"
 
 
 def neighbour_requests(k: int, distances: str, **_: object) -> tuple[Request, ...]:
-    """What `estimate` asks of the pass over all neighbours."""
+    """Returns the requests of `estimate` to the pass over all neighbours."""
     return (("balls", "real", k, False),) if distances == "exact" else ()
 
 
@@ -35,26 +35,27 @@ def estimate(
     closed: bool = True,
     distances: str = "exact",
 ) -> MetricValue:
-    """Share of fake rows within a ball around a real row that reaches its k-th real neighbour.
+    """Fraction of fake rows within a ball around a real row that reaches its k-th real neighbour.
 
-    Given the real rows, each generated row is in or out independently of the others: a binomial
-    share, for which Wilson's interval holds. It says nothing of other real rows.
+    Given the real rows, each generated row is in or out, independently of the others. The number of
+    rows inside is therefore binomial and has Wilson's interval. The interval does not account for
+    the choice of real rows.
 
     Args:
       pair: features, n >= k + 2 and m >= 1 rows.
       level: confidence level of the interval.
       seed: unused: nothing is random.
-      k: which neighbour sets the radius, >= 1.
-      closed: whether a distance equal to the radius counts (<=) or not (<).
-      distances: "exact", or as two programs round them, "float16" and "float16-root"; see
-        `evaluation/estimators/half_precision_balls.py`. Those go with closed balls.
+      k: number of the neighbour that sets the radius, >= 1.
+      closed: if True, a distance equal to the radius counts (<=); if False, it does not (<).
+      distances: "exact", or "float16" or "float16-root", which round as two published programs do;
+        see `evaluation/estimators/half_precision_balls.py`. Rounding needs closed balls.
 
     Returns:
-      The estimate in [0, 1]. Details: "inside", the number of fake rows that count.
+      The estimate in [0, 1]. Details: "inside", the number of fake rows within real balls.
 
     Raises:
-      InputError: too few rows, radii of 0 (k exact copies of a row) of an open ball or half of
-        the closed ones, or settings that do not go together.
+      InputError: too few rows, radius 0 (k exact copies of a row) of one open ball or of half of
+        the closed balls, or settings that do not go together.
 
     Source:
       Kynkäänniemi et al. 2019, arXiv:1904.06991, equations 1 and 2.
@@ -71,7 +72,7 @@ def estimate(
     if distances == "exact":
         inside = int((pair.neighbours.balls("real", k, closed).per_point > 0).sum())
     elif distances in half_precision_balls.RULES and closed:
-        inside = half_precision_balls.inside(pair, "real", k, distances)
+        inside = half_precision_balls.count_inside(pair, "real", k, distances)
     else:
         raise InputError(
             f"precision settings distances={distances!r}, closed={closed}; use 'exact', or with"

@@ -1,11 +1,11 @@
-"""Probabilistic recall: how likely real rows belong to the support of the generated ones.
+"""Probabilistic recall: the probability that real rows lie in the support of the generated rows.
 
-Each generated row claims its surroundings with a probability that falls off linearly with distance;
-all balls have one size, so that generated outliers have no huge ones, as they have for recall.
+Each generated row covers its surroundings with a probability that falls linearly with distance. All
+balls have one size, so generated outliers have no huge balls, as they have for recall.
 
-It misleads in many dimensions, where all distances are about R and hundreds of weak claims add up
-to certainty, and when generated rows spread: R is their mean distance, so that sparse rows claim
-more. It grows with the number of generated rows.
+It misleads in many dimensions, where all distances are about R and hundreds of small probabilities
+add up to certainty, and when generated rows spread: R grows with their mean distance, so sparse
+rows cover more. It grows with the number of generated rows.
 """
 
 import math
@@ -22,27 +22,27 @@ BETTER = "higher"
 COLLAPSE = "lower"
 
 LEAST_ROWS = 20
-LARGEST_FACTOR = 1e3  # beyond it, or below its inverse, all balls hold every row, or none any
+LARGEST_FACTOR = 1e3  # above it every ball holds all rows; below its inverse, no ball holds any
 
 
 def estimate(pair: Pair, *, level: float, seed: int, k: int = 4, a: float = 1.2) -> MetricValue:
     """Mean over real rows of 1 - prod_i min(|x_i - y| / R, 1), over all fake rows.
 
-    R is `a` times the mean distance to the k-th neighbour on that side. Given these rows it is a
-    mean of independent numbers in [0, 1], for which Student's interval holds.
+    R is `a` times the mean distance of fake rows to their k-th fake neighbour. Given the fake rows,
+    the estimate is a mean of independent numbers in [0, 1] and has Student's interval.
 
     Args:
       pair: features; fake rows k + 2 or more, real rows 20 or more.
       level: confidence level of the interval.
       seed: unused: nothing is random.
-      k: which neighbour sets the radius, >= 1.
+      k: number of the neighbour that sets the radius, >= 1.
       a: factor of the radius, 0.001 to 1000.
 
     Returns:
       The estimate in [0, 1]. Details: "standard_error".
 
     Raises:
-      InputError: too few rows, all fake rows with k exact copies, or a wrong setting.
+      InputError: too few rows, k exact copies of every fake row, or a wrong setting.
 
     Source:
       Park & Kim 2023, arXiv:2309.01590.

@@ -1,7 +1,7 @@
-"""R-cover: the share of real neighbourhoods that hold generated rows enough.
+"""R-cover: the fraction of real neighbourhoods that hold enough generated rows.
 
-A real row counts if generated rows are at least about a c-th as dense around it as real rows are:
-a mode that is made, but far too seldom, does not count, as it does for recall and coverage.
+A real row counts if generated rows are at least about 1/c as dense around it as real rows are. A
+mode that is generated far too rarely does not count, unlike for recall and coverage.
 
 It misleads when real outliers have huge balls that catch generated rows, and when the numbers of
 rows differ much: the densities are compared per sample, not per row.
@@ -10,7 +10,7 @@ rows differ much: the densities are compared per sample, not per row.
 from evaluation.core.estimate import MetricValue
 from evaluation.core.pair import Pair
 from evaluation.errors import InputError
-from evaluation.estimators.ball_coverage import share_covered
+from evaluation.estimators.ball_coverage import covered_fraction
 from evaluation.neighbours.one_pass import Request
 from evaluation.statistics.occupancy import ORDERS
 
@@ -21,28 +21,28 @@ COLLAPSE = "lower"
 
 
 def neighbour_requests(k: int, **_: object) -> tuple[Request, ...]:
-    """What `estimate` asks of the pass over all neighbours."""
+    """Returns the requests of `estimate` to the pass over all neighbours."""
     return (("across", "real", k + ORDERS),)
 
 
 def estimate(
     pair: Pair, *, level: float, seed: int, k: int = 3, c: int = 3, closed: bool = True
 ) -> MetricValue:
-    """Share of real rows whose ball, out to the (c k)-th real neighbour, holds k fake rows.
+    """Fraction of real rows whose ball, out to the (c k)-th real neighbour, holds k fake rows.
 
-    The row itself is not among its neighbours. The interval is about the mean over samples of
-    fake rows of the same size, given these real rows; the balls overlap, so its variance is
-    that of an occupancy count, and Wilson's interval takes the trials which that amounts to. At
-    95 % it covers 90 to 97 % with 100 rows of skewed or heavy-tailed laws, 93 to 98 % with 400,
-    and more where few points decide for whole modes.
+    A row is not one of its own neighbours. The interval is about the mean over samples of fake rows
+    of the same size, given these real rows. The balls overlap, so the variance is that of an
+    occupancy count, and Wilson's interval uses the number of trials with the same variance. At 95 %
+    it covers 90 to 97 % with 100 rows of skewed or heavy-tailed distributions, 93 to 98 % with 400,
+    and more if few points decide for whole modes.
 
     Args:
       pair: features; c k + 2 real rows or more, and 20 fake rows or more.
       level: confidence level of the interval.
       seed: unused: nothing is random.
-      k: rows that cover a ball, >= 1.
-      c: how many times as many rows of its own side a ball holds, >= 1.
-      closed: whether a distance equal to the radius counts (<=) or not (<).
+      k: number of fake rows that cover a ball, >= 1.
+      c: number of real rows in a ball, as a multiple of k, >= 1.
+      closed: if True, a distance equal to the radius counts (<=); if False, it does not (<).
 
     Returns:
       The estimate in [0, 1]. Details: "covered" and "standard_error".
@@ -63,4 +63,4 @@ def estimate(
     """
     if k < 1 or c < 1:
         raise InputError(f"r_cover settings k={k}, c={c}; both must be at least 1")
-    return share_covered(pair, "r_cover", "real", c * k, k, closed=closed, level=level)
+    return covered_fraction(pair, "r_cover", "real", c * k, k, closed=closed, level=level)

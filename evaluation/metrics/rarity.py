@@ -1,12 +1,12 @@
-"""Rarity: how sparse the real data are where a generated row lies.
+"""Rarity: the sparsity of the real data around a generated row.
 
-A number for each row, the radius of the smallest real ball that holds it, in the features' own
-units; rows that no ball holds have none (nan). Good for finding the uncommon among real-looking
-rows. The estimate is the median over the rows that have one.
+Each row has its own number: the radius of the smallest real ball that holds it, in the units of the
+features. Rows in no ball have none (nan). This finds uncommon rows among real-looking ones. The
+estimate is the median over the rows that have a number.
 
 It misleads as a score of a generator: higher is rarer, not better, and rows outside the real balls
-do not count, so read it with precision. It depends on the features' scale and on the number of
-real rows; compare only against the same real rows.
+do not count, so read it with precision. It depends on the scale of the features and on the number
+of real rows; compare only against the same real rows.
 """
 
 import numpy as np
@@ -24,7 +24,7 @@ COLLAPSE = None
 
 
 def neighbour_requests(k: int, **_: object) -> tuple[Request, ...]:
-    """What `estimate` asks of the pass over all neighbours."""
+    """Returns the requests of `estimate` to the pass over all neighbours."""
     return (("balls", "real", k, False),)
 
 
@@ -33,18 +33,19 @@ def estimate(
 ) -> MetricValue:
     """Median over fake rows y of min r(x), over the real x with |x - y| <= r(x).
 
-    r(x) is the distance to x's k-th real neighbour. Given the real rows and how many fake rows lie
-    in the balls, these are independent, and order statistics hold the median of their law.
+    r(x) is the distance from x to its k-th real neighbour. Given the real rows and the number of
+    fake rows in the balls, these rows are independent, and order statistics bound the median of
+    their distribution.
 
     Args:
       pair: features, n >= k + 2 and m >= 20 rows, 20 of them in real balls.
       level: confidence level of the interval.
       seed: unused: nothing is random.
-      k: which real neighbour sets the radius, >= 1.
-      closed: whether a distance equal to the radius counts (<=) or not (<).
+      k: number of the real neighbour that sets the radius, >= 1.
+      closed: if True, a distance equal to the radius counts (<=); if False, it does not (<).
 
     Returns:
-      The median, >= 0. Details: "share_inside", the share of rows that have a rarity.
+      The median, >= 0. Details: "share_inside", the fraction of rows that have a rarity.
 
     Raises:
       InputError: too few rows, too few in real balls, or open balls of radius 0.
@@ -82,15 +83,15 @@ def estimate(
 
 
 def per_sample(pair: Pair, *, k: int = 3, closed: bool = True) -> np.ndarray:
-    """Rarity of each fake row.
+    """Returns the rarity of each fake row.
 
     Args:
       pair: features, n >= k + 2 rows.
-      k: which real neighbour sets the radius, >= 1.
-      closed: whether a distance equal to the radius counts (<=) or not (<).
+      k: number of the real neighbour that sets the radius, >= 1.
+      closed: if True, a distance equal to the radius counts (<=); if False, it does not (<).
 
     Returns:
-      float64, shape (m,), >= 0; nan where no real ball holds the row.
+      float64, shape (m,), >= 0; nan if no real ball holds the row.
 
     Raises:
       InputError: too few rows, or open balls of radius 0.

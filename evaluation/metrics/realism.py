@@ -1,11 +1,11 @@
-"""Realism: how near a generated row is to real rows, against how near those are to each other.
+"""Realism: how near a generated row is to real rows, relative to the distances between real rows.
 
-A number for each row, 1 or more where some real ball holds it; good for sorting rows and finding
-bad ones. The estimate is the median row's.
+Each row has its own number, 1 or more if some real ball holds it. This sorts rows and finds bad
+ones. The estimate is the median over rows.
 
 It misleads as a score of a generator: collapse to the densest real rows raises it. A row that
-copies a real one has infinite realism. Rows in sparse parts of the data seem unreal, as half of
-the balls, the largest, are left out.
+copies a real one has infinite realism. Rows in sparse parts of the data seem unreal, because the
+larger half of the balls is left out.
 """
 
 import numpy as np
@@ -23,26 +23,26 @@ COLLAPSE = "higher"
 
 
 def neighbour_requests(k: int, **_: object) -> tuple[Request, ...]:
-    """What `estimate` asks of the pass over all neighbours."""
+    """Returns the requests of `estimate` to the pass over all neighbours."""
     return (("ratio", k),)
 
 
 def estimate(pair: Pair, *, level: float, seed: int, k: int = 3) -> MetricValue:
     """Median over fake rows y of max r(x) / |x - y|, over half of the real rows x.
 
-    r(x) is the distance to x's k-th real neighbour; the half is that of the smaller r. Given the
-    real rows, the fake rows' numbers are independent, and order statistics hold the median of
-    their law, whatever it is.
+    r(x) is the distance from x to its k-th real neighbour; the half has the smaller r. Given the
+    real rows, the numbers of the fake rows are independent, and order statistics bound the median
+    of their distribution, whatever it is.
 
     Args:
       pair: features, n >= k + 2 and m >= 20 rows.
       level: confidence level of the interval.
       seed: unused: nothing is random.
-      k: which real neighbour sets the radius, >= 1.
+      k: number of the real neighbour that sets the radius, >= 1.
 
     Returns:
-      The median, >= 0; inf where more than half are copies of real rows. Details: "share_real",
-      the share of rows with a realism of 1 or more.
+      The median, >= 0; inf if more than half of the rows are copies of real rows. Details:
+      "share_real", the fraction of rows with a realism of 1 or more.
 
     Raises:
       InputError: too few rows, or k exact copies of half of the real rows (radii of 0).
@@ -74,11 +74,11 @@ def estimate(pair: Pair, *, level: float, seed: int, k: int = 3) -> MetricValue:
 
 
 def per_sample(pair: Pair, *, k: int = 3) -> np.ndarray:
-    """Realism of each fake row.
+    """Returns the realism of each fake row.
 
     Args:
       pair: features, n >= k + 2 rows.
-      k: which real neighbour sets the radius, >= 1.
+      k: number of the real neighbour that sets the radius, >= 1.
 
     Returns:
       float64, shape (m,), >= 0; inf at a copy of a real row.
@@ -91,6 +91,6 @@ def per_sample(pair: Pair, *, k: int = 3) -> np.ndarray:
     if 2 * empty >= pair.n_real:
         raise InputError(
             f"real_{pair.kind} has {empty} rows with {k} or more exact copies; realism needs radii"
-            " above 0 of more than half: remove the copies or raise k"
+            " above 0 for more than half of the rows: remove the copies or raise k"
         )
     return pair.neighbours.largest_ratio(k)

@@ -1,11 +1,11 @@
-"""Recall: the share of real rows that lie where generated rows are.
+"""Recall: the fraction of real rows that lie where generated rows are.
 
-Low recall means that parts of the data are never made. Compare with the recall of held-out real
-rows at the same sizes.
+Low recall means that parts of the data are never generated. Compare with the recall of held-out
+real rows at the same sizes.
 
-It misleads when generated outliers have huge balls that hold real rows far from all they resemble,
-when a part of the data is made but too seldom, and in many dimensions, where it may say little
-else than that the generated rows spread wider. It grows with the number of generated rows.
+It misleads when generated outliers have huge balls that hold real rows unlike them, when a part of
+the data is generated but too rarely, and in many dimensions, where it may only show that the
+generated rows spread wider. It grows with the number of generated rows.
 """
 
 from evaluation.core.estimate import MetricValue
@@ -22,7 +22,7 @@ COLLAPSE = "lower"
 
 
 def neighbour_requests(k: int, distances: str, **_: object) -> tuple[Request, ...]:
-    """What `estimate` asks of the pass over all neighbours."""
+    """Returns the requests of `estimate` to the pass over all neighbours."""
     return (("balls", "fake", k, False),) if distances == "exact" else ()
 
 
@@ -35,26 +35,27 @@ def estimate(
     closed: bool = True,
     distances: str = "exact",
 ) -> MetricValue:
-    """Share of real rows within a ball around a fake row that reaches its k-th fake neighbour.
+    """Fraction of real rows within a ball around a fake row that reaches its k-th fake neighbour.
 
-    Given the generated rows, each real row is in or out independently of the others: a binomial
-    share, for which Wilson's interval holds. It says nothing of other generated rows.
+    Given the generated rows, each real row is in or out, independently of the others. The number of
+    rows inside is therefore binomial and has Wilson's interval. The interval does not account for
+    the choice of generated rows.
 
     Args:
       pair: features, n >= 1 and m >= k + 2 rows.
       level: confidence level of the interval.
       seed: unused: nothing is random.
-      k: which neighbour sets the radius, >= 1.
-      closed: whether a distance equal to the radius counts (<=) or not (<).
-      distances: "exact", or as two programs round them, "float16" and "float16-root"; see
-        `evaluation/estimators/half_precision_balls.py`. Those go with closed balls.
+      k: number of the neighbour that sets the radius, >= 1.
+      closed: if True, a distance equal to the radius counts (<=); if False, it does not (<).
+      distances: "exact", or "float16" or "float16-root", which round as two published programs do;
+        see `evaluation/estimators/half_precision_balls.py`. Rounding needs closed balls.
 
     Returns:
-      The estimate in [0, 1]. Details: "inside", the number of real rows that count.
+      The estimate in [0, 1]. Details: "inside", the number of real rows within generated balls.
 
     Raises:
-      InputError: too few rows, radii of 0 (k exact copies of a row) of an open ball or half of
-        the closed ones, or settings that do not go together.
+      InputError: too few rows, radius 0 (k exact copies of a row) of one open ball or of half of
+        the closed balls, or settings that do not go together.
 
     Source:
       Kynkäänniemi et al. 2019, arXiv:1904.06991, equations 1 and 2.
@@ -71,7 +72,7 @@ def estimate(
     if distances == "exact":
         inside = int((pair.neighbours.balls("fake", k, closed).per_point > 0).sum())
     elif distances in half_precision_balls.RULES and closed:
-        inside = half_precision_balls.inside(pair, "fake", k, distances)
+        inside = half_precision_balls.count_inside(pair, "fake", k, distances)
     else:
         raise InputError(
             f"recall settings distances={distances!r}, closed={closed}; use 'exact', or with"

@@ -1,13 +1,13 @@
-"""RKE: how many kinds of rows there are, from how often two random rows are alike.
+"""RKE: the number of kinds of rows, from how often two random rows are alike.
 
-1 where all rows are alike; k for k equally frequent kinds of rows, each much narrower than the
-bandwidth and much farther than it from the others. The same number for the real rows says what to
-expect.
+It is 1 if all rows are alike. It is k for k equally frequent kinds of rows, each much narrower than
+the bandwidth and much farther than the bandwidth from the others. The same number for the real rows
+shows what to expect.
 
-It misleads as a number of kinds where the bandwidth does not part them. At the default, the median
-distance between real rows, hardly a pair is quite different and the real rows' own score stays
-below 2e: it falls where the generator collapses, but it counts nothing. Rare kinds hardly enter, as
-each counts by the square of its share. It does not look at quality.
+It misleads as a number of kinds when the bandwidth does not separate them. At the default, the
+median distance between real rows, hardly any pair is quite different, and the score of the real
+rows stays below 2e: it falls when the generator collapses, but it counts nothing. Rare kinds have
+little weight, because each kind counts by the square of its fraction. It ignores quality.
 """
 
 import math
@@ -27,7 +27,7 @@ BETTER = "higher"
 COLLAPSE = "lower"
 
 LEAST_ROWS = 20
-MOST_ERROR = 0.5  # of the logarithm: about four pairs of rows that are alike
+MOST_ERROR = 0.5  # standard error of the logarithm: about four pairs of rows that are alike
 
 
 def estimate(
@@ -40,22 +40,22 @@ def estimate(
 ) -> MetricValue:
     """1 / E k(x, x')^2 with k(x, y) = exp(-|x - y|^2 / (2 bandwidth^2)).
 
-    "unbiased" takes the mean over pairs of different rows, a U-statistic. "published" counts each
-    row against itself, too, 1 / |K / n|_F^2, which never exceeds n and is too low. The interval is
-    that of the U-statistic's logarithm, whose standard error has a part that is linear in the rows
-    and a quadratic one, which alone remains where all kinds are equally frequent.
+    "unbiased" is a U-statistic, the mean over pairs of different rows. "published" includes each
+    row with itself, 1 / |K / n|_F^2, which never exceeds n and is too low. The interval is that of
+    the logarithm of the U-statistic. Its standard error has a part that is linear in the rows and a
+    quadratic part, which alone remains if all kinds are equally frequent.
 
     Args:
-      pair: features, n and m >= 20 rows; the real ones set the bandwidth and are scored, too.
+      pair: features, n and m >= 20 rows; the real rows set the bandwidth and are scored, too.
       level: confidence level of the interval.
       seed: unused: nothing is random.
       estimator: "unbiased" or "published".
-      bandwidth: > 0, or 0 for the median distance between real rows (at most 1000 of them); the
-        interval takes it as given.
+      bandwidth: bandwidth of the kernel, > 0, or 0 for the median distance between real rows (at
+        most 1000 of them); the interval treats it as fixed.
 
     Returns:
       The estimate, >= 1. Details: "plain" (the published value), "standard_error" (of the
-      logarithm), "bandwidth", and "real", the same estimator of the real rows, unless too few of
+      logarithm), "bandwidth", and "real", the same estimator for the real rows, unless too few of
       those are alike.
 
     Raises:
@@ -77,7 +77,7 @@ def estimate(
     if estimator not in ("unbiased", "published"):
         raise InputError(f"rke setting estimator={estimator!r}; use 'unbiased' or 'published'")
     pair.require("rke", LEAST_ROWS, LEAST_ROWS, "with an interval")
-    width = mmd.bandwidth_of(pair.real, bandwidth, "rke")
+    width = mmd.choose_bandwidth(pair.real, bandwidth, "rke")
     squared = mmd.gaussian(width / math.sqrt(2.0))  # the square of the kernel
     real, fake = (mmd.sums(rows, None, squared) for rows in pair.both)
     published = estimator == "published"
@@ -94,8 +94,8 @@ def estimate(
     error = _error(fake)
     if error > MOST_ERROR:
         raise InputError(
-            f"fake_features holds too few rows that are alike at bandwidth {width:.3g} (rke knows"
-            f" its logarithm to {error:.2g}, which must be {MOST_ERROR} or less): raise the"
+            f"fake_features has too few rows that are alike at bandwidth {width:.3g} (the standard"
+            f" error of log(rke) is {error:.2g}, which must be {MOST_ERROR} or less): raise the"
             " bandwidth or give more rows"
         )
     low, high = _interval(fake, level)
@@ -109,20 +109,20 @@ def estimate(
     )
 
 
-def _error(found: mmd.Sums) -> float:
-    """Standard error of the logarithm of the mean; inf where that is 0."""
-    n = len(found.rows)
-    first = 4.0 * float(np.var(found.rows, ddof=1)) / n
-    second = 2.0 * found.residual / n**2
-    return total_standard_error(first, second) / found.mean if found.mean > 0.0 else math.inf
+def _error(sums: mmd.Sums) -> float:
+    """Returns the standard error of the logarithm of the mean; inf if the mean is 0."""
+    n = len(sums.rows)
+    first = 4.0 * float(np.var(sums.rows, ddof=1)) / n
+    second = 2.0 * sums.residual / n**2
+    return total_standard_error(first, second) / sums.mean if sums.mean > 0.0 else math.inf
 
 
-def _interval(found: mmd.Sums, level: float) -> tuple[float, float]:
-    """Ends of the interval of 1 / mean.
+def _interval(sums: mmd.Sums, level: float) -> tuple[float, float]:
+    """Returns the ends of the interval of 1 / mean.
 
-    A part q of the population with (1 - q)^n >= (1 - level) / 2 may be unlike all rows seen; it
-    would lower the mean by (1 - q)^2, and the upper end is never below that.
+    A fraction q of the population with (1 - q)^n >= (1 - level) / 2 may be unlike all observed
+    rows. It would lower the mean by a factor (1 - q)^2; the upper end always allows for that.
     """
-    half = normal_quantile(level) * _error(found)
-    seen = ((1.0 - level) / 2.0) ** (1.0 / len(found.rows))
-    return math.exp(-half) / found.mean, max(math.exp(half), seen**-2) / found.mean
+    half = normal_quantile(level) * _error(sums)
+    seen = ((1.0 - level) / 2.0) ** (1.0 / len(sums.rows))
+    return math.exp(-half) / sums.mean, max(math.exp(half), seen**-2) / sums.mean

@@ -1,12 +1,12 @@
-"""sFID: the Fréchet distance on features that still know where in the image they were taken.
+"""sFID: the Fréchet distance on features that keep their position in the image.
 
-FID pools its features over the image; sFID takes the first seven channels of an earlier layer of
+FID pools its features over the image. sFID uses the first seven channels of an earlier layer of
 Inception, 17 x 17 x 7 = 2023 numbers, and so sees layout where FID sees content. Lower is better.
 
-Value and interval are made as FID's are, see `metrics/fid.py`.
+Value and interval are computed as for FID, see `metrics/fid.py`.
 
-It misleads when the generated images are shifted or cropped otherwise than the real ones, which it
-counts as a fault, and like FID when compared across programs or n.
+It misleads when the generated images are shifted or cropped differently from the real ones, which
+it counts as an error, and, like FID, when values are compared across programs or n.
 """
 
 from evaluation.core.estimate import MetricValue
@@ -28,9 +28,9 @@ def estimate(
     Args:
       pair: spatial features, n and m >= 20 rows ("plain": >= 2).
       level: confidence level of the interval.
-      seed: of the random halves.
+      seed: seed of the random halves.
       estimator: "corrected", or "plain": the uncorrected distance, which has no interval.
-      float32_mean: means in float32; only with "plain".
+      float32_mean: if True, means are computed in float32; only with "plain".
 
     Returns:
       The estimate, with FID's details.

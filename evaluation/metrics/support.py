@@ -1,12 +1,12 @@
-"""Support: how many different rows the generator can give, from duplicates among its samples.
+"""Support: the number of different rows the generator can make, from duplicates among its samples.
 
-The birthday paradox: among s rows from N equally likely ones there are about s^2 / 2N pairs of
-duplicates. Few hundred rows thus tell a support of tens of thousands, without any real data.
+By the birthday paradox, s rows from N equally likely ones hold about s^2 / 2N pairs of duplicates.
+A few hundred rows thus reveal a support of tens of thousands, without any real data.
 
-It misleads when "the same" is set wrong: exact copies, the default, never occur among continuous
-features, so that a `radius` must be chosen by looking at pairs of that distance; and a radius that
-is too large merges what differs. For unequal chances it estimates 1 / sum p^2, the support of the
-equal law with as many duplicates, which is less than the number of different rows.
+It misleads when "the same" is defined wrongly. Exact copies, the default, never occur among
+continuous features, so choose a `radius` by looking at pairs at that distance; a radius that is too
+large merges different rows. For unequal probabilities it estimates 1 / sum p^2, the support of the
+uniform distribution with as many duplicates, which is less than the number of different rows.
 """
 
 import numpy as np
@@ -19,32 +19,33 @@ from evaluation.statistics.binomial import garwood
 READS = "features"
 NEEDS = ("fake",)
 BETTER = "higher"
-COLLAPSE = None  # without duplicates it tells nothing of modes
+COLLAPSE = None  # without duplicates it says nothing about modes
 
-LEAST_ROWS = 50  # below that few pairs tell too little of how unequal the chances are
+LEAST_ROWS = 50  # with fewer, few pairs say too little about unequal probabilities
 BLOCK_ENTRIES = 4_000_000  # distances held at once
 UNSEEN_MEETINGS = 2.0  # see `_overdispersion`
 LARGEST_RADIUS = 1e100  # its square is finite; no two rows are as far apart
-ROUNDING = 1e-11  # relative error of a product's distances, below which they are computed again
+ROUNDING = 1e-11  # relative error of distances by products; within it they are computed again
 
 
 def estimate(pair: Pair, *, level: float, seed: int, radius: float = 0.0) -> MetricValue:
-    """Half of s (s - 1) / pairs, pairs of rows at most `radius` apart; of none, as of one pair.
+    """Half of s (s - 1) / pairs, pairs of rows at most `radius` apart; 0 pairs count as 1.
 
-    For equal chances the pairs are uncorrelated and their number is all but Poisson: Garwood's
-    interval for its mean, inverted. Unequal chances spread it by a factor f = var / mean, estimated
-    from the rows that are in several pairs; the interval is then Garwood's for pairs / f.
+    For equal probabilities the pairs are uncorrelated and their number is nearly Poisson, so the
+    interval is Garwood's for its mean, inverted. Unequal probabilities multiply the variance by a
+    factor f = var / mean, estimated from the rows that are in several pairs; the interval is then
+    Garwood's for pairs / f.
 
     Args:
-      pair: features; only the generated ones are read, s >= 50 rows.
+      pair: features of generated rows only, s >= 50 rows.
       level: confidence level of the interval.
       seed: unused: nothing is random.
       radius: Euclidean distance up to which two rows are the same, 0 (exact copies) to 1e100.
 
     Returns:
-      The estimate, >= 1. Without a pair the upper end is inf: the value is then no more than the
-      largest support that s rows can tell. Details: "pairs", "in_pairs" (rows that have a
-      duplicate), "overdispersion" (f).
+      The estimate, >= 1. Without a pair the upper end is inf, and the value is only the largest
+      support that s rows can detect. Details: "pairs", "in_pairs" (rows that have a duplicate),
+      "overdispersion" (f).
 
     Raises:
       InputError: too few rows or a radius out of range.
@@ -68,7 +69,7 @@ def estimate(pair: Pair, *, level: float, seed: int, radius: float = 0.0) -> Met
     spread = _overdispersion(degrees, pairs)
     low, high = (spread * end for end in garwood(pairs / spread, level))
     largest = possible / low if low else np.inf
-    if pairs == possible:  # a second row may yet exist, too rare to have come up
+    if pairs == possible:  # a second row may exist, too rare for this sample
         unseen = 1.0 - ((1.0 - level) / 2.0) ** (1.0 / s)
         largest = max(largest, 1.0 / (1.0 - unseen) ** 2)
     return MetricValue(
@@ -86,11 +87,11 @@ def estimate(pair: Pair, *, level: float, seed: int, radius: float = 0.0) -> Met
 
 
 def _overdispersion(degrees: np.ndarray, pairs: int) -> float:
-    """Variance of the number of pairs over its mean, >= 1, from each row's number of duplicates.
+    """Returns variance / mean of the number of pairs, >= 1, from the duplicates of each row.
 
-    The number is a U-statistic: with t = E of a pair and w = E of two pairs that share a row, its
-    variance is s (s - 1) / 2 [2 (s - 2) (w - t^2) + t - t^2]. Two meetings of pairs more than were
-    seen are counted: where few pairs were seen, few meetings tell little.
+    The number of pairs is a U-statistic: with t = E of a pair and w = E of two pairs that share a
+    row, its variance is s (s - 1) / 2 [2 (s - 2) (w - t^2) + t - t^2]. The count of such meetings
+    of two pairs is raised by two, because few observed pairs say little about meetings.
     """
     if not pairs:
         return 1.0
@@ -102,14 +103,14 @@ def _overdispersion(degrees: np.ndarray, pairs: int) -> float:
 
 
 def _copies(rows: np.ndarray) -> np.ndarray:
-    """How many other rows are exact copies of each row; float64, shape (s,)."""
+    """Counts the other rows that are exact copies of each row; float64, shape (s,)."""
     where: dict[bytes, int] = {}
     label = np.array([where.setdefault((row + 0.0).tobytes(), len(where)) for row in rows])
     return np.bincount(label)[label] - 1.0
 
 
 def _near(rows: np.ndarray, radius: float) -> np.ndarray:
-    """How many other rows lie within `radius` of each row; float64, shape (s,)."""
+    """Counts the other rows within `radius` of each row; float64, shape (s,)."""
     centre = rows.mean(axis=0, dtype=np.float64)
     s, d = rows.shape
     degrees = np.zeros(s)

@@ -1,13 +1,13 @@
-"""Vendi score: how many different rows there seem to be, from the spectrum of their likenesses.
+"""Vendi score: the effective number of different rows, from the spectrum of their similarities.
 
-1 where all rows are alike, n where they have nothing in common; the same number for the real rows
-says what to expect.
+It is 1 if all rows are alike, n if they have nothing in common. The same number for the real rows
+shows what to expect.
 
-It misleads as quality, which it does not look at: noise scores high. It grows with the number of
-rows until that is several times the number of dimensions that matter, so that plain scores compare
-only at equal n. Features that are all positive, such as Inception's, are alike to the cosine
-kernel whatever they show, and the score is low; and with a bandwidth set by the generated rows
-themselves a collapsed generator would look as diverse as any, so the real rows set it.
+It misleads as a measure of quality, which it ignores: noise scores high. It grows with the number
+of rows until that is several times the number of dimensions that matter, so plain scores compare
+only at equal n. Features that are all positive, such as Inception's, are alike to the cosine kernel
+whatever they show, and the score is low. With a bandwidth from the generated rows themselves, a
+collapsed generator would look as diverse as any, so the real rows set it.
 """
 
 import dataclasses
@@ -27,8 +27,8 @@ BETTER = "higher"
 COLLAPSE = "lower"
 
 LEAST_ROWS = 20
-MOST_BIAS = 0.1  # of the entropy, which its first order still describes
-MOST_DRIFT = 1.0 / 3.0  # how far from twice the bias that of half the rows may be, over the bias
+MOST_BIAS = 0.1  # largest bias of the entropy that its first order describes
+MOST_DRIFT = 1.0 / 3.0  # largest |2 bias - bias of half the rows| / bias
 
 
 def estimate(
@@ -43,29 +43,30 @@ def estimate(
 ) -> MetricValue:
     """exp(-sum_a l_a log l_a) of the eigenvalues l of K / n; order q: (sum_a l_a^q)^(1 / (1 - q)).
 
-    The same eigenvalues, but for zeros, has the rows' second moment in the kernel's own space. The
-    score of n rows lies below that of their law. "corrected" removes that bias to first order, from
-    what each row adds to the entropy to first and to second order; that also gives the standard
-    error. It holds while the bias of the entropy stays below 0.1 and half of the rows have twice
-    the bias, within a third, which takes about 5 rows for each dimension that matters; the interval
-    is widened by what is missing from twice. With fewer rows the value is the plain one, without an
-    interval.
+    The second moment of the rows in the kernel's feature space has the same eigenvalues, but for
+    zeros. The score of n rows lies below that of their distribution. "corrected" removes that bias
+    to first order, from the first- and second-order contributions of each row to the entropy, which
+    also give the standard error. It holds while the bias of the entropy stays below 0.1 and half of
+    the rows have twice the bias, within a third, which takes about 5 rows for each dimension that
+    matters. The interval is widened by the deviation from twice the bias. With fewer rows the value
+    is the plain one, without an interval.
 
     Args:
-      pair: features, m >= 20 fake rows ("published": >= 2); real rows are optional, as many. A
-        Gaussian kernel, and a cosine one of fewer rows than columns, take at most 10000 rows.
+      pair: features, m >= 20 fake rows ("published": >= 2); real rows are optional, with the same
+        minimum. A Gaussian kernel, and a cosine one of fewer rows than columns, take at most 10000
+        rows.
       level: confidence level of the interval.
       seed: unused: nothing is random.
       estimator: "corrected", or "published", the plain score without an interval.
       kernel: "cosine", or "gaussian", exp(-|x - y|^2 / (2 bandwidth^2)).
-      bandwidth: of the Gaussian kernel, > 0, or 0 for the median distance between real rows (at
-        most 1000 of them); the interval takes it as given.
-      order: q > 0; a large one counts only what is frequent, a small one also what is rare.
+      bandwidth: bandwidth of the Gaussian kernel, > 0, or 0 for the median distance between real
+        rows (at most 1000 of them); the interval treats it as fixed.
+      order: q > 0; a large one counts only frequent rows, a small one also rare rows.
 
     Returns:
       The estimate; without bias correction it lies in [1, n]. Details: "plain"; for "corrected" the
-      entropy's "bias", what may be "left" of it, and its "standard_error"; where real rows are
-      given, "real" and "real_plain", the same of those. With a Gaussian kernel also "bandwidth".
+      "bias" of the entropy, what may be "left" of it, and its "standard_error"; with real rows,
+      "real" and "real_plain", the same for them. With a Gaussian kernel also "bandwidth".
 
     Raises:
       InputError: too few or too many rows, a row of length 0 (cosine), or a wrong setting.
@@ -90,37 +91,37 @@ def estimate(
     details: dict[str, float] = {}
     chosen = None
     if kernel == "gaussian":
-        details["bandwidth"] = mmd.bandwidth_of(pair.real, bandwidth, "vendi")
+        details["bandwidth"] = mmd.choose_bandwidth(pair.real, bandwidth, "vendi")
         chosen = mmd.gaussian(details["bandwidth"])
     if pair.real is not None:
-        known = _score(pair.real, "real_features", chosen, order, corrected)
-        details |= {"real": math.exp(known.value), "real_plain": math.exp(known.plain)}
-    found = _score(pair.fake, "fake_features", chosen, order, corrected)
-    details |= {"plain": math.exp(found.plain)} | found.details
-    if found.error is None:
+        real_score = _score(pair.real, "real_features", chosen, order, corrected)
+        details |= {"real": math.exp(real_score.value), "real_plain": math.exp(real_score.plain)}
+    fake_score = _score(pair.fake, "fake_features", chosen, order, corrected)
+    details |= {"plain": math.exp(fake_score.plain)} | fake_score.details
+    if fake_score.error is None:
         return MetricValue(
-            math.exp(found.value), found.method, "generated population", details=details
+            math.exp(fake_score.value), fake_score.method, "generated population", details=details
         )
-    half = normal_quantile(level) * found.error + found.details["left"]
+    half = normal_quantile(level) * fake_score.error + fake_score.details["left"]
     return MetricValue(
-        value=math.exp(found.value),
-        low=math.exp(found.value - half),
-        high=math.exp(found.value + half),
-        method=found.method,
+        value=math.exp(fake_score.value),
+        low=math.exp(fake_score.value - half),
+        high=math.exp(fake_score.value + half),
+        method=fake_score.method,
         target="generated population",
         details=details,
     )
 
 
 def _check(estimator: str, kernel: str, bandwidth: float, order: float) -> None:
-    """Refuses settings that mean nothing."""
+    """Raises InputError for settings that are invalid."""
     if estimator not in ("corrected", "published"):
         raise InputError(f"vendi setting estimator={estimator!r}; use 'corrected' or 'published'")
     if kernel not in ("cosine", "gaussian"):
         raise InputError(f"vendi setting kernel={kernel!r}; use 'cosine' or 'gaussian'")
     if kernel == "cosine" and bandwidth != 0.0:
         raise InputError(
-            f"vendi setting bandwidth={bandwidth!r} is of the Gaussian kernel: add"
+            f"vendi setting bandwidth={bandwidth!r} needs the Gaussian kernel: add"
             " kernel='gaussian'"
         )
     if not 0.0 < order < math.inf:
@@ -129,14 +130,14 @@ def _check(estimator: str, kernel: str, bandwidth: float, order: float) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class _Score:
-    """An entropy of some rows.
+    """The entropy of some rows.
 
     Attributes:
-      plain: of the rows.
-      method: how the interval is made, or why there is none.
-      bias: of `plain`; 0 where it is not removed.
+      plain: the entropy with its bias.
+      method: the method of the interval, or the reason why there is none.
+      bias: bias of `plain`; 0 if it is not removed.
       error: standard error, or None without an interval.
-      details: for the estimate.
+      details: details for the estimate.
     """
 
     plain: float
@@ -154,9 +155,9 @@ class _Score:
 def _score(
     rows: np.ndarray, name: str, kernel: mmd.Kernel | None, order: float, corrected: bool
 ) -> _Score:
-    """The entropy of rows (n, d), corrected where that is asked for and holds."""
+    """Returns the entropy of rows (n, d), corrected if `corrected` is set and enough rows exist."""
     values, coordinates = spectral_entropy.spectrum(rows, name, kernel)
-    entropy = spectral_entropy.Entropy.of(values, order)
+    entropy = spectral_entropy.Entropy.from_eigenvalues(values, order)
     if not corrected:
         return _Score(entropy.value, "plain score, biased downwards; no interval")
     if len(values) == 1:

@@ -26,9 +26,9 @@ def test_batches_in_any_order_give_the_local_features_and_moments(tf):
         assert (features == local.features[first : first + len(features)]).all()
         assert logits is None
     halves = [
-        pipelines.merged(Moments.of(f) for _, f, _ in part) for part in (found[:2], found[2:])
+        pipelines.merged(Moments.from_rows(f) for _, f, _ in part) for part in (found[:2], found[2:])
     ]
-    whole, expected = pipelines.merged([None, *halves]), Moments.of(local.features)
+    whole, expected = pipelines.merged([None, *halves]), Moments.from_rows(local.features)
     assert whole.n == 90
     np.testing.assert_allclose(whole.mean, expected.mean, rtol=1e-12)
     np.testing.assert_allclose(whole.scatter, expected.scatter, rtol=1e-9, atol=1e-12)
@@ -82,7 +82,7 @@ def test_a_pipeline_with_several_workers_equals_one_machine(mode, tmp_path, tf):
         source = pipeline | beam.Create(batches()) | beam.Reshuffle()
         pipelines.extract(source, "random-conv", SHAPE, tmp_path / "out", 16)
     local = extract(IMAGES, "random-conv", batch_size=16)
-    found, whole = pipelines.read_shards(tmp_path / "out"), Moments.of(local.features)
+    found, whole = pipelines.read_shards(tmp_path / "out"), Moments.from_rows(local.features)
     assert np.abs(found.features - local.features).max() <= 1e-9
     assert (found.name, found.sha256) == (local.name, local.sha256)
     assert found.settings == local.settings

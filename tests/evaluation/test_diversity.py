@@ -84,7 +84,7 @@ def test_first_and_second_parts_are_derivatives_of_the_entropy(order):
     scaled = mmd.unit(ROWS)
     moment = scaled.T @ scaled / 60
     values, coordinates = spectral_entropy.spectrum(ROWS, "rows", None)
-    parts = spectral_entropy.Entropy.of(values, order)
+    parts = spectral_entropy.Entropy.from_eigenvalues(values, order)
     u, v = coordinates(np.array([3])), coordinates(np.array([8]))
     ways = [np.outer(scaled[i], scaled[i]) - moment for i in (3, 8)]
 
@@ -99,7 +99,9 @@ def test_first_and_second_parts_are_derivatives_of_the_entropy(order):
 
 
 def test_equal_eigenvalues_have_the_limit_of_divided_differences():
-    nearly = spectral_entropy.Entropy.of(np.array([0.25, 0.25 + 1e-9, 0.5 - 1e-9]), 1.0)
+    nearly = spectral_entropy.Entropy.from_eigenvalues(
+        np.array([0.25, 0.25 + 1e-9, 0.5 - 1e-9]), 1.0
+    )
     assert nearly.curve[0, 1] == pytest.approx(-4.0, rel=1e-7)
     assert nearly.curve[0, 2] == pytest.approx(-math.log(2.0) / 0.25, rel=1e-7)
 
@@ -193,7 +195,7 @@ def test_real_rows_are_scored_beside_the_fake_ones():
     assert found.n_real == 0
     assert ask("vendi", ROWS).value == found.value
     gaussian = ask("vendi", ROWS, real, kernel="gaussian")
-    assert gaussian.details["bandwidth"] == mmd.bandwidth_of(real, 0.0, "vendi")
+    assert gaussian.details["bandwidth"] == mmd.choose_bandwidth(real, 0.0, "vendi")
 
 
 @pytest.mark.parametrize(

@@ -168,7 +168,8 @@ def test_lower_bound_is_below_and_tight_for_multiples():
 def test_moments_merge_and_are_float64():
     rng = np.random.default_rng(11)
     rows = (1e4 + rng.standard_normal((1000, 3))).astype(np.float32)
-    whole, parts = Moments.of(rows), Moments.of(rows[:10]).merge(Moments.of(rows[10:]))
+    whole = Moments.from_rows(rows)
+    parts = Moments.from_rows(rows[:10]).merge(Moments.from_rows(rows[10:]))
     assert parts.n == whole.n == 1000
     assert parts.mean == pytest.approx(whole.mean, rel=1e-14)
     assert parts.scatter == pytest.approx(whole.scatter, rel=1e-9, abs=1e-6)
@@ -196,7 +197,7 @@ def test_seed_has_an_effect_below_the_standard_error_where_tails_are_heavy():
 def test_shards_merge_to_one_pass():
     rng = np.random.default_rng(15)
     rows = 5.0 + rng.exponential(size=(1000, 30))
-    whole, first, *parts = (Moments.of(x) for x in (rows, *np.array_split(rows, 8)))
+    whole, first, *parts = (Moments.from_rows(x) for x in (rows, *np.array_split(rows, 8)))
     for part in parts:
         first = first.merge(part)
     assert first.mean == pytest.approx(whole.mean, rel=1e-12)

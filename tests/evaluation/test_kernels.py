@@ -73,16 +73,16 @@ def test_the_same_array_twice_is_a_sample_against_its_copy():
 
 def test_median_bandwidth_is_the_median_distance():
     expected = np.median([np.linalg.norm(x - y) for i, x in enumerate(ROWS) for y in ROWS[:i]])
-    assert mmd.bandwidth_of(ROWS, 0.0, "kid") == pytest.approx(expected, rel=1e-12)
-    assert mmd.bandwidth_of(ROWS, 2.5, "kid") == 2.5
-    assert mmd.bandwidth_of(None, 2.5, "kid") == 2.5
+    assert mmd.choose_bandwidth(ROWS, 0.0, "kid") == pytest.approx(expected, rel=1e-12)
+    assert mmd.choose_bandwidth(ROWS, 2.5, "kid") == 2.5
+    assert mmd.choose_bandwidth(None, 2.5, "kid") == 2.5
 
 
 def test_median_bandwidth_of_many_rows_is_that_of_a_part_whatever_their_order():
     """Distances of N(0, 1) have median sqrt(2) z; 1000 rows know it to 0.05."""
     rows = np.random.default_rng(1).standard_normal((1500, 1))
-    found = mmd.bandwidth_of(rows, 0.0, "kid")
-    assert found == mmd.bandwidth_of(rows[::-1], 0.0, "kid")
+    found = mmd.choose_bandwidth(rows, 0.0, "kid")
+    assert found == mmd.choose_bandwidth(rows[::-1], 0.0, "kid")
     assert found == pytest.approx(math.sqrt(2.0) * stats.norm.ppf(0.75), abs=0.05)
 
 
@@ -97,7 +97,7 @@ def test_median_bandwidth_of_many_rows_is_that_of_a_part_whatever_their_order():
 )
 def test_bandwidth_that_is_none_is_refused(rows, bandwidth, line):
     with pytest.raises(InputError, match=line):
-        mmd.bandwidth_of(rows, bandwidth, "kid")
+        mmd.choose_bandwidth(rows, bandwidth, "kid")
 
 
 def published_cmmd(x, y):

@@ -9,7 +9,7 @@ from scipy import stats
 from evaluation import InputError, measure, metrics, per_sample
 from evaluation.core.pair import Pair
 from evaluation.metrics import clipped_coverage
-from evaluation.metrics.coverage import expected_at_equal_laws
+from evaluation.metrics.coverage import expected_at_equal_distributions
 from evaluation.neighbours import closest, distances
 from evaluation.statistics.quantile import median_interval, median_rows
 
@@ -177,7 +177,7 @@ def test_copies_of_real_rows_leave_no_scale_for_rows_between_them():
 def test_expected_coverage_and_density_at_equal_laws():
     """E coverage = 1 - prod (n-1-j)/(n+m-1-j), E density = 1, E clipped coverage = f(m)."""
     n, m, k, draws = 100, 80, 5, 200
-    assert expected_at_equal_laws(n, n, k) == pytest.approx(1 - 2.0**-k, abs=0.003)
+    assert expected_at_equal_distributions(n, n, k) == pytest.approx(1 - 2.0**-k, abs=0.003)
     values = []
     for draw in range(draws):
         rng = np.random.default_rng([3, draw])
@@ -188,7 +188,7 @@ def test_expected_coverage_and_density_at_equal_laws():
         values.append([found["coverage"].value, found["density"].value])
         values[-1].append(found["clipped_coverage"].details["uncalibrated"])
     mean, error = np.mean(values, axis=0), np.std(values, axis=0, ddof=1) / np.sqrt(draws)
-    assert mean[0] == pytest.approx(expected_at_equal_laws(n, m, k), abs=4 * error[0])
+    assert mean[0] == pytest.approx(expected_at_equal_distributions(n, m, k), abs=4 * error[0])
     assert mean[1] == pytest.approx(1.0, abs=4 * error[1])
     assert mean[2] == pytest.approx(clipped_coverage.expected(n, m, k)[-1], abs=4 * error[2])
 

@@ -190,11 +190,11 @@ def test_mistakes_of_prd_are_named():
         ask("prd_recall", rows, rows, clusters=1)
     with pytest.raises(InputError, match="prd_recall setting estimator='x'; use 'held_out' or"):
         ask("prd_recall", rows, rows, estimator="x")
-    with pytest.raises(InputError, match="hold one and the same row only; prd_precision needs"):
+    with pytest.raises(InputError, match="have identical rows only; prd_precision needs"):
         ask("prd_precision", np.ones((80, 2)), np.ones((80, 2)))
     with pytest.raises(InputError, match="real has 2 columns and fake 1; they must agree"):
         prd_curve(rows, rows[:, :1])
-    with pytest.raises(InputError, match="clusters=20; 10 rows have fewer cells"):
+    with pytest.raises(InputError, match="clusters=20; with 10 rows it must be at most 10"):
         prd_curve(rows[:5], rows)
     for name in ("angles", "runs"):
         with pytest.raises(InputError, match=f"^{name}=0; it must be a whole number, from"):

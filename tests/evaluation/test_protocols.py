@@ -78,12 +78,12 @@ def test_products_that_overflow_alone_are_zero_distances():
     near, far = np.full((3, 4), 100.0), np.full((2, 4), 120.0)
     expected = halves(near, far, "float16").astype(np.float32)
     assert (expected == 0.0).all()
-    one, other = (half_precision_balls._Rows.of(x) for x in (near, far))
+    one, other = (half_precision_balls._Rows.from_features(x) for x in (near, far))
     assert not half_precision_balls._overflows(one, other)
     np.testing.assert_array_equal(
         half_precision_balls._distances(one, other, "float16", False), expected
     )
-    assert half_precision_balls._overflows(one, half_precision_balls._Rows.of(2 * far))
+    assert half_precision_balls._overflows(one, half_precision_balls._Rows.from_features(2 * far))
 
 
 @pytest.mark.parametrize("metric", ["precision", "recall"])

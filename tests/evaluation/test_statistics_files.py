@@ -317,7 +317,7 @@ def test_sides_that_do_not_go_together(sets, digits, tmp_path):
 
 def test_streamed_moments_are_those_of_all_rows():
     blocks = (ROWS[start : start + 7] for start in range(0, 50, 7))
-    found, whole = moments_of_blocks(blocks), Moments.of(ROWS)
+    found, whole = moments_of_blocks(blocks), Moments.from_rows(ROWS)
     assert found.n == 50
     np.testing.assert_allclose(found.scatter, whole.scatter, rtol=1e-12)
     with pytest.raises(InputError, match="blocks holds no rows"):

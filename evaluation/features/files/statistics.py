@@ -96,7 +96,7 @@ def statistics_of(features: Features, source: str = "") -> Statistics:
             f"features has {len(features.features)} rows; a covariance needs 2 or more."
         )
     return Statistics.from_moments(
-        Moments.of(features.features),
+        Moments.from_rows(features.features),
         name=features.name,
         sha256=features.sha256,
         settings=dict(features.settings),
