@@ -166,7 +166,7 @@ def _keras(path: Path, request: Request):
         if not isinstance(model, keras.Model) or not model.inputs:
             raise ValueError("it is not a Keras model with defined inputs")
     except Exception as error:  # Keras raises many types for damaged and unsafe files
-        reason = (str(error).strip().splitlines() or ["no reason given"])[0]
+        reason = (str(error).strip().splitlines() or ["no reason"])[0]
         raise InputError(
             f"{path} cannot be used for features ({reason[:200]}); give a Keras classifier with a "
             'layer named "features" and logits as its output.'

@@ -70,8 +70,9 @@ def read_features(path: str | os.PathLike) -> Features:
             )
     if "description" not in arrays:
         return Features(features, logits, "", "")
+    fields = description(arrays, name)
     classes = tuple(json.loads(str(arrays["description"])).get("classes", ()))
-    return Features(features, logits, classes=classes, **description(arrays, name))
+    return Features(features, logits, classes=classes, **fields)
 
 
 def content_sha256(features: Features) -> str:
