@@ -127,9 +127,9 @@ def settings(protocol: str, metric: str) -> dict[str, Any]:
       InputError: no such protocol, or it does not define this metric; the message says which do.
     """
     if metric not in defined(protocol):
-        able = ", ".join(name for name in PROTOCOLS if metric in defined(name))
+        defining = ", ".join(name for name in PROTOCOLS if metric in defined(name))
         raise InputError(
-            f"protocol {protocol!r} does not define metric {metric!r}: use protocol {able},"
+            f"protocol {protocol!r} does not define metric {metric!r}: use protocol {defining},"
             f" or with {protocol!r} one of {', '.join(defined(protocol))}"
         )
     chosen = PROTOCOLS[protocol]

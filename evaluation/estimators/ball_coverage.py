@@ -36,7 +36,7 @@ def covered_fraction(
     pair.require(metric, real, fake, "with an interval")
     pair.require_neighbours(metric, around, k, closed=closed)
     balls, points = (pair.n_real, pair.n_fake)[:: 1 if around == "real" else -1]
-    counts, members = pair.neighbours.held(around, k, closed, least + ORDERS)
+    counts, members = pair.neighbours.rows_in_balls(around, k, closed, least + ORDERS)
     covered = int((counts >= least).sum())
     value = covered / balls
     weight = [0.0] * least + [1.0]

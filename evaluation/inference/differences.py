@@ -43,7 +43,7 @@ def distance_differences(
         studies = dict(zip(pairs, listed, strict=True))
     values = {name: study.value for name, study in studies.items()}
 
-    def gap_of(first: str, second: str) -> Gap:
+    def gap_between(first: str, second: str) -> Gap:
         a, b = studies[first], studies[second]
         if a.bounded or b.bounded:
             return Gap(lambda at: _difference_bounds(a.interval(at), b.interval(at)))
@@ -56,7 +56,7 @@ def distance_differences(
         slopes = [influences.slopes(study) for study in (a, b)]
         return Gap(ends, max(f / len(a.fake) + r / len(a.real) for f, r in slopes))
 
-    return values, {name: study.interval for name, study in studies.items()}, gap_of
+    return values, {name: study.interval for name, study in studies.items()}, gap_between
 
 
 def standard_error(a: Influences, b: Influences, paired_latents: bool = False) -> float:
@@ -66,14 +66,14 @@ def standard_error(a: Influences, b: Influences, paired_latents: bool = False) -
     paired, the kernel parts are not independent, and the noise of the estimated influences stays
     in V1.
     """
-    shared = influences.mean_variance(a.real - b.real)
+    real_variance = influences.mean_variance(a.real - b.real)
     if paired_latents:
-        return float(np.sqrt(influences.mean_variance(a.fake - b.fake) + shared))
+        return float(np.sqrt(influences.mean_variance(a.fake - b.fake) + real_variance))
     second = 0.0
     for study in (a, b):
         n, m = len(study.fake), len(study.real)
         second += 2.0 * study.squares[0] / n**2 + 4.0 * study.squares[1] / (n * m)
-    first = influences.mean_variance(a.fake) + influences.mean_variance(b.fake) + shared
+    first = influences.mean_variance(a.fake) + influences.mean_variance(b.fake) + real_variance
     return total_standard_error(first, second)
 
 
@@ -110,17 +110,17 @@ def mean_differences(
         else:
             own[name] = fraction_ends(estimate.value, pair.n_fake)
 
-    def gap_of(first: str, second: str) -> Gap:
+    def gap_between(first: str, second: str) -> Gap:
         if paired_latents:
             return Gap(mean_ends(rows[first] - rows[second], -ceiling, ceiling))
         return Gap(difference_ends(values[first], own[first], values[second], own[second]))
 
-    return values, own, gap_of
+    return values, own, gap_between
 
 
 def coverage_ends(pair: Pair, value: float, k: int, closed: bool) -> Ends:
     """Interval of coverage, as in `metrics/coverage.py`."""
-    counts, members = pair.neighbours.held("real", k, closed, 1 + ORDERS)
+    counts, members = pair.neighbours.rows_in_balls("real", k, closed, 1 + ORDERS)
     variance, freedom = occupancy_variance(counts, members, pair.n_fake)
     return lambda at: occupancy_interval(value, variance, freedom, pair.n_real, at)
 

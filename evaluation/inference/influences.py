@@ -139,11 +139,11 @@ def _ends(
 
 def _largest_eigenvalue(rows: np.ndarray) -> float:
     """Largest eigenvalue of the centred cubic kernel, from a sample of the rows."""
-    some = rows[shuffled_indices(rows, 0)[:SAMPLE]]
-    kernel = mmd.polynomial(some, some)
+    sample = rows[shuffled_indices(rows, 0)[:SAMPLE]]
+    kernel = mmd.polynomial(sample, sample)
     kernel -= kernel.mean(axis=0)
     kernel -= kernel.mean(axis=1)[:, None]
-    return max(float(np.linalg.eigvalsh(kernel)[-1]) / len(some), 0.0)
+    return max(float(np.linalg.eigvalsh(kernel)[-1]) / len(sample), 0.0)
 
 
 def fid_influences(pair: Pair, seed: int) -> Influences:

@@ -303,8 +303,8 @@ class _Model:
         """Returns L and Q."""
         grown = 1.0 + effect / self.value
         other = self.fake * (1.0 + grown**GROWTH)
-        shared = self.real * (math.sqrt(grown) - 1.0) ** 2  # r grows as the root of the distance
-        return self.flat + self.slope * effect + other + shared, self.quadratic
+        reference = self.real * (math.sqrt(grown) - 1.0) ** 2  # r grows as the root of the distance
+        return self.flat + self.slope * effect + other + reference, self.quadratic
 
 
 def _difference(studies: list[Influences]) -> _Model:
@@ -318,9 +318,11 @@ def _difference(studies: list[Influences]) -> _Model:
         slope, steep = influences.slopes(a)
         return _Model(0.0, slope + steep, 0.0, 0.0, 1.0, quadratic)
     m = len(a.real)
-    shared = m * influences.mean_variance(a.real - b.real)
-    shared -= 4.0 * (a.squares[1] / len(a.fake) + b.squares[1] / len(b.fake))
-    return _Model(fake + influences.linear(b)[0] + max(shared, 0.0), 0.0, 0.0, 0.0, 1.0, quadratic)
+    reference = m * influences.mean_variance(a.real - b.real)
+    reference -= 4.0 * (a.squares[1] / len(a.fake) + b.squares[1] / len(b.fake))
+    return _Model(
+        fake + influences.linear(b)[0] + max(reference, 0.0), 0.0, 0.0, 0.0, 1.0, quadratic
+    )
 
 
 def _equality(study: Influences) -> _Model:

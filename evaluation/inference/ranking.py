@@ -92,17 +92,19 @@ def compare(
     direction = module.BETTER
     settings = dict(module.estimate.__kwdefaults__) | ({} if k is None else {"k": int(k)})
     if metric in ("fid", "kid"):
-        values, own, gap_of = differences.distance_differences(pairs, metric, seed, paired_latents)
+        values, ends, gap_between = differences.distance_differences(
+            pairs, metric, seed, paired_latents
+        )
     else:
-        values, own, gap_of = differences.mean_differences(
+        values, ends, gap_between = differences.mean_differences(
             pairs, metric, level, seed, paired_latents, settings
         )
     order = sorted(pairs, key=lambda name: values[name] * (1 if direction == "lower" else -1))
-    pairwise = _differences(order, values, gap_of, level, correction)
-    some = next(iter(pairs.values()))
+    pairwise = _differences(order, values, gap_between, level, correction)
+    first_pair = next(iter(pairs.values()))
     return ModelComparison(
         metric=metric,
-        models={n: Scored(values[n], *own[n](level), pairs[n].n_fake) for n in order},
+        models={n: Scored(values[n], *ends[n](level), pairs[n].n_fake) for n in order},
         differences=pairwise,
         ranking=_ranking(order, pairwise, "<" if direction == "lower" else ">"),
         direction=direction,
@@ -110,8 +112,8 @@ def compare(
         level=level,
         correction=correction,
         paired_latents=bool(paired_latents),
-        n_real=some.n_real,
-        dimension=some.fake.shape[1],
+        n_real=first_pair.n_real,
+        dimension=first_pair.fake.shape[1],
         protocol="default",
         settings=settings,
         seed=seed,
@@ -186,13 +188,13 @@ def _checked(models: Any, reference: Any, metric: str, paired_latents: bool) -> 
 def _differences(
     order: list[str],
     values: dict[str, float],
-    gap_of: Callable[[str, str], differences.Gap],
+    gap_between: Callable[[str, str], differences.Gap],
     level: float,
     correction: str,
 ) -> tuple[Difference, ...]:
     """Returns the differences of all pairs; the better value is first."""
     names = list(itertools.combinations(order, 2))
-    gaps = [gap_of(*pair) for pair in names]
+    gaps = [gap_between(*pair) for pair in names]
     p_values = [differences.p_value(gap.ends) for gap in gaps]
     adjusted = CORRECTIONS[correction](p_values)
     joint_level = 1.0 - (1.0 - level) / len(names)
@@ -222,16 +224,16 @@ def _differences(
 
 def _ranking(order: list[str], pairwise: tuple[Difference, ...], sign: str) -> str:
     """Formats the models in order, `sign` at significant cuts, then other significant pairs."""
-    sure = {(pair.first, pair.second) for pair in pairwise if pair.better}
+    significant = {(pair.first, pair.second) for pair in pairwise if pair.better}
     ranking, cuts = order[0], []
     for place in range(1, len(order)):
-        cut = all((a, b) in sure for a in order[:place] for b in order[place:])
+        cut = all((a, b) in significant for a in order[:place] for b in order[place:])
         cuts += [place] if cut else []
         ranking += f" {sign if cut else '='} {order[place]}"
     group = {name: sum(place >= cut for cut in cuts) for place, name in enumerate(order)}
     also = [
         f"{a} {sign} {b}"
         for a, b in itertools.combinations(order, 2)
-        if (a, b) in sure and group[a] == group[b]
+        if (a, b) in significant and group[a] == group[b]
     ]
     return ranking + (f"; also {', '.join(also)}" if also else "")

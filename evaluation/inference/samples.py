@@ -43,9 +43,9 @@ def per_sample(
       >>> realism.shape, int(realism.argmin())
       ((300,), 7)
     """
-    able = [name for name in metrics.names() if hasattr(metrics.load(name), "per_sample")]
-    if metric not in able:
-        raise InputError(f"metric={metric!r}; per_sample needs one of {', '.join(able)}")
+    supported = [name for name in metrics.names() if hasattr(metrics.load(name), "per_sample")]
+    if metric not in supported:
+        raise InputError(f"metric={metric!r}; per_sample needs one of {', '.join(supported)}")
     module = metrics.load(metric)
     arrays = {"real": real_features, "fake": fake_features, "train": train_features}
     rows = {}

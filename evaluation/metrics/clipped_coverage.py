@@ -40,7 +40,7 @@ def estimate(
     the real distribution; it has a closed form for every continuous distribution. y has the
     variance of an occupancy count and Wilson's interval, whose ends are mapped through f^-1 as
     well. The target is the mean of y over generated samples of this size, mapped in the same way,
-    given these real rows.
+    for these real rows.
 
     Args:
       pair: features, n >= k + 2 and m >= 20 rows.
@@ -70,7 +70,7 @@ def estimate(
     """
     pair.require("clipped_coverage", 0, LEAST_ROWS, "with an interval")
     pair.require_neighbours("clipped_coverage", "real", k, closed=closed)
-    counts, members = pair.neighbours.held("real", k, closed, k + ORDERS)
+    counts, members = pair.neighbours.rows_in_balls("real", k, closed, k + ORDERS)
     value = float(np.minimum(counts, k).sum()) / (k * pair.n_real)
     weight = [x / k for x in range(k + 1)]
     variance, freedom = occupancy_variance(counts, members, pair.n_fake, weight)

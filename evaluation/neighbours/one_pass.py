@@ -87,7 +87,9 @@ class Neighbours:
         indices, distances2 = self._answer(("across", side, k))
         return indices[:, :k], distances2[:, :k] / self._points[side].scale
 
-    def held(self, around: str, k: int, closed: bool, width: int) -> tuple[np.ndarray, np.ndarray]:
+    def rows_in_balls(
+        self, around: str, k: int, closed: bool, width: int
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Finds the rows of the other side in each ball around one side's rows.
 
         Args:
@@ -144,18 +146,18 @@ class Neighbours:
         """Returns a stored answer or None; an answer with more neighbours across also serves."""
         if request[0] != "across":
             return self._answers.get(request)
-        able = [r for r in self._answers if r[:2] == request[:2] and r[2] >= request[2]]
-        return self._answers[able[0]] if able else None
+        stored = [r for r in self._answers if r[:2] == request[:2] and r[2] >= request[2]]
+        return self._answers[stored[0]] if stored else None
 
     def _feasible(self) -> list[Request]:
         """Requests of the plan that have enough rows."""
         rows = {"real": len(self._raw[0]), "fake": len(self._raw[1])}
-        able: dict[str, Callable[..., bool]] = {
+        has_enough_rows: dict[str, Callable[..., bool]] = {
             "balls": lambda around, k, clipped: k < rows[around],
             "across": lambda side, k: k <= rows["fake" if side == "real" else "real"],
             "ratio": lambda k: k < rows["real"],
         }
-        return [request for request in self._plan if able[request[0]](*request[1:])]
+        return [request for request in self._plan if has_enough_rows[request[0]](*request[1:])]
 
     def _pass(self, requests: set[Request]) -> None:
         """Computes all requests in one pass over the distances between both sides."""

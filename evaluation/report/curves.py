@@ -57,13 +57,13 @@ def warnings(log: list[dict[str, Any]]) -> list[tuple[int, str]]:
 
 def panels(log: list[dict[str, Any]]) -> list[Panel]:
     """Draws losses, discriminator outputs and FID over steps, if they were logged."""
-    wanted: list[tuple[str, Callable[[str], bool]]] = [
+    groups: list[tuple[str, Callable[[str], bool]]] = [
         ("Losses", lambda name: name.endswith("/loss") or name == "loss"),
         ("Discriminator outputs", lambda name: name in ("D(x)", "D(G(z))")),
         ("FID during training", lambda name: re.search(r"(^|/)fid$", name) is not None),
     ]
     drawn = []
-    for title, belongs in wanted:
+    for title, belongs in groups:
         names = sorted({name for record in log for name in record if belongs(name)}, key=_order)
         curves = {name: curve for name in names if (curve := _curve(log, name)) is not None}
         if curves:

@@ -23,7 +23,7 @@ class Row:
       value, interval, floor: text; interval and floor are empty if there is none.
       better: "lower" or "higher".
       reading: the meaning of the metric, in a sentence.
-      made: method and target of the interval, and the numbers of images.
+      method: method and target of the interval, and the numbers of images.
       first, last: the ends of the axis as text.
       zero: position of 0, 0..100, on an axis that starts below 0; otherwise None.
       at, low, high: positions of the value and its interval, 0..100; low and high may be None.
@@ -37,7 +37,7 @@ class Row:
     floor: str
     better: str
     reading: str
-    made: str
+    method: str
     first: str
     last: str
     zero: float | None
@@ -78,7 +78,7 @@ def _row(estimate: Estimate, floor: Estimate | None, with_counts: bool) -> Row:
         floor=_text(floor.value, total) if floor else "",
         better=estimate.better,
         reading=_reading(estimate.metric),
-        made=f"{estimate.method}; {estimate.target}" + (_counts(estimate) if with_counts else ""),
+        method=f"{estimate.method}; {estimate.target}" + (_counts(estimate) if with_counts else ""),
         first=f"{first:.6g}",
         last=f"{last:.6g}",
         zero=place(0.0) if first < 0 else None,

@@ -27,11 +27,11 @@ def named_sources(sources: Any, short: bool = True) -> dict[str, Source]:
         named = {str(name): source for name, source in sources.items()}
     elif validation.is_listing(sources) and not isinstance(sources, np.ndarray):
         listed = list(sources)
-        names = [name_of(source) for source in listed]
-        twice = [name for name in names if names.count(name) > 1]
-        if twice:
+        names = [source_name(source) for source in listed]
+        repeated = [name for name in names if names.count(name) > 1]
+        if repeated:
             raise InputError(
-                f"sources has {twice[0]!r} twice; give each once, or names as in {{'a': a}}."
+                f"sources has {repeated[0]!r} twice; give each once, or names as in {{'a': a}}."
             )
         named = dict(zip(short_names(names) if short else names, listed, strict=True))
     else:
@@ -43,7 +43,7 @@ def named_sources(sources: Any, short: bool = True) -> dict[str, Source]:
     return named
 
 
-def name_of(source: Source) -> str:
+def source_name(source: Source) -> str:
     """Returns a path or data set name unchanged; for an object or function its name."""
     if isinstance(source, str | os.PathLike):
         return os.fspath(source)

@@ -21,7 +21,7 @@ from evaluation.errors import InputError
 from evaluation.features.options import FeatureOptions
 from evaluation.results.batch import DONE, FAILED, Batch, Row, claimed, read_rows, write_rows
 from evaluation.results.result import Result
-from evaluation.results.source_names import name_of, named_sources
+from evaluation.results.source_names import source_name, named_sources
 from evaluation.runtime.progress import Progress, prefixed, shown
 from evaluation.sources import Source
 from evaluation.sources.image_options import ImageOptions
@@ -173,7 +173,7 @@ def _identity(source: Source | None) -> Any:
     if isinstance(source, Images):
         return source.sha256
     if not isinstance(source, str | os.PathLike):
-        return None if source is None else name_of(source)
+        return None if source is None else source_name(source)
     path = Path(os.fspath(source).removeprefix("folder:"))
     return [os.fspath(source), [*_stamps(path)]]
 

@@ -151,7 +151,7 @@ def test_one_pass_answers_all_of_the_plan(monkeypatch):
         found.balls("real", 3, closed)
         found.balls("real", 5, closed, clipped=True)
         found.balls("fake", 5, closed)
-    found.held("real", 5, True, 4)
+    found.rows_in_balls("real", 5, True, 4)
     found.across("fake", 2)
     found.largest_ratio(3)
     assert len(passes) == 1
@@ -183,7 +183,7 @@ def test_what_balls_hold():
     real = np.array([[0.0], [1.0], [10.0], [11.0]])
     fake = np.array([[0.1], [0.2], [10.5], [10.6], [10.7], [99.0]])
     found = Neighbours(real, fake)
-    counts, members = found.held("real", 1, True, 3)
+    counts, members = found.rows_in_balls("real", 1, True, 3)
     assert counts.tolist() == [2, 2, 3, 3]
     assert members[:2, :2].tolist() == [[0, 1], [1, 0]]
     assert members[2:].tolist() == [[2, 3, 4], [2, 3, 4]] or members[3].tolist() == [4, 3, 2]
