@@ -21,7 +21,7 @@ from evaluation.errors import InputError
 from evaluation.features.options import FeatureOptions
 from evaluation.results.batch import DONE, FAILED, Batch, Row, claimed, read_rows, write_rows
 from evaluation.results.result import Result
-from evaluation.results.source_names import source_name, named_sources
+from evaluation.results.source_names import named_sources, source_name
 from evaluation.runtime.progress import Progress, prefixed, shown
 from evaluation.sources import Source
 from evaluation.sources.image_options import ImageOptions
