@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from evaluation import InputError, RetryPolicy, load_images, open_source
-from evaluation.sources import retries as patience_of
+from evaluation.sources import retries
 from gantf.cli import main
 
 SHARDS = 4
@@ -25,7 +25,7 @@ def brief(told=None, seconds=1.5):
     return RetryPolicy(seconds=seconds, pause_seconds=0.01, say=say)
 
 
-class TestPatience:
+class TestRetryPolicy:
     def test_an_error_of_storage_is_tried_again(self):
         told, errors = [], [OSError(errno.EIO, "Input/output error"), OSError(errno.ESTALE, "old")]
 
@@ -34,9 +34,9 @@ class TestPatience:
                 raise errors.pop(0)
             return 7
 
-        patience = brief(told)
-        assert patience.call(work, "disk/a.png") == 7
-        assert patience.retried == ["disk/a.png"] * 2
+        retry = brief(told)
+        assert retry.call(work, "disk/a.png") == 7
+        assert retry.retried == ["disk/a.png"] * 2
         assert told == [
             "disk/a.png: Input/output error; trying again (2 of 3)",
             "disk/a.png: old; trying again (3 of 3)",
@@ -59,11 +59,11 @@ class TestPatience:
             brief().call(lambda: (_ for _ in ()).throw(OSError(errno.ENOENT, "gone")), "a")
 
     def test_a_read_that_hangs_is_given_up(self):
-        hang, patience = threading.Event(), brief(seconds=0.3)
-        with pytest.raises(patience_of.StalledError, match=r"nothing came for 0\.3 s"):
-            patience.call(hang.wait, "a")
-        assert patience.retried == ["a", "a"]
-        assert patience.call(lambda: 3, "b") == 3
+        hang, retry = threading.Event(), brief(seconds=0.3)
+        with pytest.raises(retries.StalledError, match=r"nothing came for 0\.3 s"):
+            retry.call(hang.wait, "a")
+        assert retry.retried == ["a", "a"]
+        assert retry.call(lambda: 3, "b") == 3
         hang.set()
 
     @pytest.mark.parametrize("kind", ["error", "stall"])
@@ -80,9 +80,9 @@ class TestPatience:
                     hang.wait()
                 yield number
 
-        patience = brief(seconds=0.5)
-        assert list(patience.each(source, "shard")) == list(range(10))
-        assert patience.retried == ["shard"] * 4
+        retry = brief(seconds=0.5)
+        assert list(retry.each(source, "shard")) == list(range(10))
+        assert retry.retried == ["shard"] * 4
         hang.set()
 
     def test_its_threads_end_with_it(self):
@@ -150,12 +150,12 @@ def fault(request):
 
 class TestShards:
     def test_whole_they_hold_all_in_order(self, digits, whole):
-        patience = brief()
-        images = load_images("digits", patience=patience)
+        retry = brief()
+        images = load_images("digits", retry=retry)
         part = load_images("digits:train[300:1000]")
         both = load_images("digits:test+train[:25%]")
         assert len(images) == 1437
-        assert patience.retried == []
+        assert retry.retried == []
         np.testing.assert_array_equal(part.images, images.images[300:1000])
         np.testing.assert_array_equal(both.images[360:], images.images[:359])
         theirs = whole.as_dataset(split="train").take(16).as_numpy_iterator()
@@ -163,21 +163,21 @@ class TestShards:
 
     def test_one_with_a_fault_is_named(self, digits, fault):
         fault(digits[2])
-        patience = brief()
+        retry = brief()
         with pytest.raises(InputError) as caught:
-            load_images("digits", patience=patience)
+            load_images("digits", retry=retry)
         message = str(caught.value)
         assert message.startswith(f"{digits[2]} cannot be read after ")
         assert "of 359 images" in message or "of 360 images" in message
         assert "--skip-corrupt" in message
         assert "\n" not in message
-        assert patience.retried == [str(digits[2])] * 2
+        assert retry.retried == [str(digits[2])] * 2
 
     def test_one_with_a_fault_is_left_out_on_request(self, digits, fault):
         whole_images = load_images("digits")
         fault(digits[1])
-        patience = brief()
-        found = load_images("digits", skip_corrupt=True, patience=patience)
+        retry = brief()
+        found = load_images("digits", skip_corrupt=True, retry=retry)
         (skipped,) = found.skipped
         lost, _, of = skipped.removeprefix(f"{digits[1]} (").removesuffix(" images)").split()
         lost, of = int(lost), int(of)
@@ -196,15 +196,15 @@ class TestShards:
             digits[3].unlink(missing_ok=True)
             digits[3].write_bytes(content)
 
-        patience = brief(mend)
-        assert load_images("digits", patience=patience).sha256 == whole_images.sha256
-        assert patience.retried == [str(digits[3])]
+        retry = brief(mend)
+        assert load_images("digits", retry=retry).sha256 == whole_images.sha256
+        assert retry.retried == [str(digits[3])]
 
     def test_all_of_them_with_a_fault_are_no_data(self, digits):
         for file in digits:
             file.unlink()
         with pytest.raises(InputError, match="none of its files can be read"):
-            load_images("digits", skip_corrupt=True, patience=brief())
+            load_images("digits", skip_corrupt=True, retry=brief())
 
 
 def train(run_dir, *words):
@@ -254,8 +254,8 @@ def test_a_file_of_a_folder_that_stalls_is_named_or_left_out(tmp_path):
     for name in "ac":
         Image.new("L", (4, 4), 9).save(folder / f"{name}.png")
     with pytest.raises(InputError, match=r"b\.png cannot be decoded .* \(nothing came for 1\.5 s"):
-        load_images(f"folder:{folder}", patience=brief())
-    found = load_images(f"folder:{folder}", skip_corrupt=True, patience=brief())
+        load_images(f"folder:{folder}", retry=brief())
+    found = load_images(f"folder:{folder}", skip_corrupt=True, retry=brief())
     assert found.skipped == (str(folder / "b.png"),)
     assert found.files == ("a.png", "c.png")
 

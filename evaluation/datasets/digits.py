@@ -9,11 +9,11 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow_datasets as tfds
 
-TEST_SHARE = 0.2
+TEST_FRACTION = 0.2
 
 
 class Digits(tfds.core.GeneratorBasedBuilder):
-    """The digits with a fixed, stratified split: a random fifth of each class is test."""
+    """The digits with a fixed, stratified split: a random fifth of each class is for testing."""
 
     VERSION = tfds.core.Version("1.0.0")
 
@@ -38,7 +38,7 @@ class Digits(tfds.core.GeneratorBasedBuilder):
         digits = load_digits()
         images = np.rint(digits.images * (255 / 16)).astype(np.uint8)[..., None]
         train, test = train_test_split(
-            np.arange(len(images)), test_size=TEST_SHARE, stratify=digits.target, random_state=0
+            np.arange(len(images)), test_size=TEST_FRACTION, stratify=digits.target, random_state=0
         )
         return {
             "train": self._generate_examples(images[train], digits.target[train]),

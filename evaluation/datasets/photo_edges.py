@@ -1,8 +1,8 @@
-"""`photo_edges`: pairs of the edges in a patch of a photograph and the patch itself.
+"""`photo_edges`: pairs of a photograph's patch and the edges in it.
 
-The edges are the length of the gradient of the brightness, smoothed by a Gaussian of one pixel, on
-one scale for all patches: from `WHITE` on they are white, and weaker ones as bright as the root of
-their strength, so that faint ones can be seen.
+An edge's strength s is the length of the gradient of the brightness, smoothed by a Gaussian of one
+pixel. Its pixel is 255 sqrt(min(s / WHITE, 1)), on one scale for all patches; the root makes weak
+edges visible.
 
 Source: the patches of `photo_patches`.
 """
@@ -16,12 +16,12 @@ import tensorflow_datasets as tfds
 from evaluation.datasets.photo_patches import SIZES_PX, patches, photos
 
 SMOOTHING_PX = 1.0
-WHITE = 32.0  # levels of brightness, of 255, per pixel: some two in a hundred pixels are above
+WHITE = 32.0  # brightness levels (of 255) per pixel; about 2 % of the pixels are above
 LUMA = (0.299, 0.587, 0.114)
 
 
 class PhotoEdges(tfds.core.GeneratorBasedBuilder):
-    """Edges and patches; `photo_edges/64` for another side."""
+    """Edges and patches; `photo_edges/64` has another size."""
 
     VERSION = tfds.core.Version("1.1.0")
     BUILDER_CONFIGS: ClassVar = [
@@ -56,7 +56,7 @@ class PhotoEdges(tfds.core.GeneratorBasedBuilder):
 
 
 def edges(photo: np.ndarray) -> np.ndarray:
-    """The edges of a photograph, uint8, shape (H, W, 1)."""
+    """Returns the edges of a photograph, uint8, shape (H, W, 1)."""
     from scipy import ndimage
 
     strength = ndimage.gaussian_gradient_magnitude(photo @ np.array(LUMA), SMOOTHING_PX)

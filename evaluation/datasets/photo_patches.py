@@ -1,4 +1,4 @@
-"""`photo_patches`: patches of two real photographs, a temple and a flower, which are the labels.
+"""`photo_patches`: patches of two real photographs; the labels are the photographs.
 
 Source: scikit-learn's sample images, both CC BY: "china.jpg" by Antonio Castro, "flower.jpg" by
 dany13.
@@ -11,11 +11,11 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 SIZES_PX = (32, 64, 128)
-TRAIN_WIDTH_PX = 480  # of 640: the right quarter of each photograph is test, no pixel is in both
+TRAIN_WIDTH_PX = 480  # of 640: the right quarter is for testing; no pixel is in both splits
 
 
 class PhotoPatches(tfds.core.GeneratorBasedBuilder):
-    """Square patches a quarter of their side apart; `photo_patches/64` for another side."""
+    """Square patches with a stride of a quarter side; `photo_patches/64` has another size."""
 
     VERSION = tfds.core.Version("1.0.0")
     BUILDER_CONFIGS: ClassVar = [
@@ -47,7 +47,7 @@ class PhotoPatches(tfds.core.GeneratorBasedBuilder):
 
 
 def photos() -> dict[str, list[np.ndarray]]:
-    """Both photographs by split, each uint8, shape (H, W, 3)."""
+    """Returns both photographs by split, each uint8, shape (H, W, 3)."""
     from sklearn.datasets import load_sample_images
 
     whole = load_sample_images().images
@@ -58,7 +58,7 @@ def photos() -> dict[str, list[np.ndarray]]:
 
 
 def patches(parts: list[np.ndarray], size: int) -> Iterator[tuple[str, int, tuple[slice, slice]]]:
-    """(key, number of the photograph, rows and columns) of each patch."""
+    """Yields (key, number of the photograph, slices of rows and columns) for each patch."""
     for label, photo in enumerate(parts):
         for top in range(0, photo.shape[0] - size + 1, size // 4):
             for left in range(0, photo.shape[1] - size + 1, size // 4):

@@ -1,4 +1,4 @@
-"""A zip file of images, read in memory: nothing is extracted."""
+"""Reads a zip file of images in memory, without extracting it."""
 
 import io
 import zipfile
@@ -11,18 +11,18 @@ from evaluation.sources import pictures
 from evaluation.sources.images import Images, check_not_empty
 from evaluation.sources.pictures import SUFFIXES, Picture
 
-MOST_BYTES = 256 << 30  # of all members, unpacked
+MOST_BYTES = 256 << 30  # of all members together, unpacked
 MOST_MEMBERS = 20_000_000
-MOST_MEMBER_BYTES = 1 << 30  # of one image file
-SMALL_BYTES = 1 << 28  # an archive of fewer, unpacked, cannot harm by its ratio
-MOST_RATIO = 200  # unpacked over packed: photographs have 1, drawings as bitmaps some tens
+MOST_MEMBER_BYTES = 1 << 30  # of one image file, unpacked
+SMALL_BYTES = 1 << 28  # unpacked; smaller archives may have any ratio
+MOST_RATIO = 200  # unpacked over packed size; about 1 for photographs, up to 100 for bitmaps
 ENCRYPTED = 1  # in a member's flag_bits
 
 
 def read(path: str, size_px: int | None = None, skip_corrupt: bool = False) -> Images:
-    """Reads every image in a zip file, in natural order, as `folder.read` does of a folder.
+    """Reads every image in a zip file, in natural order, like `folder.read`.
 
-    A single folder at the top stands for the whole.
+    If all images lie in one top folder, labels come from its sub-folders.
 
     Args:
       path: a .zip file.
@@ -30,13 +30,15 @@ def read(path: str, size_px: int | None = None, skip_corrupt: bool = False) -> I
       skip_corrupt: leave out members that cannot be decoded.
 
     Raises:
-      InputError: damaged, encrypted, of unsafe names, too large when unpacked; and what a folder
-        is refused for.
+      InputError: the archive is damaged, encrypted, too large when unpacked, or has unsafe names;
+        and the errors of `folder.read`.
     """
     try:
         opened = zipfile.ZipFile(path)
     except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-        raise InputError(f"{path} cannot be read as a zip file ({error}); pack it anew.") from None
+        raise InputError(
+            f"{path} cannot be read as a zip file ({error}); create it again."
+        ) from None
     with opened as archive:
         members = [member for member in archive.infolist() if not member.is_dir()]
         check_members(members, path)
@@ -45,30 +47,29 @@ def read(path: str, size_px: int | None = None, skip_corrupt: bool = False) -> I
         _check_images(images, path)
         top = _top_folder([member.filename for member in images])
         listed = [_picture(archive, member, path, top) for member in images]
-        found = pictures.read(lambda: listed, path, size_px, skip_corrupt)
-    labels, class_names = pictures.labels_of_folders(found.places)
-    return Images(found.images, labels, class_names, path, found.skipped, files=found.places)
+        decoded = pictures.read(lambda: listed, path, size_px, skip_corrupt)
+    labels, class_names = pictures.labels_of_folders(decoded.places)
+    return Images(decoded.images, labels, class_names, path, decoded.skipped, files=decoded.places)
 
 
 def check_members(members: list[zipfile.ZipInfo], path: str) -> None:
-    """Refuses archives that explode, and names that would leave a folder, were they unpacked.
+    """Refuses zip bombs, and member names that point outside the archive's folder.
 
-    zipfile unpacks no member beyond the size that the archive's directory states, so that what is
-    checked here holds.
+    The sizes are those of the archive's directory; zipfile unpacks no member beyond its size there.
 
     Raises:
-      InputError: too many members, too large, too much packed, or an unsafe name.
+      InputError: too many members, too many bytes, too high a compression ratio, or an unsafe name.
     """
     for member in members:
         name = member.filename
         parts = PurePosixPath(name.replace("\\", "/")).parts
         if ".." in parts or name.startswith(("/", "\\")) or PureWindowsPath(name).drive:
             raise InputError(
-                f"{path} has a member named {name!r}, which points outside of it; pack it anew "
-                "with names below one folder."
+                f"{path} has a member named {name!r}, which points outside of it; create the "
+                "archive again with names below one folder."
             )
     unpacked = sum(member.file_size for member in members)
-    packed = max(Path(path).stat().st_size, 1)  # members may share bytes: their own sums lie
+    packed = max(Path(path).stat().st_size, 1)  # not the sum over members: they may share bytes
     if len(members) > MOST_MEMBERS or unpacked > MOST_BYTES:
         raise InputError(
             f"{path} has {len(members)} members of {unpacked >> 30} GiB in all; at most "
@@ -77,16 +78,16 @@ def check_members(members: list[zipfile.ZipInfo], path: str) -> None:
     if unpacked > SMALL_BYTES and unpacked > MOST_RATIO * packed:
         raise InputError(
             f"{path} would grow {unpacked // packed} times when unpacked; more than {MOST_RATIO} "
-            "times is taken for an attack: unpack it yourself if you know it."
+            "times may be an attack: if you trust it, unpack it yourself and give the folder."
         )
 
 
 def _check_images(images: list[zipfile.ZipInfo], path: str) -> None:
-    holds = f"it may hold {', '.join(SUFFIXES)}, also in folders"
-    check_not_empty(len(images), path, holds)
+    rule = f"it may hold {', '.join(SUFFIXES)}, also in folders"
+    check_not_empty(len(images), path, rule)
     for member in images:
         if member.flag_bits & ENCRYPTED:
-            raise InputError(f"{path}: {member.filename} is encrypted; pack it anew without.")
+            raise InputError(f"{path}: {member.filename} is encrypted; decrypt it.")
         if member.file_size > MOST_MEMBER_BYTES:
             raise InputError(
                 f"{path}: {member.filename} has {member.file_size} bytes when unpacked; an image "
@@ -95,18 +96,18 @@ def _check_images(images: list[zipfile.ZipInfo], path: str) -> None:
     names = [member.filename for member in images]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise InputError(f"{path} has two members named {twice}; pack it anew.")
+        raise InputError(f"{path} has two members named {twice}; create it again.")
 
 
 def _is_image(name: str) -> bool:
-    """Whether a name is an image's, and none of what macOS adds beside each."""
+    """Returns whether a member is an image and not one of the hidden files that macOS adds."""
     place = PurePosixPath(name)
     hidden = "__MACOSX" in place.parts or place.name.startswith("._")
     return place.suffix.lower() in SUFFIXES and not hidden
 
 
 def _top_folder(names: list[str]) -> str:
-    """The folder, with its slash, that all lie in if they lie in one; else the empty name."""
+    """Returns the one top folder of all names, with its slash; "" if there is no such folder."""
     tops = {name.split("/")[0] if "/" in name else "" for name in names}
     top = tops.pop() if len(tops) == 1 else ""
     return f"{top}/" if top else ""
@@ -118,7 +119,7 @@ def _picture(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: str, top: 
     def decode() -> Image.Image:
         try:
             return pictures.decode(io.BytesIO(archive.read(member)), name)
-        except NotImplementedError as error:  # a way of packing that zipfile does not know
+        except NotImplementedError as error:  # a compression method that zipfile lacks
             raise OSError(str(error)) from None
 
     return Picture(member.filename.removeprefix(top), name, decode)

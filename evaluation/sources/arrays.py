@@ -1,4 +1,4 @@
-"""Images in a NumPy array, or in a .npy or .npz file."""
+"""Reads images from a NumPy array, or from a .npy or .npz file."""
 
 import zipfile
 import zlib
@@ -7,31 +7,34 @@ from pathlib import Path
 import numpy as np
 
 from evaluation.errors import InputError
+from evaluation.sources import missing
 from evaluation.sources import options as generator_options
 from evaluation.sources.images import Images, allocate, check_not_empty
 from evaluation.sources.options import GeneratorOptions
 from evaluation.sources.sampler import check_form, count_outside, to_uint8
 
 SUFFIXES = (".npy", ".npz")
-ROWS = 1024  # converted at once
+ROWS = 1024  # images converted at once
 MOST_BYTES = 1 << 40  # of one array
-SERVING = ("value_range", "layout")
+ALLOWED_OPTIONS = ("value_range", "layout")
 
 
 def read(path: str, options: GeneratorOptions | None = None) -> Images:
-    """Reads a .npy file, or from a .npz file its images and, where there are some, its labels.
+    """Reads the images of a .npy file, or the images and labels of a .npz file.
 
-    In a .npz the images are the array `images`, or the only one of three axes or more; labels are
-    whole numbers (n,) named `labels`, `label` or `y`, or beside `arr_0` the only array of one axis.
-    Nothing is unpickled.
+    In a .npz the images are the array `images`, or the only array of three axes or more. The labels
+    are whole numbers (n,) named `labels`, `label` or `y`; beside `arr_0`, the only array of one
+    axis. Nothing is unpickled.
 
     Raises:
-      InputError: missing, damaged, pickled, or no images.
+      InputError: the file is missing, damaged or pickled, or holds no images.
     """
+    if not Path(path).exists():
+        raise missing.does_not_exist(path, "give a .npy or .npz file of uint8 images")
     if not Path(path).is_file():
-        raise InputError(f"{path} does not exist; give a .npy or .npz file of uint8 images.")
+        raise InputError(f"{path} is not a file; give a .npy or .npz file of uint8 images.")
     if path.lower().endswith(".npz") and not zipfile.is_zipfile(path):
-        raise InputError(f"{path} is not a valid npz file; save it anew with numpy.savez.")
+        raise InputError(f"{path} is not a valid npz file; save it again with numpy.savez.")
     try:
         loaded = np.load(path, mmap_mode="r", allow_pickle=False)
         if isinstance(loaded, np.ndarray):
@@ -45,8 +48,8 @@ def read(path: str, options: GeneratorOptions | None = None) -> Images:
         if isinstance(error, InputError):
             raise
         raise InputError(
-            f"{path} cannot be read as an array ({str(error).splitlines()[0]}); save it anew with "
-            "numpy.save, uint8, no objects."
+            f"{path} cannot be read as an array ({str(error).splitlines()[0]}); save it again "
+            "with numpy.save, uint8, no objects."
         ) from None
 
 
@@ -56,21 +59,21 @@ def from_array(
     options: GeneratorOptions | None = None,
     labels: np.ndarray | None = None,
 ) -> Images:
-    """An array of images as `Images`.
+    """Returns an array of images as `Images`.
 
     Args:
-      images: uint8, shape (n, H, W) or (n, H, W, C); with options.layout NCHW (n, C, H, W); with
-        options.value_range floats, which are rounded to 256 levels.
-      name: for errors.
-      options: `value_range` and `layout` are read.
+      images: uint8, shape (n, H, W) or (n, H, W, C); (n, C, H, W) if options.layout is NCHW;
+        floats if options.value_range is set, which are rounded to 256 levels.
+      name: the array's name in errors.
+      options: `value_range` and `layout` are used.
       labels: whole numbers >= 0, shape (n,).
 
     Raises:
-      InputError: another dtype or shape, no images, or floats that are not finite or outside of
-        the declared range.
+      InputError: another dtype or shape, no images, or floats that are not finite or outside
+        value_range.
     """
     options = options or GeneratorOptions()
-    generator_options.refuse_others(options, SERVING, name, "no generator")
+    generator_options.refuse_others(options, ALLOWED_OPTIONS, name, "no generator")
     if images.dtype != np.uint8 and options.value_range is None:
         raise InputError(
             f"{name} is {images.dtype}; give uint8 in 0..255, or floats with their --range, such "
@@ -81,8 +84,8 @@ def from_array(
         images = np.moveaxis(images, 1, -1) if images.ndim == 4 else images
     elif options.layout is None and _is_channels_first(images.shape):
         raise InputError(
-            f"{name} has shape {images.shape}; if its second axis is the channels, say so with "
-            "--layout NCHW."
+            f"{name} has shape {images.shape}; if its second axis is the channels, give --layout "
+            "NCHW."
         )
     check_form(images, name)
     check_not_empty(images.size and len(images), name, "give at least one")
@@ -97,12 +100,12 @@ def from_array(
 
 
 def _is_channels_first(shape: tuple[int, ...]) -> bool:
-    """Whether the second axis can be channels, and the last one can't."""
+    """Returns whether the second axis can be channels, and the last axis cannot."""
     return len(shape) == 4 and shape[-1] not in (1, 3) and shape[1] in (1, 3)
 
 
 def _quantised(images: np.ndarray, value_range: tuple[float, float], name: str) -> np.ndarray:
-    """Floats as uint8; all values outside of the range are counted before any is refused."""
+    """Returns floats as uint8; the error counts the bad values of all images."""
     parts = [slice(start, start + ROWS) for start in range(0, len(images), ROWS)]
     broken, outside = np.sum([count_outside(images[part], value_range) for part in parts], axis=0)
     if broken:
@@ -112,7 +115,7 @@ def _quantised(images: np.ndarray, value_range: tuple[float, float], name: str) 
     if outside:
         low, high = value_range
         raise InputError(
-            f"{name} has {outside} of {images.size} values outside of the declared range "
+            f"{name} has {outside} of {images.size} values outside the declared range "
             f"[{low:g}, {high:g}] ({images.min():.4g} to {images.max():.4g}); correct it: "
             "--range LOW,HIGH."
         )
@@ -138,8 +141,8 @@ def _checked_labels(
 
 
 def _shapes(path: str) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
-    """The shape and dtype of each array in a .npz, from the arrays' headers alone."""
-    found = {}
+    """Returns the shape and dtype of each array in a .npz, from the arrays' headers alone."""
+    shapes = {}
     with zipfile.ZipFile(path) as archive:
         for member in archive.namelist():
             if not member.endswith(".npy"):
@@ -154,24 +157,24 @@ def _shapes(path: str) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
                 shape, _, dtype = reader(file)
             if np.prod(shape, dtype=np.float64) * dtype.itemsize > MOST_BYTES:
                 raise InputError(
-                    f"{path} says that its array {member!r} has shape {shape}, more than "
-                    f"{MOST_BYTES >> 40} TiB; save it anew."
+                    f"{path} declares shape {shape} for its array {member!r}, more than "
+                    f"{MOST_BYTES >> 40} TiB; save it again."
                 )
-            found[member.removesuffix(".npy")] = (shape, dtype)
-    return found
+            shapes[member.removesuffix(".npy")] = (shape, dtype)
+    return shapes
 
 
 def _key(shapes: dict[str, tuple[tuple[int, ...], np.dtype]], path: str) -> str:
     if "images" in shapes:
         return "images"
-    like = [key for key, (shape, _) in shapes.items() if len(shape) >= 3]
-    if len(like) == 1:
-        return like[0]
+    candidates = [key for key, (shape, _) in shapes.items() if len(shape) >= 3]
+    if len(candidates) == 1:
+        return candidates[0]
     if len(shapes) == 1:
-        return next(iter(shapes))  # whose shape is then what is wrong
+        return next(iter(shapes))  # its shape is refused later, with a better message
     raise InputError(
-        f"{path} holds {len(shapes)} arrays ({', '.join(shapes)}), {len(like)} of them like "
-        "images; name the one of images 'images'."
+        f"{path} holds {len(shapes)} arrays ({', '.join(shapes)}), {len(candidates)} of them with "
+        "the shape of images; name the array of images 'images'."
     )
 
 

@@ -1,6 +1,6 @@
-"""generator.json: what a saved generator takes and gives.
+"""The contract of a saved generator: generator.json, which declares its inputs and outputs.
 
-It lies beside a saved_model.pb; a generator that is one file, as G.onnx, has a G.json beside it.
+The file lies beside saved_model.pb. A generator in one file, such as G.onnx, has G.json beside it.
 """
 
 import json
@@ -16,56 +16,58 @@ FILE_NAME = "generator.json"
 FORMAT = 1
 REMEDY = "export the generator again, or write the file by hand (format 1, see the README)"
 
+_STORED_NAME = pydantic.Field(alias="law")  # the key of a distribution in generator.json
+
 
 class _Part(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(extra="ignore", frozen=True)
+    model_config = pydantic.ConfigDict(extra="ignore", frozen=True, populate_by_name=True)
 
 
 class Latents(_Part):
-    """The generator's input: dim numbers, each N(0, 1), U(-1, 1) or a normal cut by redrawing."""
+    """The latents: dim numbers, each from N(0, 1), U(-1, 1) or a truncated normal."""
 
     dim: pydantic.PositiveInt
-    law: str
+    distribution: Annotated[str, _STORED_NAME]
 
-    @pydantic.field_validator("law")
+    @pydantic.field_validator("distribution")
     @classmethod
-    def _known(cls, law: str) -> str:
-        truncation(law)
-        return law
+    def _exists(cls, distribution: str) -> str:
+        truncation(distribution)
+        return distribution
 
 
 class Labels(_Part):
-    """The classes of a conditional generator and the shares in which to draw them."""
+    """The number of classes of a conditional generator, and the probability of each class."""
 
     classes: pydantic.PositiveInt
-    law: list[pydantic.NonNegativeFloat]
+    distribution: Annotated[list[pydantic.NonNegativeFloat], _STORED_NAME]
 
     @pydantic.model_validator(mode="after")
-    def _shares(self) -> "Labels":
-        if len(self.law) != self.classes or abs(sum(self.law) - 1) > 1e-6:
-            raise ValueError("law must hold one share per class, together 1")
+    def _is_distribution(self) -> "Labels":
+        if len(self.distribution) != self.classes or abs(sum(self.distribution) - 1) > 1e-6:
+            raise ValueError("law must hold one fraction per class, with the sum 1")
         return self
 
 
 class Tokens(_Part):
-    """The texts of a generator that reads some, as word numbers, and the shares to draw them in."""
+    """The texts of a text-to-image generator, as word numbers, and the probability of each text."""
 
     rows: list[list[int]]
-    law: list[pydantic.NonNegativeFloat]
+    distribution: Annotated[list[pydantic.NonNegativeFloat], _STORED_NAME]
 
     @pydantic.model_validator(mode="after")
-    def _shares(self) -> "Tokens":
-        if len(self.law) != len(self.rows) or abs(sum(self.law) - 1) > 1e-6:
-            raise ValueError("law must hold one share per row, together 1")
+    def _is_distribution(self) -> "Tokens":
+        if len(self.distribution) != len(self.rows) or abs(sum(self.distribution) - 1) > 1e-6:
+            raise ValueError("law must hold one fraction per row, with the sum 1")
         if len({len(row) for row in self.rows}) != 1:
-            raise ValueError("rows must all have as many words")
+            raise ValueError("all rows must have the same number of words")
         return self
 
 
 class ImageForm(_Part):
     """The generator's output: (n, height, width, channels) in `range`, or (n, channels, ...).
 
-    Of what makes images of any size, height and width are None.
+    height and width are None for a generator of images of any size.
     """
 
     height: pydantic.PositiveInt | None
@@ -82,7 +84,7 @@ class ImageForm(_Part):
 
 
 class Data(_Part):
-    """What the generator was trained on: the arguments of `load_images`."""
+    """The training data of the generator: the arguments of `load_images`."""
 
     name: str
     size_px: pydantic.PositiveInt | None = None
@@ -91,7 +93,7 @@ class Data(_Part):
 
 
 class Contract(_Part):
-    """The whole of generator.json."""
+    """The content of generator.json."""
 
     format: Annotated[int, pydantic.Field(ge=1)]
     model: str = "unknown"
@@ -106,16 +108,20 @@ class Contract(_Part):
     averaged: bool | None = None
     versions: dict[str, str] = {}
 
+    def as_json(self) -> dict[str, Any]:
+        """Returns the content of generator.json."""
+        return self.model_dump(mode="json", by_alias=True)
+
 
 def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no JSON number")
+    raise ValueError(f"{constant} is not a JSON number")
 
 
 def read(path: Path) -> Contract:
     """Reads and checks a generator.json.
 
     Raises:
-      InputError: damaged, incomplete, or of a newer format.
+      InputError: the file is damaged, incomplete, or of a newer format.
     """
     try:
         content: Any = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)

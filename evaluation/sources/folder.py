@@ -1,4 +1,4 @@
-"""A folder of images on disk; its sub-folders, where there are any, are the labels."""
+"""Reads a folder of images on disk; sub-folders are labels."""
 
 import os
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from evaluation.errors import InputError
-from evaluation.sources import pictures
+from evaluation.sources import missing, pictures
 from evaluation.sources.images import Images, as_array, check_not_empty
 from evaluation.sources.pictures import DAMAGED, SUFFIXES, Picture
 from evaluation.sources.retries import RetryPolicy, reason
@@ -18,82 +18,84 @@ def read(
     path: str,
     size_px: int | None = None,
     skip_corrupt: bool = False,
-    patience: RetryPolicy | None = None,
+    retry: RetryPolicy | None = None,
 ) -> Images:
     """Reads every image below `path`, in natural order.
 
-    Gray stays gray if all are; otherwise all become RGB. Alpha is laid on white. Links are
-    followed.
+    If all images are gray, they stay gray; otherwise all become RGB. Transparent pixels are blended
+    with white. Links are followed.
 
     Args:
       path: a directory.
       size_px: side of the square that each image is cropped and resized to; None keeps the size,
-        which must then be one and the same.
+        which must then be the same for all images.
       skip_corrupt: leave out files that cannot be decoded instead of refusing the folder.
-      patience: with storage that stalls.
+      retry: how often a read is tried, and for how long.
 
     Returns:
       The images; labels from the first level of sub-folders, None if images lie at the top.
 
     Raises:
-      InputError: no such directory, no images, an undecodable file, one of floats or more than 16
-        bits, or differing sizes and no size_px.
+      InputError: the directory does not exist or has no images; a file cannot be decoded, or holds
+        floats or more than 16 bits; or the sizes differ and size_px is None.
     """
     if not path:
         raise InputError("folder: names no directory; give its path, as in folder:photos.")
     root = Path(path)
     if not root.is_dir():
-        raise InputError(f"folder:{path} is not a directory; give one that holds images.")
-    patience = patience or RetryPolicy()
-    files = _sorted(root, f"folder:{path}", patience)
+        hint = missing.hint(path, prefix="folder:")
+        raise InputError(f"folder:{path} is not a directory{hint}; give one that holds images.")
+    retry = retry or RetryPolicy()
+    files = _sorted(root, f"folder:{path}", retry)
     listed = [_picture(file, root) for file in files]
-    found = pictures.read(lambda: listed, f"folder:{path}", size_px, skip_corrupt, patience)
-    labels, class_names = pictures.labels_of_folders(found.places)
+    decoded = pictures.read(lambda: listed, f"folder:{path}", size_px, skip_corrupt, retry)
+    labels, class_names = pictures.labels_of_folders(decoded.places)
     return Images(
-        found.images, labels, class_names, f"folder:{path}", found.skipped, files=found.places
+        decoded.images, labels, class_names, f"folder:{path}", decoded.skipped, files=decoded.places
     )
 
 
 def find_images(directory: str | os.PathLike) -> list[Path]:
-    """The image files below a directory, in natural order.
+    """Returns the image files below a directory, in natural order.
 
     Raises:
-      InputError: no such directory, or no images in it.
+      InputError: the directory does not exist, or has no images.
     """
     root = Path(directory)
     if not root.is_dir():
-        raise InputError(f"{directory} is not a directory; give one that holds images.")
+        hint = missing.hint(str(directory))
+        raise InputError(f"{directory} is not a directory{hint}; give one that holds images.")
     return _sorted(root, str(directory), RetryPolicy())
 
 
 def read_image(file: str | os.PathLike) -> np.ndarray:
-    """One image file as uint8, shape (H, W, 1) or (H, W, 3).
+    """Returns one image file as uint8, shape (H, W, 1) or (H, W, 3).
 
     Raises:
-      InputError: it cannot be decoded as an image.
+      InputError: the file cannot be decoded as an image.
     """
     try:
         return as_array(_decode(Path(file)))
     except InputError:
         raise
     except DAMAGED as error:
-        raise InputError(f"{file} cannot be decoded as an image ({error}); mend it.") from None
+        raise InputError(f"{file} cannot be decoded as an image ({error}); repair it.") from None
 
 
-def _sorted(root: Path, name: str, patience: RetryPolicy) -> list[Path]:
+def _sorted(root: Path, name: str, retry: RetryPolicy) -> list[Path]:
     try:
-        found = patience.call(lambda: list(_find(root)), name)
+        files = retry.call(lambda: list(_find(root)), name)
     except OSError as error:
         raise InputError(
-            f"{error.filename or root} cannot be read ({reason(error)}); mend it."
+            f"{error.filename or root} cannot be read ({reason(error)}); make it readable."
         ) from None
-    files = sorted(found, key=lambda file: pictures.natural(str(file)))
+    files.sort(key=lambda file: pictures.natural(str(file)))
     check_not_empty(len(files), name, f"it may hold {', '.join(SUFFIXES)}, also in sub-folders")
     return files
 
 
 def _find(directory: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
-    """The files with an image's suffix; a link to a directory that it lies in is not followed."""
+    """Yields the files with an image's suffix; skips a link to a directory that contains it."""
     real = directory.resolve()
     if real in above:
         return

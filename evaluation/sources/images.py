@@ -1,4 +1,4 @@
-"""Images as arrays, and the conversions that every source shares."""
+"""Images as arrays, and the conversions that all sources share."""
 
 import dataclasses
 import hashlib
@@ -10,7 +10,7 @@ from PIL import Image, ImageOps
 from evaluation.errors import InputError
 
 WHITE_16_BITS = 65535
-IN_MEMORY_BYTES = 2 << 30  # larger sets lie in an unnamed temporary file, mapped into memory
+IN_MEMORY_BYTES = 2 << 30  # larger sets lie in a memory-mapped temporary file
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,12 +20,11 @@ class Images:
     Attributes:
       images: uint8, shape (n, H, W, C), 0..255, C in {1, 3}.
       labels: int64, shape (n,), or None.
-      class_names: the labels' names in order; empty where there are no labels.
-      name: what the user called it, with its split ("digits:train").
+      class_names: the labels' names in order; empty without labels.
+      name: the user's name for the set, with its split ("digits:train").
       skipped: files that could not be read and were skipped on request.
-      inputs: uint8, shape (n, H', W', C'), what each image is to be made from, where a data set
-        holds pairs; None elsewhere.
-      files: where each image lies below its folder; empty for images that are no files.
+      inputs: uint8, shape (n, H', W', C'), the input images of a data set of pairs; else None.
+      files: each image's path below its folder; empty for images that do not come from files.
     """
 
     images: np.ndarray
@@ -41,7 +40,7 @@ class Images:
 
     @property
     def sha256(self) -> str:
-        """Hash of shape and content; the same for equal images whatever they were stored as."""
+        """Hash of shape and content; equal images have one hash in every file format."""
         digest = hashlib.sha256(repr(self.images.shape).encode())
         for start in range(0, len(self.images), 4096):
             digest.update(np.ascontiguousarray(self.images[start : start + 4096]).tobytes())
@@ -49,27 +48,28 @@ class Images:
 
 
 def allocate(shape: tuple[int, ...]) -> np.ndarray:
-    """Room for uint8 images: in memory, or in a temporary file where they are many."""
+    """Returns an uninitialised uint8 array: in memory, or in a temporary file if it is large."""
     if int(np.prod(shape)) <= IN_MEMORY_BYTES:
         return np.empty(shape, np.uint8)
     return np.memmap(tempfile.TemporaryFile(), np.uint8, "w+", shape=shape)
 
 
 def to_eight_bits(image: Image.Image, name: str) -> Image.Image:
-    """Any Pillow image as "L" or "RGB": upright, no palette, 16 bits scaled, alpha on white.
+    """Returns any Pillow image as "L" or "RGB", upright, with 8 bits.
+
+    Palettes are resolved, 16 bits are scaled, and transparent pixels are blended with white.
 
     Raises:
-      InputError: `name` holds floats, or integers past 16 bits: nothing says which are black and
-        white.
+      InputError: `name` holds floats, or integers above 16 bits, whose black and white are unknown.
     """
     image = ImageOps.exif_transpose(image)
     if image.mode == "F":
-        raise InputError(f"{name} holds floats, of no known range; save it with 8 or 16 bits.")
+        raise InputError(f"{name} holds floats of an unknown range; save it with 8 or 16 bits.")
     if image.mode.startswith("I"):
-        values = np.asarray(image, np.int64)  # mode "I" is also what some 16-bit files open as
+        values = np.asarray(image, np.int64)  # Pillow opens some 16-bit files in mode "I"
         if values.min() < 0 or values.max() > WHITE_16_BITS:
             raise InputError(
-                f"{name} holds values from {values.min()} to {values.max()}; those of 16 bits are "
+                f"{name} holds values from {values.min()} to {values.max()}; 16 bits hold "
                 f"0..{WHITE_16_BITS}: save it with 8 or 16 bits."
             )
         return Image.fromarray(np.rint(values * (255 / WHITE_16_BITS)).astype(np.uint8))
@@ -85,14 +85,14 @@ def to_eight_bits(image: Image.Image, name: str) -> Image.Image:
 
 
 def resize(image: Image.Image, size_px: int) -> Image.Image:
-    """The middle square of an image, at size_px x size_px (Lanczos with antialias)."""
+    """Returns the centre square of an image, size_px x size_px (Lanczos with antialiasing)."""
     if image.size == (size_px, size_px):
         return image
     return ImageOps.fit(image, (size_px, size_px), Image.Resampling.LANCZOS)
 
 
 def as_array(image: Image.Image) -> np.ndarray:
-    """An "L" or "RGB" image as uint8 (H, W, C)."""
+    """Returns an "L" or "RGB" image as uint8 (H, W, C)."""
     array = np.asarray(image)
     return array[..., None] if array.ndim == 2 else array
 
@@ -104,7 +104,7 @@ def check_not_empty(count: int, name: str, remedy: str) -> None:
 
 
 def resized(images: Images, size_px: int) -> Images:
-    """The middle squares of all images, at size_px x size_px."""
+    """Returns the centre squares of all images, size_px x size_px."""
     if images.images.shape[1:3] == (size_px, size_px):
         return images
     pixels = allocate((len(images), size_px, size_px, images.images.shape[-1]))
@@ -115,13 +115,13 @@ def resized(images: Images, size_px: int) -> Images:
 
 
 def as_rgb(images: Images) -> Images:
-    """Gray images with their channel three times; RGB ones as they are."""
+    """Repeats the channel of gray images three times; returns RGB images unchanged."""
     if images.images.shape[-1] == 3:
         return images
     return dataclasses.replace(images, images=np.repeat(images.images, 3, axis=-1))
 
 
 def rows(images: Images, index: np.ndarray) -> Images:
-    """The images at `index`, with their labels."""
+    """Returns the images at `index`, with their labels."""
     labels = None if images.labels is None else images.labels[index]
     return dataclasses.replace(images, images=images.images[index], labels=labels)

@@ -1,4 +1,4 @@
-"""Keras models in one file: .keras, and the older .h5; loaded in Keras's safe mode."""
+"""Loads Keras models in one file, .keras or the older .h5, in Keras's safe mode."""
 
 import json
 import zipfile
@@ -22,7 +22,7 @@ from evaluation.sources.program import (
 
 SUFFIXES = (".keras", ".h5", ".hdf5")
 RANGES = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0), "hard_sigmoid": (0.0, 1.0)}
-_MOVES_ONLY = ("Reshape", "Permute", "Cropping2D", "ZeroPadding2D", "Transpose", "Flatten")
+_MOVES_PIXELS = ("Reshape", "Permute", "Cropping2D", "ZeroPadding2D", "Transpose", "Flatten")
 
 
 def load(path: Path, trust: bool) -> Program:
@@ -30,10 +30,10 @@ def load(path: Path, trust: bool) -> Program:
 
     Args:
       path: a .keras or .h5 file.
-      trust: allow Python code in it (Lambda layers).
+      trust: allow Python code in the file (Lambda layers).
 
     Raises:
-      InputError: damaged, with Python code or classes of its own, or without fixed inputs.
+      InputError: the file is damaged, holds Python code or custom classes, or has no fixed inputs.
     """
     if not trust:
         _check_config(_config(path), path)
@@ -42,10 +42,10 @@ def load(path: Path, trust: bool) -> Program:
 
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=not trust)
-    except Exception as error:  # Keras raises many kinds for damaged and unsafe files
+    except Exception as error:  # Keras raises many types for damaged and unsafe files
         raise InputError(
-            f"{path} cannot be loaded as a Keras model ({_first_line(error)}); save it anew, or "
-            "export it as a SavedModel with model.export()."
+            f"{path} cannot be loaded as a Keras model ({_first_line(error)}); save it again, "
+            "or export it as a SavedModel with model.export()."
         ) from None
     if not getattr(model, "inputs", None) or not getattr(model, "outputs", None):
         raise InputError(
@@ -65,12 +65,12 @@ def _signature(model: Any) -> Signature:
     function = tf.function(lambda tensors: flat(tensors, training=False))
 
     def run(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        given = [tf.cast(tf.constant(arrays[port.name]), port.dtype) for port in takes]
-        answers = function(given)
-        answers = answers if isinstance(answers, list | tuple) else [answers]
+        inputs = [tf.cast(tf.constant(arrays[port.name]), port.dtype) for port in takes]
+        outputs = function(inputs)
+        outputs = outputs if isinstance(outputs, list | tuple) else [outputs]
         return {
             port.name: (tf.cast(x, tf.float32) if x.dtype == tf.bfloat16 else x).numpy()
-            for port, x in zip(gives, answers, strict=True)
+            for port, x in zip(gives, outputs, strict=True)
         }
 
     bounds = _bounds(model.outputs[0]) if len(model.outputs) == 1 else None
@@ -82,7 +82,7 @@ def _ports(tensors: list) -> tuple[Port, ...]:
 
 
 def _bounds(output: Any) -> tuple[float, float] | None:
-    """The range that the last layer's activation gives, through what only moves pixels."""
+    """Returns the range of the last layer's activation; skips layers that only move pixels."""
     while True:
         operation = output._keras_history.operation
         activation = getattr(getattr(operation, "activation", None), "__name__", "")
@@ -92,14 +92,14 @@ def _bounds(output: Any) -> tuple[float, float] | None:
         inside = getattr(operation, "outputs", None) if hasattr(operation, "layers") else None
         if inside:
             output = inside[0]
-        elif type(operation).__name__ in _MOVES_ONLY:
+        elif type(operation).__name__ in _MOVES_PIXELS:
             output = operation._inbound_nodes[0].input_tensors[0]
         else:
             return None
 
 
 def _config(path: Path) -> Any:
-    """The model's description, from the file alone."""
+    """Reads the model's configuration without loading the model."""
     try:
         if path.suffix.lower() == ".keras":
             with zipfile.ZipFile(path) as archive:
@@ -115,19 +115,19 @@ def _config(path: Path) -> Any:
     except (OSError, ValueError, KeyError, zipfile.BadZipFile, RuntimeError) as error:
         raise InputError(
             f"{path} cannot be loaded as a Keras model ({_first_line(error)}); it is damaged or "
-            "holds weights alone: save the whole model anew."
+            "holds only weights: save the whole model again."
         ) from None
 
 
 def _check_config(config: Any, path: Path) -> None:
-    """Refuses Python code, and classes from elsewhere than Keras."""
+    """Refuses Python code, and classes that are not Keras's."""
     for part in _parts(config):
         name = part["class_name"]
         module = part.get("module") or "keras"
         if name in ("Lambda", "__lambda__", "TorchModuleWrapper"):
             raise InputError(
                 f"{path} holds Python code (a layer {name}), which runs when it is loaded; give "
-                "--trust if you know who made it, or export it as a SavedModel."
+                "--trust if you know its author, or export it as a SavedModel."
             )
         if not isinstance(module, str) or module.split(".")[0] not in ("keras", "builtins"):
             raise InputError(
@@ -137,7 +137,7 @@ def _check_config(config: Any, path: Path) -> None:
 
 
 def _parts(config: Any) -> Iterator[dict]:
-    """Every serialised object in a description."""
+    """Yields every serialised object in a configuration."""
     if isinstance(config, dict):
         if isinstance(config.get("class_name"), str):
             yield config

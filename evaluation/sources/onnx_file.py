@@ -1,4 +1,4 @@
-"""ONNX models, run by onnxruntime on the CPU or on what else it finds."""
+"""Loads ONNX models; onnxruntime runs them on the CPU or on another device that it supports."""
 
 import re
 from collections.abc import Mapping
@@ -19,16 +19,16 @@ from evaluation.sources.program import (
 
 SUFFIXES = (".onnx",)
 _FATAL_ONLY = 4
-_DTYPES = {"float": "float32", "double": "float64"}  # tensor(float): ONNX's words for NumPy's
+_DTYPES = {"float": "float32", "double": "float64"}  # ONNX's names -> NumPy's
 
 
 def load(path: Path) -> Program:
     """Loads an ONNX model; it needs the extra [onnx].
 
-    Weights may lie beside it, in files whose names begin with the model's.
+    Weights may lie beside it, in files whose names begin with the model's name.
 
     Raises:
-      InputError: onnxruntime is missing; the file is damaged or asks for unknown operations.
+      InputError: onnxruntime is missing; the file is damaged or uses unknown operations.
     """
     try:
         import onnxruntime
@@ -42,7 +42,7 @@ def load(path: Path) -> Program:
         session = onnxruntime.InferenceSession(
             str(path), settings, providers=onnxruntime.get_available_providers()
         )
-    except Exception as error:  # onnxruntime has its own kinds, none of them public
+    except Exception as error:  # onnxruntime has its own types, none of them public
         raise InputError(
             f"{path} cannot be loaded as an ONNX model ({cause(error)}); export it again."
         ) from None
@@ -51,7 +51,7 @@ def load(path: Path) -> Program:
 
 
 def _belongs(file: Path, model: Path) -> bool:
-    """Whether a file is the model, or weights beside it: G.onnx.data, G.onnx_data, G.data."""
+    """Returns whether a file is the model or its weights: G.onnx.data, G.onnx_data, G.data."""
     is_weights = re.fullmatch(
         re.escape(model.stem) + r"(\.onnx)?[._](data|weights|bin)", file.name, re.IGNORECASE
     )
@@ -65,14 +65,14 @@ def _signature(session: Any) -> Signature:
     dtypes = {port.name: port.dtype for port in takes}
 
     def run(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        given = {name: value.astype(dtypes[name]) for name, value in arrays.items()}
-        return dict(zip(names, session.run(names, given), strict=True))
+        inputs = {name: value.astype(dtypes[name]) for name, value in arrays.items()}
+        return dict(zip(names, session.run(names, inputs), strict=True))
 
     return Signature(DEFAULT_SIGNATURE, takes, gives, run)
 
 
 def _port(value: Any) -> Port:
     shape = tuple(side if isinstance(side, int) else None for side in value.shape)
-    found = re.fullmatch(r"tensor\((\w+)\)", value.type)
-    dtype = found[1] if found else value.type
+    match = re.fullmatch(r"tensor\((\w+)\)", value.type)
+    dtype = match[1] if match else value.type
     return Port(value.name, shape, _DTYPES.get(dtype, dtype))

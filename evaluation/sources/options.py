@@ -1,4 +1,4 @@
-"""What a user may say of a generator that does not say it itself."""
+"""User options for sources: properties that a file does not declare, and overrides."""
 
 import dataclasses
 import math
@@ -9,40 +9,40 @@ from typing import Any, Literal
 from evaluation.core import validation
 from evaluation.errors import InputError
 
-LatentLaw = str
-"""\"normal\", \"uniform\" in [-1, 1], or \"truncated:0.7\": normal, given that it is within 0.7."""
+LatentDistribution = str
+"""\"normal\", \"uniform\" in [-1, 1], or \"truncated:0.7\": normal, truncated to [-0.7, 0.7]."""
 
-LabelLaw = str | int
-"""\"uniform\", \"reference\" for the reference's shares, or the number of one class."""
+LabelDistribution = str | int
+"""\"uniform\", \"reference\" for the reference's distribution, or the number of one class."""
 
-LEAST_BOUND = 0.01  # a normal number within it is one of 125: with fewer, float32 would tell
+LEAST_BOUND = 0.01  # it keeps one normal number in 125; below it float32 is too coarse
 
 
 @dataclasses.dataclass(frozen=True)
 class GeneratorOptions:
-    """Overrides of what is declared in generator.json, or inferred from a signature.
+    """Overrides of values that generator.json declares, or that are inferred from a signature.
 
-    None leaves each to the file or the guess.
+    None keeps the declared or inferred value.
 
     Attributes:
       latent_dim: numbers per latent.
-      latent: their law.
-      labels: which labels a conditional generator is asked for.
-      value_range: (low, high) of the images that it gives, or of an array of floats.
-      layout: where the channels are.
-      signature: which of a SavedModel's functions.
+      latent: the distribution of the latents.
+      labels: the distribution of the labels of a conditional generator.
+      value_range: (low, high) of the generated images, or of an array of floats.
+      layout: the order of the image axes.
+      signature: the name of a function in a SavedModel.
       batch_size: images drawn at once.
-      step: which checkpoint of a gantf run; None for the best.
-      trust: load programs even where they can read or write files or run Python.
-      strict: refuse what would otherwise be converted and said: gray against RGB, say.
+      step: the checkpoint of a gantf run; None for the best.
+      trust: load programs even if they can read or write files or run Python.
+      strict: refuse images that would otherwise be converted with a note, such as gray against RGB.
 
     Raises:
-      InputError: a value of another kind; the line names the option.
+      InputError: a value is of the wrong type or out of range; the line names the option.
     """
 
     latent_dim: int | None = None
-    latent: LatentLaw | None = None
-    labels: LabelLaw | None = None
+    latent: LatentDistribution | None = None
+    labels: LabelDistribution | None = None
     value_range: tuple[float, float] | None = None
     layout: Literal["NHWC", "NCHW"] | None = None
     signature: str | None = None
@@ -72,18 +72,18 @@ class GeneratorOptions:
 
 
 def truncation(latent: Any) -> float | None:
-    """The bound of "truncated:BOUND"; None of the laws without one.
+    """Returns the bound of "truncated:BOUND"; None for "normal" and "uniform".
 
     Raises:
-      InputError: no law of latents.
+      InputError: `latent` is no distribution of latents.
     """
     if isinstance(latent, str):
         if latent in ("normal", "uniform"):
             return None
-        found = re.fullmatch(r"truncated:([0-9.e+-]+)", latent)
-        if found:
+        match = re.fullmatch(r"truncated:([0-9.e+-]+)", latent)
+        if match:
             try:
-                bound = float(found[1])
+                bound = float(match[1])
             except ValueError:
                 bound = math.nan
             if LEAST_BOUND <= bound < math.inf:
@@ -94,14 +94,16 @@ def truncation(latent: Any) -> float | None:
     )
 
 
-def refuse_others(options: GeneratorOptions, serving: Collection[str], name: str, is_: str) -> None:
-    """Refuses what was said of a source that it does not concern.
+def refuse_others(
+    options: GeneratorOptions, allowed: Collection[str], name: str, kind: str
+) -> None:
+    """Refuses options that do not apply to a source.
 
     Args:
-      options: what was said.
-      serving: the options that do concern it; `trust`, `strict` and `batch_size` never harm.
-      name: the source, for the error.
-      is_: what it is, for the error: "no generator".
+      options: the user's options.
+      allowed: names of the options that apply; `trust`, `strict` and `batch_size` always do.
+      name: the source's name in the error.
+      kind: the source's kind in the error, such as "no generator".
 
     Raises:
       InputError: another option is set.
@@ -109,8 +111,8 @@ def refuse_others(options: GeneratorOptions, serving: Collection[str], name: str
     neutral = {"trust", "strict", "batch_size"}
     for field in dataclasses.fields(options):
         value = getattr(options, field.name)
-        if value is not None and field.name not in neutral and field.name not in serving:
-            line = f"{field.name}={validation.shown(value)}: {name} is {is_}; leave it out."
+        if value is not None and field.name not in neutral and field.name not in allowed:
+            line = f"{field.name}={validation.shown(value)}: {name} is {kind}; leave it out."
             raise InputError(line)
 
 

@@ -1,4 +1,4 @@
-"""Image files of any kind, from a folder, a zip or a TFRecord, into one array."""
+"""Decodes image files from a folder, a zip or a TFRecord into one array."""
 
 import dataclasses
 import re
@@ -17,7 +17,7 @@ from evaluation.sources.images import allocate, as_array, check_not_empty, resiz
 from evaluation.sources.retries import RetryPolicy, reason
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
-DAMAGED = (  # what Pillow and the readers of archives raise for files that are no whole images
+DAMAGED = (  # errors of Pillow and of the archive readers for files that are not valid images
     OSError,
     SyntaxError,
     ValueError,
@@ -35,10 +35,10 @@ class Picture:
     """One image that is decoded when it is needed.
 
     Attributes:
-      place: where it lies below its folder; no two are in one place.
-      name: what an error calls it.
-      decode: gives it as "L" or "RGB".
-      label: its class, where its source tells one.
+      place: its unique path below its folder.
+      name: its name in errors.
+      decode: returns the image as "L" or "RGB".
+      label: its class, if its source has labels.
     """
 
     place: str
@@ -49,13 +49,13 @@ class Picture:
 
 @dataclasses.dataclass(frozen=True)
 class Read:
-    """What was read.
+    """Decoded images.
 
     Attributes:
       images: uint8, shape (n, H, W, C).
-      places: of the n images.
-      labels: of the n images, as the source tells them.
-      skipped: names of those that could not be decoded.
+      places: the places of the n images.
+      labels: the labels of the n images, None for images without one.
+      skipped: names of images that could not be decoded.
     """
 
     images: np.ndarray
@@ -69,32 +69,33 @@ def read(
     name: str,
     size_px: int | None,
     skip_corrupt: bool,
-    patience: RetryPolicy | None = None,
+    retry: RetryPolicy | None = None,
 ) -> Read:
-    """Decodes images twice: to learn which are whole, their sizes and colours; and to keep them.
+    """Decodes images in two passes: the first checks them, their sizes and colours; then to keep.
 
-    Gray stays gray if all are; otherwise all become RGB. Alpha is laid on white.
+    If all images are gray, they stay gray; otherwise all become RGB. Transparent pixels are blended
+    with white.
 
     Args:
-      pictures: gives the images from the first to the last, each time it is called.
-      name: the source, for errors.
+      pictures: returns all images in order, each time it is called.
+      name: the source's name in errors.
       size_px: side of the square that each image is cropped and resized to; None keeps the size,
-        which must then be one and the same.
+        which must then be the same for all images.
       skip_corrupt: leave out images that cannot be decoded instead of refusing them.
-      patience: with storage that stalls.
+      retry: how often a read is tried, and for how long.
 
     Raises:
-      InputError: no images, one that cannot be decoded, one of floats or more than 16 bits, or
-        differing sizes and no size_px.
+      InputError: there are no images; an image cannot be decoded, or holds floats or more than 16
+        bits; or the sizes differ and size_px is None.
     """
-    patience = patience or RetryPolicy()
+    retry = retry or RetryPolicy()
     places: list[str] = []
     labels: list[int | None] = []
     skipped: dict[str, str] = {}
     sizes: dict[tuple[int, int], str] = {}
     any_color = False
     for picture in pictures():
-        image = _decoded(picture, skip_corrupt, patience)
+        image = _decoded(picture, skip_corrupt, retry)
         if image is None:
             skipped[picture.place] = picture.name
             continue
@@ -113,16 +114,16 @@ def read(
     for picture in pictures():
         if picture.place in skipped:
             continue
-        image = patience.call(picture.decode, picture.name)
+        image = retry.call(picture.decode, picture.name)
         image = resize(image, size_px) if size_px else image
         images[row] = as_array(image.convert("RGB") if any_color else image)
         row += 1
     return Read(images, tuple(places), tuple(labels), tuple(skipped.values()))
 
 
-def _decoded(picture: Picture, skip_corrupt: bool, patience: RetryPolicy) -> Image.Image | None:
+def _decoded(picture: Picture, skip_corrupt: bool, retry: RetryPolicy) -> Image.Image | None:
     try:
-        return patience.call(picture.decode, picture.name)
+        return retry.call(picture.decode, picture.name)
     except InputError:
         raise
     except DAMAGED as error:
@@ -131,13 +132,13 @@ def _decoded(picture: Picture, skip_corrupt: bool, patience: RetryPolicy) -> Ima
         unknown = isinstance(error, UnidentifiedImageError)
         raise InputError(
             f"{picture.name} cannot be decoded as an image ("
-            f"{'it is no image file' if unknown else reason(error)}); mend or remove it, or skip "
+            f"{'it is no image file' if unknown else reason(error)}); repair or remove it, or skip "
             "such files with --skip-corrupt."
         ) from None
 
 
 def decode(file: IO[bytes], name: str) -> Image.Image:
-    """An image file, open for reading, as "L" or "RGB"; 16 bits are scaled to 8 in colour, too."""
+    """Returns an image file, open for reading, as "L" or "RGB" with 8 bits; 16 bits are scaled."""
     with Image.open(file) as image:
         low_bytes = _low_bytes_tiles(image)
         if low_bytes is None:
@@ -154,32 +155,32 @@ def decode(file: IO[bytes], name: str) -> Image.Image:
 
 
 def _low_bytes_tiles(image: Image.Image) -> list | None:
-    """How to decode the low bytes of 16-bit colours, of which Pillow keeps the high ones alone.
+    """Returns Pillow's tiles that decode the low bytes of 16-bit colours; None for other images.
 
-    Its decoder takes the first or the second of two bytes by their order in the file, so the other
-    order gives the other byte. None of an image that is no such one.
+    Pillow keeps only the high byte: the first or the second byte, by the byte order of the file.
+    With the other byte order its decoder returns the low byte.
     """
     tiles = []
     for tile in getattr(image, "tile", ()):
         listed = isinstance(tile.args, tuple)
         mode = tile.args[0] if listed and tile.args else tile.args
-        known = isinstance(mode, str)
-        found = re.fullmatch(r"((?:RGB|RGBA|RGBX);16)([BLN])", mode) if known else None
-        if found is None:
+        pattern = r"((?:RGB|RGBA|RGBX);16)([BLN])"
+        match = re.fullmatch(pattern, mode) if isinstance(mode, str) else None
+        if match is None:
             return None
-        other = found[1] + _ORDERS[found[2]]
+        other = match[1] + _ORDERS[match[2]]
         tiles.append(tile._replace(args=(other, *tile.args[1:]) if listed else other))
     return tiles or None
 
 
 def natural(place: str) -> list:
-    """Sorts img2 before img10."""
+    """Returns the sort key of natural order, which puts img2 before img10."""
     parts = re.split(r"(\d+)", place)
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts]
 
 
 def labels_of_folders(places: tuple[str, ...]) -> tuple[np.ndarray | None, tuple[str, ...]]:
-    """Labels (n,) and their names from the first folder of each place; None if any has none."""
+    """Returns labels (n,) and class names from each place's top folder; None if one has none."""
     folders = [place.replace("\\", "/").split("/") for place in places]
     if any(len(parts) == 1 for parts in folders):
         return None, ()

@@ -1,4 +1,4 @@
-"""What every saved model is once it is loaded: functions with named inputs and outputs."""
+"""Loaded models of every format: functions with named inputs and outputs."""
 
 import dataclasses
 import hashlib
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-DEFAULT_SIGNATURE = "serving_default"  # what the only function of a file is called
+DEFAULT_SIGNATURE = "serving_default"  # the name of the only function of a file
 _CHUNK_BYTES = 1 << 22
 
 
@@ -16,9 +16,9 @@ class Port:
     """One input or output.
 
     Attributes:
-      name: as the model calls it.
-      shape: its axes, None where one may have any length; None where nothing is known.
-      dtype: "float32", "int64", "bool" ...; empty where it is not known.
+      name: its name in the model.
+      shape: its axes, None for an axis of any length; None if the model declares no shape.
+      dtype: "float32", "int64", "bool" ...; empty if the model declares no dtype.
     """
 
     name: str
@@ -27,7 +27,7 @@ class Port:
 
     @property
     def is_float(self) -> bool:
-        """Whether it holds real numbers, as far as is known."""
+        """Whether it may hold real numbers: a float dtype, or none."""
         return self.dtype in ("", "float16", "bfloat16", "float32", "float64")
 
     @property
@@ -48,12 +48,12 @@ class Signature:
     """One function of a model.
 
     Attributes:
-      name: as the model calls it.
+      name: its name in the model.
       takes: its inputs.
       gives: its outputs.
-      run: arrays by the inputs' names -> arrays by the outputs' names; batch norm in inference
-        mode wherever that can be chosen.
-      value_range: (low, high) of the output, where the last layer bounds it.
+      run: arrays by input name -> arrays by output name; batch norm is in inference mode where the
+        format has a choice.
+      value_range: (low, high) of the output, if the last layer bounds it.
     """
 
     name: str
@@ -84,11 +84,11 @@ class Program:
     @property
     def listing(self) -> str:
         """The signatures in one line."""
-        return "; ".join(str(found) for found in self.signatures) or "no signatures at all"
+        return "; ".join(str(signature) for signature in self.signatures) or "no signatures at all"
 
 
 def sha256_of(files: Iterable[Path], root: Path) -> str:
-    """Hash of files' names below `root` and of their contents."""
+    """Returns the hash of files' names below `root` and of their contents."""
     digest = hashlib.sha256()
     for file in sorted(files):
         name = file.relative_to(root).as_posix()
@@ -100,7 +100,7 @@ def sha256_of(files: Iterable[Path], root: Path) -> str:
 
 
 def cause(error: BaseException) -> str:
-    """The line of a long message that says what went wrong: the last in plain words."""
+    """Returns the last line of a long message that is no stack trace: it names the cause."""
     lines = [" ".join(line.split()).partition(" [Op:")[0] for line in str(error).splitlines()]
-    told = [line for line in lines if line and not line.startswith(("[[", "Function call stack"))]
-    return told[-1][:200] if told else type(error).__name__
+    lines = [line for line in lines if line and not line.startswith(("[[", "Function call stack"))]
+    return lines[-1][:200] if lines else type(error).__name__

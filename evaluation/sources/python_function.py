@@ -1,4 +1,4 @@
-"""MODULE:FUNCTION and FILE.py:FUNCTION: a Python function f(n, rng) -> images as a source."""
+"""Loads a Python function f(n, rng) -> images from MODULE:FUNCTION or FILE.py:FUNCTION."""
 
 import importlib.util
 
@@ -10,7 +10,7 @@ from evaluation.sources.sampler import Sampler
 
 
 def is_named(name: str) -> bool:
-    """Whether a name is a module, or a .py file, and a function behind a colon."""
+    """Returns whether a name has the form MODULE:FUNCTION or FILE.py:FUNCTION."""
     where, colon, function = name.rpartition(":")
     if not colon or not function.isidentifier() or not where:
         return False
@@ -25,10 +25,10 @@ def is_named(name: str) -> bool:
 
 
 def load(name: str, options: GeneratorOptions) -> Sampler:
-    """The function that a name means.
+    """Returns a sampler that draws from the named function.
 
     Raises:
-      InputError: the module cannot be imported, or has no such function.
+      InputError: the module cannot be imported, or lacks the function.
     """
     where, _, function_name = name.rpartition(":")
     function = getattr(importing.module(where, name), function_name, None)

@@ -1,4 +1,4 @@
-"""Storage that stalls or fails for a while: asked again, and named when it does not come back."""
+"""Retries reads from storage that stalls or fails, and names the file if it does not recover."""
 
 import dataclasses
 import queue
@@ -10,13 +10,13 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
-Answer = TypeVar("Answer")
+Item = TypeVar("Item")
 
 _END = object()
 
 
 class StalledError(OSError):
-    """A read that gave nothing in time."""
+    """A read that returned nothing in time."""
 
 
 def _to_stderr(line: str) -> None:
@@ -25,14 +25,14 @@ def _to_stderr(line: str) -> None:
 
 @dataclasses.dataclass
 class RetryPolicy:
-    """How long to wait for storage, and how often to ask it.
+    """The time limit of a read from storage, and the number of tries.
 
     Attributes:
-      seconds: that one read may take.
+      seconds: time limit of one read.
       tries: reads before giving up.
-      pause_seconds: before the second read; doubled before each further one.
-      say: told of each read that is tried again.
-      retried: what had to be read again, once for each time.
+      pause_seconds: pause before the second read; doubled before each further read.
+      say: called with one line for each retry.
+      retried: the name of the read, once for each retry.
     """
 
     seconds: float = 120.0
@@ -42,67 +42,72 @@ class RetryPolicy:
     retried: list[str] = dataclasses.field(default_factory=list)
 
     def __post_init__(self):
-        """No thread yet: the first read starts it."""
+        """Prepares the reader; its thread starts with the first read."""
         self._reader = _Reader()
 
-    def call(self, work: Callable[[], Answer], name: str) -> Answer:
-        """What `work` gives, tried again where storage stalls or has an error.
+    def call(self, work: Callable[[], Item], name: str) -> Item:
+        """Returns the result of `work`, which is retried if storage stalls or fails.
 
         Args:
-          work: reads; what it raises is raised here, at once if it is not an error of storage.
-          name: what is read.
+          work: a read. Its errors are raised here; errors other than storage errors at once.
+          name: the name of the data in messages.
 
         Raises:
-          StalledError: it gave nothing in time, as often as it was tried.
+          StalledError: no try returned in time.
         """
-        tried = 1
+        attempt = 1
         while True:
             try:
                 return self._read(work)
             except Exception as error:
-                self._prepare_again(name, error, tried)
-                tried += 1
+                self._pause_or_raise(name, error, attempt)
+                attempt += 1
 
-    def each(self, source: Callable[[], Iterable[Answer]], name: str) -> Iterator[Answer]:
-        """Every item of what `source` gives; after an error from a new one, behind the last item.
+    def each(self, source: Callable[[], Iterable[Item]], name: str) -> Iterator[Item]:
+        """Yields every item once; after a storage error, opens `source` again at the next item.
 
-        Arguments and errors as for `call`.
+        Args:
+          source: returns a new iterable over the same items, each time it is called.
+          name: the name of the data in messages.
+
+        Raises:
+          StalledError: no try returned in time.
         """
-        given = 0
+        done = 0
         items = _Items(source, 0)
-        tried = 1
+        attempt = 1
         while True:
             try:
                 item = self._read(items.next)
             except Exception as error:
-                self._prepare_again(name, error, tried)
-                tried += 1
-                items = _Items(source, given)
+                self._pause_or_raise(name, error, attempt)
+                attempt += 1
+                items = _Items(source, done)
                 continue
             if item is _END:
                 return
-            given += 1
-            tried = 1
+            done += 1
+            attempt = 1
             yield item
 
-    def _prepare_again(self, name: str, error: Exception, tried: int) -> None:
-        """Waits before the next try; raises the error where there is to be none."""
-        if not _may_pass(error) or tried >= self.tries:
+    def _pause_or_raise(self, name: str, error: Exception, attempt: int) -> None:
+        """Waits before the next try; raises the error if there is no next try."""
+        if not _may_pass(error) or attempt >= self.tries:
             raise error
         self.retried.append(name)
-        self.say(f"{name}: {reason(error)}; trying again ({tried + 1} of {self.tries})")
-        time.sleep(self.pause_seconds * 2 ** (tried - 1))
+        self.say(f"{name}: {reason(error)}; trying again ({attempt + 1} of {self.tries})")
+        time.sleep(self.pause_seconds * 2 ** (attempt - 1))
 
     def _read(self, work: Callable[[], Any]) -> Any:
         try:
             return self._reader.run(work, self.seconds)
         except queue.Empty:
-            self._reader = _Reader()  # the other one may hang for ever
+            self._reader = _Reader()  # the old one may hang for ever
             raise StalledError(f"nothing came for {self.seconds:g} s") from None
 
 
 class _Items:
-    """An iterator from some item on, which is made when the first item is asked for."""
+    """An iterator that opens its source, and skips the first items, at the first `next`."""
 
     def __init__(self, source: Callable[[], Iterable[Any]], start: int):
         self._source, self._start = source, start
@@ -118,7 +123,7 @@ class _Items:
 
 
 class _Reader:
-    """A thread that reads for others; nobody waits for it at the end of the program."""
+    """A daemon thread that runs reads; the program ends without waiting for it."""
 
     def __init__(self):
         self._work: queue.SimpleQueue = queue.SimpleQueue()
@@ -126,28 +131,28 @@ class _Reader:
         self._begun = False
 
     def run(self, work: Callable[[], Any], seconds: float) -> Any:
-        """What `work` gives or raises; queue.Empty if that takes longer."""
+        """Returns the result of `work` or raises its error; queue.Empty after `seconds`."""
         if not self._begun:
             self._begun = True
             threading.Thread(target=_serve, args=(self._work, self._done), daemon=True).start()
             weakref.finalize(self, self._work.put, None)
         self._work.put(work)
-        answer, error = self._done.get(timeout=seconds)
+        result, error = self._done.get(timeout=seconds)
         if error is not None:
             raise error
-        return answer
+        return result
 
 
-def _serve(asked: queue.SimpleQueue, done: queue.SimpleQueue) -> None:
-    while (work := asked.get()) is not None:
+def _serve(requests: queue.SimpleQueue, done: queue.SimpleQueue) -> None:
+    while (work := requests.get()) is not None:
         try:
             done.put((work(), None))
-        except Exception as error:  # raised where it is waited for
+        except Exception as error:  # `_Reader.run` raises it
             done.put((None, error))
 
 
 def _may_pass(error: Exception) -> bool:
-    """Whether an error is one of storage or of the way there, and not of a file's content."""
+    """Returns whether an error comes from storage or the network, not from a file's content."""
     if isinstance(error, StalledError):
         return True
     if isinstance(error, OSError):
@@ -156,7 +161,7 @@ def _may_pass(error: Exception) -> bool:
 
 
 def reason(error: Exception) -> str:
-    """An error in a few words, without where in TensorFlow it was, and without the file's name."""
+    """Returns an error in a few words, without the place in TensorFlow and the file's name."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     text = re.sub(r"\{\{.*?\}\}|\[Op:.*", "", str(text)).strip()
     parts = text.splitlines()[0].split("; ") if text else [type(error).__name__]

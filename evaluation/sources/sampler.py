@@ -1,4 +1,4 @@
-"""Images that are drawn on demand: what a generator, or a Python function, becomes."""
+"""Samplers draw images on demand, from a generator or from a Python function."""
 
 import dataclasses
 import inspect
@@ -15,27 +15,27 @@ from evaluation.sources.images import Images, allocate
 from evaluation.sources.options import GeneratorOptions
 from evaluation.sources.program import cause
 
-BATCH_IMAGES = 64  # fixed: how many are drawn at once must not depend on how many are asked for
-RANGE_TOLERANCE = 1e-3  # of half the range's width; beyond it a value is refused, within it clipped
+BATCH_IMAGES = 64  # fixed, so that the first images do not depend on how many are drawn
+RANGE_TOLERANCE = 1e-3  # of half the range: values are clipped within it and refused beyond it
 
 Progress = Callable[[str, int, int], None]  # (stage, done, total)
 
 
 @dataclasses.dataclass(frozen=True)
 class Sampler:
-    """A source of as many images as one likes.
+    """A source of any number of images.
 
     Attributes:
       batches: seed -> endless iterator over uint8 images (batch, H, W, C).
-      name: what the user called it.
-      contract: what is known of the generator (generator.json, overrides and guesses); empty for a
-        function. With `sha256` and the seed it decides the images.
-      inferred: what of the contract was not declared but inferred, in words.
-      run_dir: the training run that made it, where its logs are beside it.
+      name: the user's name for the source.
+      contract: the generator's contract (generator.json, overrides and inferred values) as JSON;
+        empty for a function. The contract, `sha256` and the seed decide the images.
+      inferred: one phrase for each value of the contract that was inferred.
+      run_dir: the training run that made the generator, if its logs are beside it.
       sha256: hash of the model's files; None for a function.
-      notes: what was seen when the first batch was drawn, in sentences; empty before.
-      with_labels: where labels are to be drawn by the reference's shares: (the reference's labels
-        (n,) or None, its name) -> the sampler that does.
+      notes: warnings from the first batch, in sentences; empty before.
+      with_labels: (the reference's labels (n,) or None, its name) -> a sampler that draws labels
+        from the reference's distribution; None if the sampler needs no reference.
     """
 
     batches: Callable[[int], Iterator[np.ndarray]]
@@ -48,11 +48,11 @@ class Sampler:
     with_labels: "Callable[[np.ndarray | None, str], Sampler] | None" = None
 
     def sample(self, n: int, seed: int = 0, progress: Progress | None = None) -> Images:
-        """The first n images of the stream that `seed` starts; a smaller n gives a prefix of them.
+        """Draws the first n images of the stream with this seed; a smaller n gives a prefix.
 
         Raises:
-          InputError: n < 1; images of another shape or range than declared, or not finite; labels
-            are to follow a reference and none was given.
+          InputError: n < 1; images of another shape or range than declared, or not finite; or the
+            sampler needs the labels of a reference and has none.
         """
         validation.check_whole("n", n, 1)
         validation.check_whole("seed", seed, 0)
@@ -85,15 +85,15 @@ def from_function(
     name: str = "",
     options: GeneratorOptions | None = None,
 ) -> Sampler:
-    """A Python function as a source.
+    """Returns a sampler that draws from a Python function.
 
     Args:
       function: f(n, rng) -> n images, shape (n, H, W, C) or (n, H, W): uint8, or float in [-1, 1].
-      name: shown in tables; the function's own name if empty.
-      options: `value_range` of floats, `layout` and `batch_size` are read.
+      name: the name in tables; the function's own name if empty.
+      options: `value_range` of floats, `layout` and `batch_size` are used.
 
     Raises:
-      InputError: it does not take two arguments; an option that does not concern it.
+      InputError: the function does not take two arguments; or an option does not apply to it.
     """
     name = name or getattr(function, "__name__", type(function).__name__)
     options = options or GeneratorOptions()
@@ -110,33 +110,33 @@ def from_function(
             "images, rng a numpy.random.Generator."
         ) from None
     except ValueError:
-        pass  # written in C, without a signature: the call will tell
+        pass  # a C function without a signature: the call shows whether it takes two arguments
 
     def batches(seed: int) -> Iterator[np.ndarray]:
         rng = np.random.default_rng(seed)
         while True:
-            images = _called(function, size, rng, name)
+            images = _call(function, size, rng, name)
             images = images[..., None] if images.ndim == 3 else images
             if options.layout == "NCHW" and images.ndim == 4:
                 images = np.moveaxis(images, 1, -1)
             check_form(images, name)
             if len(images) != size:
                 raise InputError(
-                    f"{name}(n={size}, rng) returned {len(images)} images; it must give n."
+                    f"{name}(n={size}, rng) returned {len(images)} images; it must return n."
                 )
             yield images if images.dtype == np.uint8 else to_uint8(images, value_range, name)
 
     return Sampler(batches, name)
 
 
-def _called(function, size: int, rng: np.random.Generator, name: str) -> np.ndarray:
+def _call(function, size: int, rng: np.random.Generator, name: str) -> np.ndarray:
     try:
         return np.asarray(function(size, rng))
     except InputError:
         raise
-    except Exception as error:  # whatever the user's own code raises
+    except Exception as error:  # the user's code may raise any type
         raise InputError(
-            f"{name}(n={size}, rng) raised {type(error).__name__}: {cause(error)}; mend it."
+            f"{name}(n={size}, rng) raised {type(error).__name__}: {cause(error)}; correct it."
         ) from error
 
 
@@ -153,15 +153,15 @@ def check_form(images: np.ndarray, name: str) -> None:
 
 
 def to_uint8(images: np.ndarray, value_range: tuple[float, float], name: str) -> np.ndarray:
-    """Float images in value_range as uint8, round((x - low) / (high - low) * 255).
+    """Returns float images in value_range as uint8, round((x - low) / (high - low) * 255).
 
     Args:
       images: float, any shape.
       value_range: (low, high), the declared range.
-      name: the source, for the error.
+      name: the source's name in errors.
 
     Raises:
-      InputError: values that are not finite, or outside the range by more than RANGE_TOLERANCE.
+      InputError: values are not finite, or outside the range by more than RANGE_TOLERANCE.
     """
     low, high = value_range
     broken, outside = count_outside(images, value_range)
@@ -181,7 +181,7 @@ def to_uint8(images: np.ndarray, value_range: tuple[float, float], name: str) ->
 
 
 def count_outside(images: np.ndarray, value_range: tuple[float, float]) -> tuple[int, int]:
-    """How many values are not finite, and how many others lie outside beyond the tolerance."""
+    """Returns the number of values that are not finite, and of finite values beyond tolerance."""
     low, high = value_range
     margin = RANGE_TOLERANCE * (high - low) / 2
     broken = ~np.isfinite(images)

@@ -1,4 +1,4 @@
-"""SavedModel directories: of TensorFlow 1 and 2, of Keras, and TF-Hub modules on disk."""
+"""Loads SavedModel directories: TensorFlow 1 and 2, Keras, and TF-Hub modules on disk."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,18 +13,18 @@ from evaluation.sources.program import Port, Program, Signature, cause, sha256_o
 
 MODEL_FILE = "saved_model.pb"
 PARTS = ("variables", "assets")
-SERVING = {"serve"}
+SERVING = {"serve"}  # the tags of a graph for inference
 
 
 def load(directory: Path, trust: bool) -> Program:
-    """Loads a SavedModel, once its operations are known to be harmless.
+    """Loads a SavedModel after a check that its operations only compute.
 
     Args:
-      directory: with saved_model.pb in it.
-      trust: load it whatever it may do.
+      directory: the directory of saved_model.pb.
+      trust: skip the check.
 
     Raises:
-      InputError: damaged, dangerous, or of several graphs of which none is for serving.
+      InputError: the model is damaged or dangerous, or none of its several graphs is for serving.
     """
     content = saved_model_scan.parse(directory / MODEL_FILE)
     if not trust:
@@ -33,19 +33,19 @@ def load(directory: Path, trust: bool) -> Program:
     tags = _tags(content, directory)
     try:
         model = tf.saved_model.load(str(directory), tags=tags)
-    except Exception as error:  # TensorFlow raises many kinds for damaged files
+    except Exception as error:  # TensorFlow raises many types for damaged files
         raise InputError(
             f"{directory} cannot be loaded as a SavedModel ({cause(error)}); it is damaged or of "
             "another program: export the generator again."
         ) from None
     signatures = [_signature(name, function, model) for name, function in model.signatures.items()]
     if not signatures:
-        signatures = _of_call(model)
+        signatures = _call_signatures(model)
     return Program("SavedModel", tuple(signatures), _sha256(directory))
 
 
 def _tags(content, directory: Path) -> list[str] | None:
-    """Which of several graphs is for serving; None if there is but one."""
+    """Returns the tags of the graph for serving; None if there is only one graph."""
     tags = [set(graph.meta_info_def.tags) for graph in content.meta_graphs]
     if len(tags) == 1:
         return None
@@ -67,18 +67,18 @@ def _signature(name: str, function: Any, model: Any) -> Signature:
 
     def run(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         assert model is not None  # its variables live as long as it does
-        given = {key: _tensor(value, takes[key].dtype) for key, value in arrays.items()}
-        return {key: _array(value) for key, value in function(**given).items()}
+        tensors = {key: _tensor(value, takes[key].dtype) for key, value in arrays.items()}
+        return {key: _array(value) for key, value in function(**tensors).items()}
 
     return Signature(name, ports, outputs, run)
 
 
-def _of_call(model: Any) -> list[Signature]:
-    """The functions of a model without signatures that can be called, as TF-Hub's modules can.
+def _call_signatures(model: Any) -> list[Signature]:
+    """Returns the traced functions of a callable model without signatures, as in TF-Hub modules.
 
-    Of the flags that it was traced with, those traced as False are taken: inference, not training.
+    Functions whose flags were traced as True are left out: they are for training.
     """
-    found = []
+    signatures = []
     call = model.__call__ if callable(model) else None
     for function in getattr(call, "concrete_functions", ()):
         positional, named = function.structured_input_signature
@@ -87,12 +87,12 @@ def _of_call(model: Any) -> list[Signature]:
             continue
         specs = [spec for spec in positional if hasattr(spec, "dtype")]
         specs += [spec for spec in named.values() if hasattr(spec, "dtype")]
-        found.append(_called(function, specs, model))
-    unique = {str(signature): signature for signature in found}
+        signatures.append(_call_signature(function, specs, model))
+    unique = {str(signature): signature for signature in signatures}
     return list(unique.values())
 
 
-def _called(function: Any, specs: list, model: Any) -> Signature:
+def _call_signature(function: Any, specs: list, model: Any) -> Signature:
     ports = tuple(_port(spec.name or f"input_{k}", spec) for k, spec in enumerate(specs))
     outputs = function.structured_outputs
     single = not isinstance(outputs, dict)
@@ -101,11 +101,11 @@ def _called(function: Any, specs: list, model: Any) -> Signature:
 
     def run(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         assert model is not None  # its variables live as long as it does
-        given = [
+        tensors = [
             _tensor(arrays[port.name], spec.dtype) for port, spec in zip(ports, specs, strict=True)
         ]
-        answer = function(*given)
-        return {"output": _array(answer)} if single else {k: _array(answer[k]) for k in gives}
+        output = function(*tensors)
+        return {"output": _array(output)} if single else {k: _array(output[k]) for k in gives}
 
     ports_out = tuple(_port(key, spec) for key, spec in gives.items())
     return Signature("__call__", ports, ports_out, run)
@@ -122,7 +122,7 @@ def _tensor(value: np.ndarray, dtype: Any) -> Any:
 
 
 def _array(tensor: Any) -> np.ndarray:
-    """A tensor as an array; NumPy itself has no bfloat16."""
+    """Returns a tensor as an array; bfloat16 becomes float32, for NumPy has no bfloat16."""
     tf = import_tensorflow()
     return (tf.cast(tensor, tf.float32) if tensor.dtype == tf.bfloat16 else tensor).numpy()
 

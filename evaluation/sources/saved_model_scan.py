@@ -1,16 +1,16 @@
-"""What a SavedModel can do beside arithmetic, told from its file before anything is loaded.
+"""Scans a SavedModel for operations that do more than compute, before it is loaded.
 
-A SavedModel is a program. Of TensorFlow's operations these are refused, wherever they stand: in a
-graph, or in the body of any function, whether it is called or not.
+A SavedModel is a program. These operations of TensorFlow are refused everywhere: in a graph, and in
+the body of every function, even if nothing calls it.
 
     reads files           ReadFile, *Reader of files, datasets of files, tables from files, Restore*
     writes files          WriteFile, Save*, summaries' writers, Snapshot*, CacheDataset, Debug*
     calls Python          PyFunc, PyFuncStateless, EagerPyFunc
     opens connections     Rpc*, DataService*, RegisterDataset*, SqlDataset, distributed TPUs
 
-Every SavedModel has SaveV2, RestoreV2 and MergeV2Checkpoints: those that only its own saver
-reaches are let pass, for the loader hands them the file's name. An operation that TensorFlow does
-not have is refused as well.
+Every SavedModel has SaveV2, RestoreV2 and MergeV2Checkpoints. They pass if only the model's own
+saver reaches them, for the loader gives them the file's name. An operation that TensorFlow does not
+have is refused too.
 """
 
 import re
@@ -34,8 +34,8 @@ CONNECTS = """RpcClient RpcCall RpcServer RpcServerRegister RpcServerStart RpcCh
     RpcGetValue Rpc TryRpc DataServiceDataset RegisterDataset SqlDataset FileSystemSetConfiguration
     ConfigureDistributedTPU WorkerHeartbeat"""
 REFUSED = {
-    name: what
-    for what, names in (
+    name: action
+    for action, names in (
         ("reads files", READS),
         ("writes files", WRITES),
         ("calls Python", PYTHON),
@@ -44,15 +44,15 @@ REFUSED = {
     for name in names.split()
 }
 SAVER_OPERATIONS = ("SaveV2", "RestoreV2", "MergeV2Checkpoints")
-INITIALISERS = ("saved_model_main_op", "legacy_init_op")  # collections of what runs at loading
+INITIALISERS = ("saved_model_main_op", "legacy_init_op")  # collections that run at loading
 
 
 def refusal(operation: str, attributes: Any = None) -> str | None:
-    """Why an operation is refused ("reads files"), or None.
+    """Returns the reason to refuse an operation ("reads files"), or None.
 
     Args:
-      operation: its name in TensorFlow; versions (V2) and the Experimental kinds are alike.
-      attributes: a node's `attr`; of some operations it decides.
+      operation: its name in TensorFlow; versions (V2) and Experimental variants are treated alike.
+      attributes: a node's `attr`, which decides for some operations.
     """
     base = re.sub(r"V\d+$", "", operation.removeprefix("Experimental"))
     if base in REFUSED:
@@ -71,10 +71,10 @@ def refusal(operation: str, attributes: Any = None) -> str | None:
 
 
 def parse(path: Path) -> Any:
-    """The content of a saved_model.pb.
+    """Returns the content of a saved_model.pb.
 
     Raises:
-      InputError: it is none.
+      InputError: the file is no SavedModel.
     """
     import_tensorflow()
     from google.protobuf.message import DecodeError
@@ -101,9 +101,9 @@ def check(content: Any, directory: Path) -> None:
     """Refuses a SavedModel with operations that do more than compute.
 
     Raises:
-      InputError: there are such; the line names them and what they do.
+      InputError: the model has such operations; the line names them and their actions.
     """
-    found: dict[str, str] = {}
+    refused: dict[str, str] = {}
     for graph in content.meta_graphs:
         own = _only_the_savers(graph)
         functions = {function.signature.name for function in graph.graph_def.library.function}
@@ -112,18 +112,18 @@ def check(content: Any, directory: Path) -> None:
                 continue
             why = refusal(node.op, node.attr)
             if why and not (node.op in SAVER_OPERATIONS and place in own):
-                found[node.op] = why
-            elif not why and not _is_known(node.op):
-                found[node.op] = "is no operation of TensorFlow"
-    if found:
-        listed = ", ".join(f"{name} {why}" for name, why in sorted(found.items()))
+                refused[node.op] = why
+            elif not why and not _exists(node.op):
+                refused[node.op] = "is no operation of TensorFlow"
+    if refused:
+        listed = ", ".join(f"{name} {why}" for name, why in sorted(refused.items()))
         raise InputError(
-            f"{directory} does more than compute: {listed}. Give --trust if you know who made it, "
+            f"{directory} does more than compute: {listed}. Give --trust if you know its author, "
             "or export the generator alone."
         )
 
 
-def _is_known(operation: str) -> bool:
+def _exists(operation: str) -> bool:
     tf = import_tensorflow()
     from tensorflow.python.framework import op_def_registry
 
@@ -131,7 +131,7 @@ def _is_known(operation: str) -> bool:
 
 
 def _nodes(graph: Any) -> Iterator[tuple[str, Any]]:
-    """Every node with its place: "node NAME" of the graph itself, "function NAME" of a body."""
+    """Yields every node with its place: "node NAME" in the graph, "function NAME" in a body."""
     for node in graph.graph_def.node:
         yield f"node {node.name}", node
     for function in graph.graph_def.library.function:
@@ -140,7 +140,7 @@ def _nodes(graph: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _only_the_savers(graph: Any) -> set[str]:
-    """The places that the saver reaches and nothing else does."""
+    """Returns the places that only the saver reaches."""
     saver = graph.saver_def
     ends = [name.split(":")[0] for name in (saver.save_tensor_name, saver.restore_op_name) if name]
     others = [
@@ -158,7 +158,7 @@ def _only_the_savers(graph: Any) -> set[str]:
 
 
 def _reached(graph: Any, ends: Iterable[str], functions: Iterable[str]) -> set[str]:
-    """The places that must run to compute nodes, or to call functions."""
+    """Returns the places that must run to compute some nodes, or to call some functions."""
     nodes = {node.name: node for node in graph.graph_def.node}
     bodies = {body.signature.name: body for body in graph.graph_def.library.function}
     waiting = [f"node {name.split(':')[0]}" for name in ends]
@@ -180,7 +180,7 @@ def _reached(graph: Any, ends: Iterable[str], functions: Iterable[str]) -> set[s
 
 
 def _called(node: Any) -> list[str]:
-    """The functions that a node may call: as its operation, or in its attributes."""
+    """Returns the functions that a node may call: its operation, and those in its attributes."""
     called = [node.op]
     for value in node.attr.values():
         called += [value.func.name, *(function.name for function in value.list.func)]

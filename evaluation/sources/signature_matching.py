@@ -1,4 +1,4 @@
-"""Which input and output of a saved model is what: as declared, or told from their types."""
+"""Finds the latents, labels and images among a model's inputs and outputs, by name or by type."""
 
 import dataclasses
 
@@ -13,16 +13,16 @@ LABEL_WORDS = ("label", "class", "onehot", "one_hot", "cond")  # in the name of 
 
 
 @dataclasses.dataclass(frozen=True)
-class Wiring:
-    """A signature with what each of its ports is.
+class SignatureMatch:
+    """A signature and the role of each of its inputs and outputs.
 
     Attributes:
       signature: the function.
       latents: its input of latents.
       images: its output of images.
-      labels: its input of labels, if it has one: whole numbers (n,), or one-hot (n, classes).
-      tokens: its input of word numbers (n, words), if it has one.
-      flags: its inputs that are one truth value, such as whether it trains: always False.
+      labels: its input of labels, or None: whole numbers (n,), or one-hot (n, classes).
+      tokens: its input of word numbers (n, words), or None.
+      flags: its boolean inputs, such as "training"; they are always False.
     """
 
     signature: Signature
@@ -38,33 +38,33 @@ class Wiring:
         return {port.name: np.array(False) for port in self.flags}
 
     def shaped(self, latents: np.ndarray) -> np.ndarray:
-        """Latents (n, d) as the function takes them: (n, d, 1, 1) where it looks like an image."""
+        """Returns latents (n, d) in the function's shape: (n, d), or (n, d, 1, 1)."""
         pixels = self.latents.shape is not None and len(self.latents.shape) == 4
         return latents[:, :, None, None] if pixels else latents
 
     @property
     def one_hot_classes(self) -> int | None:
-        """How many classes a one-hot input has; None where there is none."""
+        """The number of classes of a one-hot input; None without such an input."""
         if self.labels is None or self.labels.shape is None or len(self.labels.shape) != 2:
             return None
         return self.labels.shape[1]
 
     @property
     def batch_images(self) -> int | None:
-        """The one batch size that the signature takes; None where it takes any."""
+        """The only batch size that the signature takes; None if it takes any."""
         return self.latents.shape[0] if self.latents.shape else None
 
 
-def declared(program: Program, contract: Contract, name: str) -> Wiring:
-    """The wiring by the names that gantf's exports have: latents, labels, tokens, images.
+def match_declared(program: Program, contract: Contract, name: str) -> SignatureMatch:
+    """Matches a signature by the names in gantf's exports: latents, labels, tokens, images.
 
     Args:
       program: the loaded model.
       contract: its generator.json.
-      name: the source, for errors.
+      name: the source's name in errors.
 
     Raises:
-      InputError: it makes images from images, or has no signature of that form.
+      InputError: the model translates images, or has no signature of that form.
     """
     if contract.latents is None:
         raise InputError(
@@ -72,8 +72,8 @@ def declared(program: Program, contract: Contract, name: str) -> Wiring:
             "folder of images, and give the folder that it writes."
         )
     width = contract.latents.dim
-    found = {signature.name: signature for signature in program.signatures}
-    signature = found.get(contract.signature)
+    signatures = {signature.name: signature for signature in program.signatures}
+    signature = signatures.get(contract.signature)
     if signature is not None:
         takes = {port.name: port for port in signature.takes}
         gives = {port.name: port for port in signature.gives}
@@ -87,7 +87,7 @@ def declared(program: Program, contract: Contract, name: str) -> Wiring:
         fits = fits and ("tokens" not in wanted or _is_tokens(takes["tokens"], words))
         if fits:
             ports = takes["latents"], gives["images"], takes.get("labels"), takes.get("tokens")
-            return Wiring(signature, *ports)
+            return SignatureMatch(signature, *ports)
     needed = (
         f"latents (n, {width}) of floats"
         + (" and labels (n,) of integers" if contract.labels else "")
@@ -95,70 +95,70 @@ def declared(program: Program, contract: Contract, name: str) -> Wiring:
     )
     raise InputError(
         f"{name} has no signature {contract.signature!r} that takes {needed}, any n, "
-        f"and gives images, as its {FILE_NAME} says; it has {program.listing}. "
+        f"and gives images, as its {FILE_NAME} declares; it has {program.listing}. "
         "Export it again."
     )
 
 
-def inferred(program: Program, options: GeneratorOptions, name: str) -> Wiring:
-    """The wiring of a model that declares nothing, where its types leave no doubt.
+def match_inferred(program: Program, options: GeneratorOptions, name: str) -> SignatureMatch:
+    """Matches a signature of a model without declarations, if the types leave one choice.
 
     Args:
       program: the loaded model.
-      options: `signature` chooses one, `latent_dim` says the width where the model does not.
-      name: the source, for errors.
+      options: `signature` selects one; `latent_dim` is the width where the model declares none.
+      name: the source's name in errors.
 
     Raises:
       InputError: no signature takes latents and gives images, or several do.
     """
-    wirings = []
+    matches = []
     for signature in program.signatures:
         if options.signature in (None, signature.name):
-            wired = _wired(signature, options.latent_dim)
-            wirings += [wired] if wired is not None else []
-    wirings = _without_twins(wirings)
-    if len(wirings) == 1:
-        return wirings[0]
-    if options.signature is not None and not wirings:
+            match = _match(signature, options.latent_dim)
+            matches += [match] if match is not None else []
+    matches = _without_twins(matches)
+    if len(matches) == 1:
+        return matches[0]
+    if options.signature is not None and not matches:
         raise InputError(
             f"signature={options.signature!r}: {name} has none of that name that takes latents "
             f"(n, d) and gives images; it has {program.listing}."
         )
-    if len(wirings) > 1:
+    if len(matches) > 1:
         raise InputError(
-            f"{name} has {len(wirings)} signatures that take latents and give images: "
+            f"{name} has {len(matches)} signatures that take latents and give images: "
             f"{program.listing}; choose one with --signature."
         )
     raise InputError(
-        f"{name} has no {FILE_NAME}, and its signatures do not tell which takes "
-        f"latents (n, d), any n, and gives images (n, H, W, C): it has {program.listing}. "
-        f"Say it with --signature or --latent-dim, or write {FILE_NAME} (see the README)."
+        f"{name} has no {FILE_NAME}, and none of its signatures clearly takes latents (n, d), any "
+        f"n, and gives images (n, H, W, C): it has {program.listing}. "
+        f"Give --signature or --latent-dim, or write {FILE_NAME} (see the README)."
     )
 
 
-def _without_twins(wirings: list[Wiring]) -> list[Wiring]:
-    """The default alone, where all are one function: Keras exports each under two names."""
-    default = [wired for wired in wirings if wired.signature.name == DEFAULT_SIGNATURE]
-    if len(wirings) < 2 or not default:
-        return wirings
+def _without_twins(matches: list[SignatureMatch]) -> list[SignatureMatch]:
+    """Returns the default alone if all are one function: Keras exports each under two names."""
+    default = [match for match in matches if match.signature.name == DEFAULT_SIGNATURE]
+    if len(matches) < 2 or not default:
+        return matches
     try:
-        first, *others = (_tried(wired) for wired in wirings)
-    except Exception:  # whatever a framework raises: then they are not known to be one
-        return wirings
-    return default if all(np.array_equal(first, other) for other in others) else wirings
+        first, *others = (_sample_images(match) for match in matches)
+    except Exception:  # frameworks raise any type; then nothing shows that they are one function
+        return matches
+    return default if all(np.array_equal(first, other) for other in others) else matches
 
 
-def _tried(wired: Wiring) -> np.ndarray:
-    """What a function without labels makes of some latents."""
-    if wired.labels is not None or wired.latents.shape is None:
+def _sample_images(match: SignatureMatch) -> np.ndarray:
+    """Returns the images of an unconditional function for a few fixed latents."""
+    if match.labels is not None or match.latents.shape is None:
         raise ValueError("not tried")
-    count, dim = wired.latents.shape[0] or 2, wired.latents.shape[1] or 0
+    count, dim = match.latents.shape[0] or 2, match.latents.shape[1] or 0
     latents = np.linspace(-1, 1, count * dim, dtype=np.float32).reshape(count, dim)
-    inputs = wired.fixed | {wired.latents.name: wired.shaped(latents)}
-    return np.asarray(wired.signature.run(inputs)[wired.images.name])
+    inputs = match.fixed | {match.latents.name: match.shaped(latents)}
+    return np.asarray(match.signature.run(inputs)[match.images.name])
 
 
-def _wired(signature: Signature, latent_dim: int | None) -> Wiring | None:
+def _match(signature: Signature, latent_dim: int | None) -> SignatureMatch | None:
     images = [port for port in signature.gives if _may_be_images(port)]
     if len(images) != 1:
         return None
@@ -172,13 +172,13 @@ def _wired(signature: Signature, latent_dim: int | None) -> Wiring | None:
             return None
         latents.remove(named[0])
         others = named
-        return Wiring(signature, latents[0], images[0], others[0], flags=flags)
+        return SignatureMatch(signature, latents[0], images[0], others[0], flags=flags)
     if len(latents) != 1 or len(others) > 1:
         return None
     if others and not _is_labels(others[0]):
         return None
     labels = others[0] if others else None
-    return Wiring(signature, latents[0], images[0], labels, flags=flags)
+    return SignatureMatch(signature, latents[0], images[0], labels, flags=flags)
 
 
 def _may_be_latents(port: Port, dim: int | None) -> bool:
@@ -199,10 +199,10 @@ def _is_latents(port: Port, width: int) -> bool:
 
 
 def _is_labels(port: Port) -> bool:
-    """Whether an input is (n,) integers for any n."""
+    """Returns whether an input is (n,) integers for any n."""
     return port.is_integer and port.shape is not None and port.shape == (None,)
 
 
 def _is_tokens(port: Port, words: int) -> bool:
-    """Whether an input is (n, words) integers for any n."""
+    """Returns whether an input is (n, words) integers for any n."""
     return port.is_integer and port.shape is not None and port.shape == (None, words)

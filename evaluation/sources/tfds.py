@@ -1,4 +1,4 @@
-"""A TensorFlow Datasets data set by name: a built-in one, or any other that TFDS knows."""
+"""Reads data sets of TensorFlow Datasets (TFDS) by name, the built-in ones included."""
 
 import contextlib
 import difflib
@@ -8,6 +8,7 @@ import io
 import logging
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,11 @@ from PIL import Image
 from evaluation import datasets
 from evaluation.errors import InputError, NoSplitError
 from evaluation.runtime.progress import on_terminal
+from evaluation.runtime.tensorflow import import_tensorflow
 from evaluation.sources.images import Images, allocate, as_array, check_not_empty, resize
 from evaluation.sources.retries import RetryPolicy, reason
 
-CLOSE = 0.8  # how like a TFDS name must be to be suggested, of 1
+SIMILARITY = 0.8  # least difflib ratio of a suggested TFDS name
 
 
 def read(
@@ -27,23 +29,23 @@ def read(
     split: str = "train",
     size_px: int | None = None,
     skip_corrupt: bool = False,
-    patience: RetryPolicy | None = None,
+    retry: RetryPolicy | None = None,
 ) -> Images:
-    """Reads one split of a TFDS data set into an array, downloading and preparing it if need be.
+    """Reads one split of a TFDS data set into an array; downloads and prepares it if necessary.
 
-    Its files are read one after the other, so that one that is missing, damaged or stalls is named.
+    Files are read one after the other, so that errors name the missing, damaged or stalled file.
 
     Args:
       name: "digits", "photo_patches/64", "mnist", "celeb_a" ...; it must have an "image" feature.
       split: a TFDS split ("train", "test", "train[:1000]").
       size_px: side of the square that each image is cropped and resized to; None keeps the size,
         which must then be fixed.
-      skip_corrupt: leave out what is behind the damage in a file, or all of one that is missing.
-      patience: with storage that stalls.
+      skip_corrupt: leave out missing files, and the rest of a file after the first damage.
+      retry: how often a read is tried, and for how long.
 
     Raises:
-      InputError: unknown name or split, no images, a failed download, differing sizes; a file that
-        cannot be read.
+      InputError: the name or split is unknown; the download failed; a file cannot be read; there
+        are no images; or the sizes differ and size_px is None.
     """
     builder = prepare(name)
     count = _count(builder, name, split)
@@ -61,7 +63,7 @@ def read(
     inputs = _room_for_inputs(dict(features).get("input"), count, shape)
     skipped: list[str] = []
     row = 0
-    for example in _examples(builder, split, patience or RetryPolicy(), skip_corrupt, skipped):
+    for example in _examples(builder, split, retry or RetryPolicy(), skip_corrupt, skipped):
         images[row] = _fitted(example["image"].numpy(), size_px)[..., : images.shape[-1]]
         if inputs is not None:
             inputs[row] = _fitted(example["input"].numpy(), size_px)[..., : inputs.shape[-1]]
@@ -81,30 +83,30 @@ def read(
 
 
 def _examples(
-    builder, split: str, patience: RetryPolicy, skip_corrupt: bool, skipped: list[str]
+    builder, split: str, retry: RetryPolicy, skip_corrupt: bool, skipped: list[str]
 ) -> Iterator[dict]:
-    """The examples of a split, file by file; what cannot be read goes to `skipped`, if asked."""
+    """Yields the examples of a split, file by file; adds unreadable files to `skipped`."""
     import tensorflow as tf
 
     for file, part, count in _files(builder, split):
-        given = 0
+        done = 0
         try:
             source = functools.partial(builder.as_dataset, split=part, shuffle_files=False)
-            for example in patience.each(source, file):
+            for example in retry.each(source, file):
                 yield example
-                given += 1
+                done += 1
         except (tf.errors.OpError, OSError) as error:
             if not skip_corrupt:
                 raise InputError(
-                    f"{file} cannot be read after {given} of {count} images ({reason(error)}); "
-                    "bring it back, prepare the data set anew, or leave the rest of such files out "
+                    f"{file} cannot be read after {done} of {count} images ({reason(error)}); "
+                    "restore it, prepare the data set again, or leave out the rest of such files "
                     "with --skip-corrupt."
                 ) from None
-            skipped.append(f"{file} ({count - given} of {count} images)")
+            skipped.append(f"{file} ({count - done} of {count} images)")
 
 
 def _files(builder, split: str) -> Iterator[tuple[str, Any, int]]:
-    """The files that make up a split, in order: path, what of the data set it holds, how much."""
+    """Yields the files of a split in order: path, the part of the split in it, its examples."""
     import tensorflow_datasets as tfds
 
     splits = builder.info.splits
@@ -122,14 +124,14 @@ def _files(builder, split: str) -> Iterator[tuple[str, Any, int]]:
 
 
 def _room_for_inputs(feature, count: int, shape: tuple[int, int]) -> np.ndarray | None:
-    """Room for the "input" of pairs, where a data set has such images of the other ones' size."""
+    """Returns an array for the "input" images of a data set of pairs; None for other data sets."""
     if feature is None or len(feature.shape or ()) != 3 or feature.shape[2] is None:
         return None
     return allocate((count, *shape, 1 if feature.shape[2] == 1 else 3))
 
 
 def _fitted(image: np.ndarray, size_px: int | None) -> np.ndarray:
-    """An image (H, W, C), cropped and resized if a size is asked for."""
+    """Returns an image (H, W, C), cropped and resized unless size_px is None."""
     if not size_px or image.shape[:2] == (size_px, size_px):
         return image
     picture = Image.fromarray(image[..., 0] if image.shape[2] == 1 else image[..., :3])
@@ -137,10 +139,10 @@ def _fitted(image: np.ndarray, size_px: int | None) -> np.ndarray:
 
 
 def _count(builder, name: str, split: str) -> int:
-    """The number of images in a split, or in a part of one."""
+    """Returns the number of images in a split, or in a part of a split."""
     try:
         return builder.info.splits[split].num_examples
-    except Exception as error:  # TFDS has its own kinds for unknown, malformed and misplaced ones
+    except Exception as error:  # TFDS has its own types for unknown and malformed splits
         raise NoSplitError(
             f"{name} has no split {split!r}; it has {', '.join(sorted(builder.info.splits))}, or a "
             "part of one, such as train[:100]."
@@ -148,31 +150,56 @@ def _count(builder, name: str, split: str) -> int:
 
 
 def splits(name: str) -> list[str]:
-    """The splits of a data set, prepared if need be."""
+    """Returns the names of a data set's splits; prepares the data set if necessary."""
     return sorted(prepare(name).info.splits)
 
 
+def is_name(base: str) -> bool:
+    """Returns whether a data set is built in, or has a builder in TFDS.
+
+    Args:
+      base: a data set's name without "/config" and ":split".
+    """
+    return base in datasets.names() or base in _tfds_names()
+
+
+def similar_name(base: str) -> str | None:
+    """Returns the built-in or TFDS data set with the most similar name, or None.
+
+    Args:
+      base: a data set's name without "/config" and ":split".
+    """
+    matches = difflib.get_close_matches(base, datasets.names(), n=1)
+    matches = matches or difflib.get_close_matches(base, _tfds_names(), n=1, cutoff=SIMILARITY)
+    return matches[0] if matches else None
+
+
+def _tfds_names() -> list[str]:
+    import_tensorflow()
+    import tensorflow_datasets as tfds
+
+    return tfds.list_builders(with_community_datasets=False)
+
+
 def prepare(name: str):
-    """The TFDS builder of that name, its data on disk."""
+    """Returns the TFDS builder of a data set; downloads and prepares its data if necessary."""
     import tensorflow_datasets as tfds
 
     base, _, config = name.split(":")[0].partition("/")
     if base in datasets.names():
         importlib.import_module(f"evaluation.datasets.{base}")
-    elif base not in tfds.list_builders(with_community_datasets=False):
-        others = tfds.list_builders(with_community_datasets=False)
-        near = difflib.get_close_matches(base, datasets.names(), n=1)
-        near = near or difflib.get_close_matches(base, others, n=1, cutoff=CLOSE)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
+    elif not is_name(base):
+        similar = f"folder:{name}" if Path(name).is_dir() else similar_name(base)
+        hint = f" (did you mean {similar!r}?)" if similar else ""
         raise InputError(
             f"unknown data {name!r}{hint}; give built-in data ({', '.join(datasets.names())}), "
             "another TFDS name, or folder:PATH."
         )
     if base in datasets.names() and config:
-        known = [found.name for found in tfds.builder_cls(base).BUILDER_CONFIGS]
-        if config not in known:
-            have = f"give {base}/{f', {base}/'.join(known)}" if known else f"give {base}"
-            raise InputError(f"{base} has no configuration {config!r}; {have}.")
+        configs = [each.name for each in tfds.builder_cls(base).BUILDER_CONFIGS]
+        if config not in configs:
+            remedy = f"give {base}/{f', {base}/'.join(configs)}" if configs else f"give {base}"
+            raise InputError(f"{base} has no configuration {config!r}; {remedy}.")
     for logger in ("absl", "urllib3"):
         logging.getLogger(logger).setLevel(logging.ERROR)
     built_in = base in datasets.names()
@@ -182,12 +209,10 @@ def prepare(name: str):
         with contextlib.redirect_stdout(io.StringIO() if built_in else sys.stderr), _few_retries():
             builder = tfds.builder(name, try_gcs=False)
             builder.download_and_prepare()
-    except (
-        Exception
-    ) as error:  # TFDS raises dozens of kinds: network, disk, manual download, config
-        told = str(error).strip().splitlines()[0] if str(error).strip() else "no reason given"
+    except Exception as error:  # TFDS raises many types: network, disk, manual download, config
+        message = str(error).strip().splitlines()[0] if str(error).strip() else "no message"
         raise InputError(
-            f"{name} could not be prepared ({type(error).__name__}: {told[:200]}); bring the "
+            f"{name} could not be prepared ({type(error).__name__}: {message[:200]}); copy the "
             "prepared data to TFDS_DATA_DIR, or use built-in data "
             f"({', '.join(datasets.names())}) or folder:PATH."
         ) from error
@@ -196,7 +221,7 @@ def prepare(name: str):
 
 @contextlib.contextmanager
 def _few_retries():
-    """TFDS asks a silent host ten times, for three minutes; twice tells that it is silent."""
+    """Limits TFDS to two download retries: by default it tries a silent host for three minutes."""
     from tensorflow_datasets.core.download import downloader
 
     usual, downloader.MAX_RETRIES = downloader.MAX_RETRIES, 2

@@ -1,4 +1,4 @@
-"""PyTorch models that carry their own program: TorchScript, and torch.export."""
+"""Loads PyTorch models that contain their own program: TorchScript and torch.export."""
 
 import hashlib
 from collections.abc import Mapping
@@ -17,20 +17,20 @@ SUFFIXES = (".pt", ".ts", ".pts", EXPORTED)
 def load(path: Path, trust: bool) -> Program:
     """Loads a TorchScript file, or a .pt2 of torch.export; it needs the extra [torch].
 
-    TorchScript is read without Python's pickles. A .pt2 may hold some, which torch.export.load
-    unpickles, and a pickle may run any Python: it is loaded on trust alone.
+    TorchScript is read without Python's pickles. A .pt2 may hold pickles, which torch.export.load
+    unpickles and which may run any Python. So a .pt2 needs `trust`.
 
     Args:
       path: the file.
       trust: load a .pt2.
 
     Raises:
-      InputError: torch is missing, or the file is no such program, or a .pt2 without trust.
+      InputError: torch is missing, the file is neither format, or it is a .pt2 without trust.
     """
     if path.suffix.lower() == EXPORTED and not trust:
         raise InputError(
             f"{path} may hold pickles, which run Python when they are loaded; give --trust if you "
-            "know who made it, or save it as TorchScript."
+            "know its author, or save it as TorchScript."
         )
     try:
         import torch
@@ -45,20 +45,20 @@ def load(path: Path, trust: bool) -> Program:
         else:
             module = torch.jit.load(str(path), map_location="cpu").eval()
             takes, gives = _script_ports(module)
-    except Exception as error:  # torch raises many kinds
+    except Exception as error:  # torch raises many types
         raise InputError(
             f"{path} cannot be loaded as TorchScript or torch.export ({cause(error)}); save it "
             "with torch.jit.save or torch.export.save: weights or pickled modules are not read."
         ) from None
 
     def run(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        given = [torch.from_numpy(np.ascontiguousarray(arrays[port.name])) for port in takes]
+        inputs = [torch.from_numpy(np.ascontiguousarray(arrays[port.name])) for port in takes]
         with torch.inference_mode():
-            answer = module(*given)
-        answers = answer if isinstance(answer, list | tuple) else [answer]
+            outputs = module(*inputs)
+        outputs = outputs if isinstance(outputs, list | tuple) else [outputs]
         return {
             port.name: x.float().numpy() if x.is_floating_point() else x.numpy()
-            for port, x in zip(gives, answers, strict=False)
+            for port, x in zip(gives, outputs, strict=False)
         }
 
     kind = "torch.export" if path.suffix.lower() == EXPORTED else "TorchScript"
@@ -67,7 +67,7 @@ def load(path: Path, trust: bool) -> Program:
 
 
 def _script_ports(module: Any) -> tuple[tuple[Port, ...], tuple[Port, ...]]:
-    """TorchScript tells how many inputs there are, and neither shapes nor types of numbers."""
+    """Returns ports without shapes and dtypes: TorchScript declares only the number of inputs."""
     arguments = list(module.forward.schema.arguments)[1:]
     takes = [Port(a.name, None, "") for a in arguments if not a.has_default_value()]
     if len(takes) == 2:

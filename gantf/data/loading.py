@@ -61,7 +61,7 @@ def load(
     needs: Needs,
     size_px: int | None = None,
     skip_corrupt: bool = False,
-    patience: RetryPolicy | None = None,
+    retry: RetryPolicy | None = None,
 ) -> TrainingData:
     """Reads what a model needs, and the same of a held-out split where there is one.
 
@@ -71,13 +71,13 @@ def load(
       needs: what the model reads.
       size_px: side of the square that each image is cropped and resized to.
       skip_corrupt: leave out files that cannot be read.
-      patience: with storage that stalls.
+      retry: how often a read is tried, and for how long.
 
     Raises:
       InputError: the data do not hold what the model needs, or cannot be read.
     """
-    patience = patience or RetryPolicy()
-    reader = _Reader(size_px, skip_corrupt, patience)
+    retry = retry or RetryPolicy()
+    reader = _Reader(size_px, skip_corrupt, retry)
     first, second = [*config.data_names(data), ""][:2]
     if second and needs not in ("pairs", "domains"):
         raise InputError(
@@ -96,7 +96,7 @@ def load(
             break
         except NoSplitError:
             continue
-    return dataclasses.replace(training, held_out=held_out, retried=tuple(patience.retried))
+    return dataclasses.replace(training, held_out=held_out, retried=tuple(retry.retried))
 
 
 def _without_split(name: str) -> str | None:
@@ -109,10 +109,10 @@ def _without_split(name: str) -> str | None:
 class _Reader:
     size_px: int | None
     skip_corrupt: bool
-    patience: RetryPolicy
+    retry: RetryPolicy
 
     def read(self, name: str, split: str | None) -> Images:
-        return evaluation.load_images(name, split, self.size_px, self.skip_corrupt, self.patience)
+        return evaluation.load_images(name, split, self.size_px, self.skip_corrupt, self.retry)
 
 
 def _images(reader: _Reader, data, first, second, split, needs: Needs) -> TrainingData:

@@ -147,7 +147,7 @@ def test_floats_need_their_range(formats):
     np.testing.assert_array_equal(read.images, expected(400))
     with pytest.raises(InputError, match="or floats with their --range"):
         open_source(formats / "floats.npy")
-    with pytest.raises(InputError, match=r"\d+ of 25600 values outside of the declared range"):
+    with pytest.raises(InputError, match=r"\d+ of 25600 values outside the declared range"):
         open_source(formats / "floats.npy", options=GeneratorOptions(value_range=(0, 0.5)))
 
 
@@ -183,7 +183,7 @@ class TestWhatIsInferred:
             ({"latent": "truncated:0.5"}, False, None),
             ({"value_range": (-2, 2)}, False, None),
             ({"batch_size": 16}, True, None),
-            ({"latent_dim": 5}, None, "no generator.json, and its signatures do not tell"),
+            ({"latent_dim": 5}, None, "no generator.json, and none of its signatures clearly"),
             ({"labels": "uniform"}, None, "labels='uniform': .* takes no labels"),
             ({"signature": "other"}, None, "signature='other': .* has none of that name"),
             ({"step": 3}, None, "step=3: .* is no training run"),
@@ -239,7 +239,7 @@ class TestWhatIsInferred:
 
     def test_labels_of_a_conditional_onnx_model(self, tmp_path, digits):
         path = onnx_model(tmp_path / "c.onnx", classes=10)
-        with pytest.raises(InputError, match="does not say of how many classes; give --labels"):
+        with pytest.raises(InputError, match="does not declare the number of classes; give"):
             open_source(path)
         following = open_source(
             path, options=GeneratorOptions(labels="reference", value_range=(-1, 1))

@@ -90,10 +90,10 @@ FORM = {"height": 8, "width": 8, "channels": 1, "range": [-1, 1]}
         ({"signature": "sample"}, r"no signature 'sample'.*it has serving_default\("),
         ({"latents": {"dim": 5, "law": "normal"}}, r"takes latents \(n, 5\)"),
         ({"latents": {"dim": 4, "law": "cauchy"}}, r"damaged \(latents\.law: "),
-        ({"images": FORM | {"range": [float("-inf"), 1]}}, "-Infinity is no JSON number"),
-        ({"step": float("nan")}, "NaN is no JSON number"),
+        ({"images": FORM | {"range": [float("-inf"), 1]}}, "-Infinity is not a JSON number"),
+        ({"step": float("nan")}, "NaN is not a JSON number"),
         ({"images": {"height": 8}}, r"damaged \(images\.width: Field required"),
-        ({"labels": {"classes": 2, "law": [0.5, 0.4]}}, "one share per class"),
+        ({"labels": {"classes": 2, "law": [0.5, 0.4]}}, "one fraction per class"),
         ({"format": 2}, "has format 2, this version reads 1"),
     ],
 )

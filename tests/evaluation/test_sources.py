@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from evaluation import InputError, load_images, open_source
+from evaluation import GeneratorOptions, InputError, load_images, open_source
 from evaluation.sources.images import Images
 from evaluation.sources.sampler import BATCH_IMAGES, to_uint8
 
@@ -87,7 +87,7 @@ def test_function_is_called_with_its_own_generator(noise_images):
 
 
 def test_function_that_returns_too_few_is_refused():
-    with pytest.raises(InputError, match=r"returned 1 images; it must give n"):
+    with pytest.raises(InputError, match=r"returned 1 images; it must return n"):
         open_source(lambda n, rng: np.zeros((1, 4, 4, 1), np.uint8)).sample(3)
 
 
@@ -107,8 +107,6 @@ def test_range_is_kept_to_a_thousandth():
 
 
 def test_names_of_nothing(tf, tmp_path):
-    with pytest.raises(InputError, match=r"no/such/place does not exist"):
-        open_source("no/such/place")
     with pytest.raises(InputError, match=r"unknown data 'digit'.*did you mean 'digits'"):
         open_source("digit")
     (tmp_path / "notes.txt").write_text("")
@@ -119,6 +117,118 @@ def test_names_of_nothing(tf, tmp_path):
     (tmp_path / "config.yaml").write_text("")
     with pytest.raises(InputError, match="training run without an exported generator"):
         open_source(tmp_path)
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """An empty working directory that is also the home directory."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return tmp_path
+
+
+BOTH = pytest.mark.parametrize("read", [load_images, open_source])
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "name",
+    [
+        "./x.onnx",
+        "a/b",
+        "a/b:train",
+        "no/such/place",
+        "/no/such/place",
+        "x.keras",
+        "X.KERAS",
+        "missing.zip",
+        "missing.zip:train",
+        "~/nothing.npz",
+        "~/nothing",
+        "models/g.h5",
+        r"models\g.h5",
+        "mnist/g.pt2",
+        "shards/*.tfrecord",
+        "part.tfrecord-00000-of-00002",
+        "weights.pth",
+        "result.json",
+        "mine.py",
+        "face.png",
+        "C:/images",
+        "s3://bucket/images",
+    ],
+)
+def test_a_missing_path_is_not_taken_for_a_data_set(tf, home, read, name):
+    with pytest.raises(InputError) as caught:
+        read(name)
+    message = str(caught.value)
+    assert message.startswith(f"{name} does not exist as a file or folder; give ")
+    assert message.endswith(".") and "\n" not in message
+
+
+def test_a_missing_path_comes_before_its_options(home):
+    options = GeneratorOptions(value_range=(0, 1))
+    with pytest.raises(InputError, match=r"face\.onnx does not exist"):
+        open_source("face.onnx", options=options)
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("face.onnx", "faces.onnx"),
+        ("./Faces.onnx", "faces.onnx"),
+        ("photos/other.npy", None),
+        ("photos/rbg.npy", "photos/rgb.npy"),
+        ("~/face.onnx", "HOME/faces.onnx"),
+        ("~/faces.onnx", "HOME/faces.onnx"),
+        ("faces.onnx:train", "faces.onnx"),
+        ("folder:photo", "folder:photos"),
+        ("photo_patche/64", "photo_patches/64"),
+    ],
+)
+def test_a_similar_name_is_suggested(tf, home, read, name, near):
+    (home / "photos").mkdir()
+    for file in ("faces.onnx", "photos/rgb.npy"):
+        (home / file).write_bytes(b"")
+    with pytest.raises(InputError) as caught:
+        read(name)
+    (suggested,) = re.findall(r"\(did you mean '(.*)'\?\)", str(caught.value)) or [None]
+    assert suggested == (near and near.replace("HOME", str(home)))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("photos", r"unknown data 'photos' \(did you mean 'folder:photos'\?\)"),
+        ("photos/", r"photos/ is a folder; give folder:photos/ to read"),
+        ("photos.zip", r"photos\.zip is a file; give a data set's name, or images as folder:PATH"),
+    ],
+)
+def test_load_images_reads_no_other_path(tf, home, name, message):
+    (home / "photos").mkdir()
+    (home / "photos.zip").write_bytes(b"")
+    with pytest.raises(InputError, match=message):
+        load_images(name)
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("digits:test", ("digits", "test")),
+        ("mnist", ("mnist", "train")),
+        ("cycle_gan/horse2zebra", ("cycle_gan/horse2zebra", "train")),
+        ("cycle_gan/horse2zebra:trainA", ("cycle_gan/horse2zebra", "trainA")),
+        ("photo_patches/64:train[:10]", ("photo_patches/64", "train[:10]")),
+        ("huggingface:user/photos", ("huggingface", "user/photos")),
+    ],
+)
+def test_names_of_data_sets_are_no_paths(tf, home, monkeypatch, read, name, arguments):
+    from evaluation.sources import tfds
+
+    monkeypatch.setattr(tfds, "read", lambda *values: values[:2])
+    assert read(name) == arguments
 
 
 def test_data_set_split_by_name(digits):

@@ -83,7 +83,7 @@ def test_labels_follow_the_reference(tmp_path, tf):
 def test_weights_alone_and_programs_without_trust_are_refused(files):
     with pytest.raises(InputError, match=r"weights or pickled modules are not read"):
         open_source(files / "weights.pt", options=NCHW).sample(2)
-    with pytest.raises(InputError, match="--trust if you know who made it"):
+    with pytest.raises(InputError, match="--trust if you know its author"):
         open_source(files / "exported.pt2", options=NCHW)
     with pytest.raises(InputError, match="--latent-dim"):
         open_source(files / "scripted.pt").sample(2)

@@ -142,6 +142,12 @@ class TestGenerators:
 
 
 class TestFiles:
+    @pytest.mark.parametrize("name", ["face.onnx", "models/g.h5", "a/b", "~/nothing.npz"])
+    @pytest.mark.parametrize("side", ["judged", "reference"])
+    def test_a_missing_file(self, folder, name, side):
+        words = (name, "--reference", folder) if side == "judged" else (folder, "--reference", name)
+        assert f"{name} does not exist as a file or folder; give " in error_of(*words)
+
     def test_an_encrypted_archive(self, tmp_path, folder):
         subprocess.run([sys.executable, "-c", ENCRYPT, tmp_path / "a.zip"], check=True, cwd=folder)
         assert "0.png is encrypted" in error_of(tmp_path / "a.zip", "--reference", folder)

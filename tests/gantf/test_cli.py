@@ -37,6 +37,8 @@ def folder(tmp_path):
         (["--model", "gna"], "did you mean 'gan'?"),
         (["--data", "digit"], "did you mean 'digits'?"),
         (["--data", "folder:/nowhere"], "folder:/nowhere is not a directory"),
+        (["--data", "./x.onnx"], "./x.onnx does not exist as a file or folder; give"),
+        (["--data", "no/such"], "no/such does not exist as a file or folder; give"),
         (["--set", "latent_dims=3"], "did you mean 'latent_dim'?"),
         (["--set", "latent_dim=x"], "--set latent_dim=x: "),
         (["--set", "loss"], "KEY=VALUE"),

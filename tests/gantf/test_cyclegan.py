@@ -264,7 +264,7 @@ class TestDomains:
 
         asked = []
 
-        def load_images(name, split, size_px, skip_corrupt, patience):
+        def load_images(name, split, size_px, skip_corrupt, retry):
             asked.append((name, split, size_px))
             pixels = np.full((2 + len(asked), 8, 8, 3), len(asked), np.uint8)
             return Images(pixels, None, (), f"{name}:{split}")
