@@ -80,9 +80,9 @@ def correct(pair: Pair, metric: str, seed: int) -> Corrected:
 
     With E P_n = theta + a / n + b / n^2 the jackknife J leaves -b / n^2, and the combination with
     the distance of halves, P_h - 2 (P - J), leaves nothing. Their difference is noise for light
-    tails. For heavy tails it is the larger part of the bias of J: there the order is n^-p with 1 <
-    p < 2, and the rest is at most (2p - 2^p) / (1 + 2^p - 3 p) -> 1.6 times the difference; 0.5
-    times at p = 3/2.
+    tails. For heavy tails it is the larger part of the bias of J: there the order is n^-p with
+    1 < p < 2, and the rest is at most (2p - 2^p) / (1 + 2^p - 3 p) -> 1.6 times the difference;
+    0.5 times at p = 3/2.
 
     With few rows the bias of J is positive, because the plain distance rises less than 1/n. Then
     |m1 - m2|^2 + (sqrt tr S1 - sqrt tr S2)^2 is a lower bound of the distance (Gelbrich 1990,

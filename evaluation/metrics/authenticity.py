@@ -28,7 +28,7 @@ def estimate(pair: Pair, *, level: float, seed: int) -> MetricValue:
     """Fraction of fake rows y with |y - t| > min |t - t'|; t is the training row nearest to y.
 
     t' runs over all other training rows. If several training rows are nearest to y, y must be
-    farther from them than each of them is from its own nearest row. Given the training rows, each
+    farther from them than each of them is from its own nearest row. For fixed training rows, each
     generated row is authentic or not, independently of the others. The number of authentic rows is
     therefore binomial and has Wilson's interval.
 

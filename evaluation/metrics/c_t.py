@@ -39,7 +39,7 @@ def estimate(
     fraction of the held-out rows in the cell. Cells with fewer than `least_rows` rows on either
     side are left out.
 
-    The interval holds cells and training rows fixed. Given the number of rows in each cell, the
+    The interval holds cells and training rows fixed. For a fixed number of rows in each cell, the
     rows are independent and U has DeLong's variance. The number of rows in each cell is
     multinomial; the delta method adds its part of the variance.
 

@@ -36,7 +36,7 @@ def estimate(
 ) -> MetricValue:
     """Fraction of correct answers on t real and t generated held-out rows, t = min(n, m) // 2.
 
-    The classifier is trained on all other rows, with equal weight for each side. Given the
+    The classifier is trained on all other rows, with equal weight for each side. For a fixed
     classifier, the answers are independent. The number of correct answers is a sum of two binomial
     counts, which varies less than one binomial count of 2 t trials (Hoeffding). So Clopper and
     Pearson's interval for 2 t trials covers at least as often as its level.

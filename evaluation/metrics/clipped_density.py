@@ -37,7 +37,7 @@ def estimate(
 ) -> MetricValue:
     """Mean of min(balls that hold the fake row / k, 1), over the same mean of the real rows.
 
-    Radii are min(distance to the k-th real neighbour, median of those distances). Given the real
+    Radii are min(distance to the k-th real neighbour, median of those distances). For fixed real
     rows, the estimate is a mean of independent numbers and has Student's interval.
 
     Args:

@@ -33,7 +33,7 @@ def estimate(
 ) -> MetricValue:
     """Fraction of real rows whose ball, out to the k-th real neighbour, holds a fake row.
 
-    The interval is about the mean over generated samples of the same size m, given these real rows.
+    The interval is about the mean over generated samples of the same size m, for these real rows.
     The balls overlap, so the count is not binomial: its variance is that of an occupancy count, and
     Wilson's interval uses the number of trials with the same variance. It is too wide if whole
     modes are missing and everything else is covered.

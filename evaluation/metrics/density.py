@@ -34,7 +34,7 @@ def estimate(
 ) -> MetricValue:
     """Mean over fake rows of (real balls that hold it) / k; 1 on average at equal distributions.
 
-    Given the real rows, the estimate is a mean of independent numbers and has Student's interval.
+    For fixed real rows, the estimate is a mean of independent numbers and has Student's interval.
     The interval does not account for the choice of real rows. The value may exceed 1, and does when
     the generator stays where the real rows are dense.
 

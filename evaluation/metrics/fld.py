@@ -44,7 +44,7 @@ def estimate(
     p(x) = 1/m sum_j N(x; y_j, s_j^2 I) around the generated rows y_j. EM fits the s_j^2 to the
     training rows, with a broad background added. q is the same around one half of the training
     rows, fitted to the other half. Features are first divided by the standard deviations of the
-    training rows. Given both densities, the estimate is a mean over independent rows and has
+    training rows. For fixed densities, the estimate is a mean over independent rows and has
     Student's interval. If copies of heavy-tailed rows make the mean huge, the upper end is too low
     too often.
 

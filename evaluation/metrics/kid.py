@@ -47,8 +47,8 @@ def estimate(
 ) -> MetricValue:
     """E k(x, x') + E k(y, y') - 2 E k(x, y) with k(x, y) = (x.y / d + 1)^3, unbiased.
 
-    "complete" uses every pair of rows once. Its variance has a part that is linear in the rows, 4
-    var(h_x) / n + 4 var(h_y) / m with h_x(i) = mean_j k(x_i, x_j) - mean_j k(x_i, y_j), and a
+    "complete" uses every pair of rows once. Its variance has a part that is linear in the rows,
+    4 var(h_x) / n + 4 var(h_y) / m with h_x(i) = mean_j k(x_i, x_j) - mean_j k(x_i, y_j), and a
     quadratic part, which alone remains at equal distributions. The upper end is that of a score
     interval, because the variance of the linear part grows with the distance. "blocks" averages
     over disjoint blocks of rows. The blocks are independent and have Student's interval, which is

@@ -36,7 +36,7 @@ def estimate(
 ) -> MetricValue:
     """FID / d where d < threshold, else FID; d = mean_i min_j (1 - |cos(fake_i, train_j)|).
 
-    Given the training rows, d is a mean of independent numbers and has Student's interval, which
+    For fixed training rows, d is a mean of independent numbers and has Student's interval, which
     may miss with a tenth of the error. FID has its own interval for the rest; see `fid`. The ends
     are the outermost quotients of both intervals (Bonferroni), on both branches if d's interval
     holds the threshold. Without copying they cover as often as FID's, with copying more often than

@@ -27,8 +27,8 @@ def estimate(pair: Pair, *, level: float, seed: int) -> MetricValue:
 
     f1 is a sum over K classes, with one rare event for each. It varies less than a binomial count
     of K trials with the same mean (Hoeffding), so Clopper and Pearson's bounds on that mean hold,
-    times K / m. The target is the missing mass averaged over samples of m rows, sum_c p_c (1 -
-    p_c)^m; if the sample shows all K classes, its own missing mass is 0.
+    times K / m. The target is the missing mass averaged over samples of m rows,
+    sum_c p_c (1 - p_c)^m; if the sample shows all K classes, its own missing mass is 0.
 
     Args:
       pair: logits of generated rows only, m >= 20 rows, K >= 2 columns. The class of a row is its

@@ -106,8 +106,8 @@ def estimate(pair: Pair, *, level: float, seed: int) -> MetricValue:
 def kl_divergence(counts: np.ndarray, reference: np.ndarray) -> float:
     """Returns KL(p || q) in nats from counts of p and q, without its bias of order 1/n.
 
-    The plug-in value exceeds the truth by (classes of p - 1) / 2n for the counts of p, and by sum p
-    (1 - q) / 2nq for the counts of q.
+    The plug-in value exceeds the truth by (classes of p - 1) / 2n for the counts of p, and by
+    sum p (1 - q) / 2nq for the counts of q.
 
     Args:
       counts: counts of p, int, shape (K,).
@@ -149,8 +149,8 @@ def _variances(counts: np.ndarray, reference: np.ndarray) -> tuple[float, float]
 def _reach(counts: np.ndarray, reference: np.ndarray, error: float) -> tuple[float, float]:
     """Returns how far down and up the exact limits of the frequencies let the divergence move.
 
-    The part of one class, with the same derivatives once frequencies sum to 1, is p log(p / q) - (1
-    + KL) p + q.
+    The part of one class, with the same derivatives once frequencies sum to 1, is
+    p log(p / q) - (1 + KL) p + q.
     """
     here = reference > 0
     unseen = 0.0 if here.all() else -math.log(error) / reference.sum()  # -log(1 - upper limit)

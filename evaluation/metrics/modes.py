@@ -44,8 +44,8 @@ def estimate(pair: Pair, *, level: float, seed: int, share: float = 0.1) -> Metr
       The estimate, a whole number. Details: "total_modes", "real_shares" and "fake_shares"
       (frequencies, one per class), "missing" (classes not covered), "kl" as in the metric mode_kl,
       inf if a generated class never occurs in real data, and "p_values" of equal frequencies (one
-      per class, two-sided, Holm's for all classes at once) with the classes that reject at 1 -
-      level, "too_few" and "too_many".
+      per class, two-sided, Holm's for all classes at once) with the classes that reject at
+      1 - level, "too_few" and "too_many".
 
     Raises:
       InputError: only one class, too few generated rows to see every mode, a row without a class

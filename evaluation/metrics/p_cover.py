@@ -32,7 +32,7 @@ def estimate(
     """Fraction of fake rows whose ball, out to the (c k)-th fake neighbour, holds k real rows.
 
     A row is not one of its own neighbours. The interval is about the mean over samples of real rows
-    of the same size, given these fake rows. The balls overlap, so the variance is that of an
+    of the same size, for these fake rows. The balls overlap, so the variance is that of an
     occupancy count, and Wilson's interval uses the number of trials with the same variance. At 95 %
     it covers 90 to 97 % with 100 rows of skewed or heavy-tailed distributions, 93 to 98 % with 400,
     and more if few points decide for whole modes.

@@ -37,7 +37,7 @@ def estimate(
 ) -> MetricValue:
     """Fraction of fake rows within a ball around a real row that reaches its k-th real neighbour.
 
-    Given the real rows, each generated row is in or out, independently of the others. The number of
+    For fixed real rows, each generated row is in or out, independently of the others. The number of
     rows inside is therefore binomial and has Wilson's interval. The interval does not account for
     the choice of real rows.
 

@@ -28,7 +28,7 @@ LARGEST_FACTOR = 1e3  # above it every ball holds all rows; below its inverse, n
 def estimate(pair: Pair, *, level: float, seed: int, k: int = 4, a: float = 1.2) -> MetricValue:
     """Mean over real rows of 1 - prod_i min(|x_i - y| / R, 1), over all fake rows.
 
-    R is `a` times the mean distance of fake rows to their k-th fake neighbour. Given the fake rows,
+    R is `a` times the mean distance of fake rows to their k-th fake neighbour. For fixed fake rows,
     the estimate is a mean of independent numbers in [0, 1] and has Student's interval.
 
     Args:

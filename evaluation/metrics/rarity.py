@@ -33,9 +33,9 @@ def estimate(
 ) -> MetricValue:
     """Median over fake rows y of min r(x), over the real x with |x - y| <= r(x).
 
-    r(x) is the distance from x to its k-th real neighbour. Given the real rows and the number of
-    fake rows in the balls, these rows are independent, and order statistics bound the median of
-    their distribution.
+    r(x) is the distance from x to its k-th real neighbour. For fixed real rows and a fixed
+    number of fake rows in the balls, these rows are independent, and order statistics bound the
+    median of their distribution.
 
     Args:
       pair: features, n >= k + 2 and m >= 20 rows, 20 of them in real balls.

@@ -30,7 +30,7 @@ def neighbour_requests(k: int, **_: object) -> tuple[Request, ...]:
 def estimate(pair: Pair, *, level: float, seed: int, k: int = 3) -> MetricValue:
     """Median over fake rows y of max r(x) / |x - y|, over half of the real rows x.
 
-    r(x) is the distance from x to its k-th real neighbour; the half has the smaller r. Given the
+    r(x) is the distance from x to its k-th real neighbour; the half has the smaller r. For fixed
     real rows, the numbers of the fake rows are independent, and order statistics bound the median
     of their distribution, whatever it is.
 

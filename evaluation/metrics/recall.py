@@ -37,7 +37,7 @@ def estimate(
 ) -> MetricValue:
     """Fraction of real rows within a ball around a fake row that reaches its k-th fake neighbour.
 
-    Given the generated rows, each real row is in or out, independently of the others. The number of
+    For fixed generated rows, each real row is in or out, independently of the others. The number of
     rows inside is therefore binomial and has Wilson's interval. The interval does not account for
     the choice of generated rows.
 

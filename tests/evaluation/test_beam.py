@@ -26,7 +26,8 @@ def test_batches_in_any_order_give_the_local_features_and_moments(tf):
         assert (features == local.features[first : first + len(features)]).all()
         assert logits is None
     halves = [
-        pipelines.merged(Moments.from_rows(f) for _, f, _ in part) for part in (found[:2], found[2:])
+        pipelines.merged(Moments.from_rows(f) for _, f, _ in part)
+        for part in (found[:2], found[2:])
     ]
     whole, expected = pipelines.merged([None, *halves]), Moments.from_rows(local.features)
     assert whole.n == 90
