@@ -375,7 +375,7 @@ def test_plan_is_that_of_the_features(sets):
     assert back["effect"] == pytest.approx(0.005, rel=0.01)
     other = json.loads(run(*words, "--effect", "0.005", "--other", sets / "same.npy").stdout)
     assert other["settings"]["second_pilot"] and other["n"] != expected.n
-    assert "rows of each sample find" in run(*words[:-1], "--effect", "0.005").stdout
+    assert "rows per sample detect" in run(*words[:-1], "--effect", "0.005").stdout
 
 
 def test_plan_needs_one_of_effect_and_images(sets):
