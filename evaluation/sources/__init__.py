@@ -16,7 +16,7 @@ from evaluation.sources.sampler import Sampler
 
 Source = str | os.PathLike | np.ndarray | Images | Sampler | Callable[[int, Any], Any]
 
-# Suffixes of files that a command or an option reads, though not as images or as a generator.
+# Suffixes of files that a command or an option reads, beside arrays, generators and image files.
 OTHER_SUFFIXES = (".json", ".pkl", ".pth", ".pb", ".zip")
 
 

@@ -23,8 +23,8 @@ class InferredContract:
     Attributes:
       contract: complete, except that labels drawn as in a reference still need the reference.
       notes: one phrase for each assumption, such as "latents normal".
-      range_is_assumed: whether neither the file nor the user declares the range.
-      open_classes: whether the reference decides the number of classes.
+      range_is_assumed: True if neither the file nor the user declares the range.
+      open_classes: True if the reference decides the number of classes.
     """
 
     contract: Contract

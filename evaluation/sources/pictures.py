@@ -71,7 +71,7 @@ def read(
     skip_corrupt: bool,
     retry: RetryPolicy | None = None,
 ) -> Read:
-    """Decodes images in two passes: the first checks them, their sizes and colours; then to keep.
+    """Decodes images in two passes: the first finds damaged images, the sizes and the colours.
 
     If all images are gray, they stay gray; otherwise all become RGB. Transparent pixels are blended
     with white.

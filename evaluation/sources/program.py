@@ -27,12 +27,12 @@ class Port:
 
     @property
     def is_float(self) -> bool:
-        """Whether it may hold real numbers: a float dtype, or none."""
+        """True for a float dtype, and if the model declares no dtype."""
         return self.dtype in ("", "float16", "bfloat16", "float32", "float64")
 
     @property
     def is_integer(self) -> bool:
-        """Whether it holds whole numbers."""
+        """True for an integer dtype."""
         return self.dtype.startswith(("int", "uint"))
 
     def __str__(self) -> str:
