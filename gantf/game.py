@@ -1,4 +1,4 @@
-"""The contract between a model and the trainer: who plays, what each minimises, what is sampled."""
+"""The contract between a model and the trainer: networks, players, losses and generators."""
 
 import dataclasses
 import math
@@ -13,7 +13,7 @@ from evaluation import InputError
 from gantf.config import ModelConfig
 from gantf.noise import Noise
 
-LOG_WIDTH = 64  # room for the logged values: their number is only known once the step is traced
+LOG_WIDTH = 64  # most logged values; tracing the step determines their number
 
 Batch: TypeAlias = Mapping[str, tf.Tensor]
 """Tensors by name, "image", "label", "fake" ...: this replica's rows of the global batch."""
@@ -22,19 +22,19 @@ PerExample: TypeAlias = tf.Tensor
 """Shape (local_batch,): one value per example; the batch is averaged in `step.py` alone."""
 
 Needs: TypeAlias = Literal["images", "labels", "pairs", "domains"]
-"""What of its data a model reads: "image"; "image" and "label"; "input" and "image", row by row;
-or "a" and "b", two sets of images without pairs."""
+"""The arrays that a model reads: "image"; "image" and "label"; "input" and "image" in pairs; or "a"
+and "b", two sets of images without pairs."""
 
 
 @dataclasses.dataclass(frozen=True)
 class DataSpec:
-    """What a model must know of the data.
+    """The properties of the data that a model is built for.
 
     Attributes:
-      image_shape: (H, W, C) of the images; of domain "b" where there are two.
-      class_names: of the labels, in order; empty where there are none.
-      class_fractions: how large a share of the data each class is; as many as names, together 1.
-      input_shape: (H, W, C) of a pair's "input", or of domain "a"; None elsewhere.
+      image_shape: (H, W, C) of the images; with two domains, of domain "b".
+      class_names: names of the labels, in order; empty without labels.
+      class_fractions: fraction of the data in each class, summing to 1; empty without labels.
+      input_shape: (H, W, C) of a pair's "input", or of domain "a"; otherwise None.
     """
 
     image_shape: tuple[int, int, int]
@@ -45,17 +45,18 @@ class DataSpec:
 
 @dataclasses.dataclass(frozen=True)
 class Player:
-    """One side of the game: what it owns, what it minimises, how often it moves.
+    """One side of the game: networks, their loss and their optimizer.
 
     Attributes:
-      name: "discriminator", "generator", "encoder" ...; prefixes its lines in the log.
-      networks: whose trainable variables it moves.
-      loss: (batch of what `forward` returned, noise) -> the loss to minimise per example, and
-        further values per example to log by name.
-      optimizer: a Keras optimizer that clips and accumulates nothing itself.
-      updates_per_step: moves in one step, each on a fresh batch.
-      clip_norm: the gradient of the global batch is scaled down to this norm; 0 for never.
-      weight_limit: weights are cut to [-weight_limit, weight_limit] after a move; 0 for never.
+      name: "discriminator", "generator", "encoder" ...; the prefix of the player's log entries.
+      networks: networks whose trainable variables the player updates.
+      loss: (the batch that `forward` returned, noise) -> the loss to minimise per example, and
+        further values per example to log, by name.
+      optimizer: a Keras optimizer without clipping and accumulation of its own.
+      updates_per_step: updates in one step, each on a fresh batch.
+      clip_norm: gradients of the global batch are scaled down to this norm; 0: no clipping.
+      weight_limit: weights are clipped to [-weight_limit, weight_limit] after each update; 0: no
+        clipping.
     """
 
     name: str
@@ -68,7 +69,7 @@ class Player:
 
     @property
     def trainable_variables(self) -> list[keras.Variable]:
-        """All that it moves."""
+        """All variables that the player updates."""
         return [variable for network in self.networks for variable in network.trainable_variables]
 
 
@@ -78,9 +79,9 @@ class Average:
 
     Attributes:
       source: the network that is trained.
-      average: a network of the same shape; it holds the average.
-      half_life_images: after so many real images a weight counts half. Early on the half-life is
-        a tenth of the images seen, so that the average leaves its start quickly.
+      average: a network of the same architecture, whose weights are the average.
+      half_life_images: real images after which a weight counts half. Early in training the
+        half-life is a tenth of the images seen, so that the first weights are forgotten quickly.
 
     Source: Karras et al. 2018, arXiv:1710.10196, section 6.1; the ramp as in StyleGAN2's code.
     """
@@ -95,7 +96,7 @@ class Latents:
     """The latents of a generator.
 
     Attributes:
-      dim: how many independent numbers.
+      dim: number of independent numbers.
       distribution: "normal", N(0, 1), or "uniform", U(-1, 1).
     """
 
@@ -110,11 +111,11 @@ class Translator:
     Attributes:
       validation_pairs: a batch -> for each generator, the images to translate and the images to
         compare the translations with.
-      paired: whether the two belong together row by row; otherwise only as sets.
+      paired: whether these images correspond row by row; if not, they correspond only as sets.
       upscaling: side of a translation over the side of its input.
-      receptive_field_px: how far from a pixel lie the input pixels that influence it; tiles of a
-        large image overlap by that much.
-      stride_px: the smallest shift of an input that shifts its translation alike.
+      receptive_field_px: largest distance between a pixel and the input pixels that influence it;
+        tiles of a large image overlap by this distance.
+      stride_px: smallest shift of an input that shifts its translation by the same distance.
     """
 
     validation_pairs: Callable[[Batch], Mapping[str, tuple[tf.Tensor, tf.Tensor]]]
@@ -126,7 +127,7 @@ class Translator:
 
 @dataclasses.dataclass(frozen=True)
 class TextInput:
-    """The texts of a game whose generator reads them.
+    """The texts of a game with a generator of images from texts.
 
     Attributes:
       tokens_of: a text -> the input "tokens", shape (words,); raises InputError for a text that
@@ -140,29 +141,29 @@ class TextInput:
 
 @dataclasses.dataclass(frozen=True)
 class Game:
-    """Everything that the trainer, the checkpoints and the export know of a model.
+    """A model, as the trainer, the checkpoints and the export use it.
 
     Attributes:
-      networks: by name, everything that a checkpoint holds besides the optimizers. A layer that
-        keeps a value from step to step (a pool of images, a probability) is one of them.
-      forward: (batch, noise) -> the batch with what the players share, computed once: the fakes.
+      networks: by name, everything that a checkpoint holds besides the optimizers, including
+        layers that keep a value from step to step (a pool of images, a probability).
+      forward: (batch, noise) -> the batch, with the tensors that all players share, e.g. the fakes.
       players: in the order of their updates.
       generators: by name, the networks that are sampled and exported. Each takes a dict of
-        "latents" (n, dim), "label" (n,), "tokens" (n, words) or "image" (n, H, W, C), as its
-        inputs are named, and returns images (n, H', W', C') in [-1, 1]. Most games have one,
+        "latents" (n, dim), "label" (n,), "tokens" (n, words) or "image" (n, H, W, C), by the
+        names of its inputs, and returns images (n, H', W', C') in [-1, 1]. Most games have one,
         called "generator".
       averages: moving averages kept beside the networks.
-      latents: of the input "latents"; None without such an input.
-      label_fractions: the probability of each class for the input "label"; empty without it.
-      accumulation: parts that each replica's rows are cut into to save memory; the gradients of
-        all parts make one update.
-      discriminator_fn: a batch of real images -> logits outside of training; None if the logits
-        do not tell training images from others.
+      latents: size and distribution of the input "latents"; None without such an input.
+      label_fractions: probability of each class for the input "label"; empty without such an input.
+      accumulation: number of parts in which each replica computes its batch, to save memory; the
+        gradients of all parts make one update.
+      discriminator_fn: a batch of real images -> logits outside training; None if the logits
+        cannot distinguish training images from other real images.
       encoder: images -> latents; None without such a network.
-      text: the texts, of a generator that reads them.
-      translator: of generators that take images.
-      truncate: sets how far samples stray from the average one (0: not at all, 1: as learned).
-      has_test_noise: whether a generator draws noise of its own outside of training.
+      text: the texts; None unless the generator reads texts.
+      translator: the properties of translators; None unless the generators take images.
+      truncate: psi -> None; sets the truncation (0: every sample is the average image, 1: none).
+      has_test_noise: whether a generator draws noise of its own outside training.
     """
 
     networks: Mapping[str, keras.Layer]
@@ -182,11 +183,11 @@ class Game:
 
     @property
     def batches_per_step(self) -> int:
-        """Batches that one step consumes: one for each move of the player that moves most."""
+        """Batches in one step: as many as the largest `updates_per_step` of the players."""
         return max(player.updates_per_step for player in self.players)
 
     def variables(self) -> dict[str, keras.Variable]:
-        """Every variable that training changes, by a name that is the same in every process."""
+        """Returns all variables that training changes, by names that every process shares."""
         named = {}
         for network_name, network in self.networks.items():
             for place, variable in enumerate(network.variables):
@@ -200,10 +201,10 @@ class Game:
 def build_game(module: ModuleType, settings: ModelConfig, data: DataSpec, seed: int) -> Game:
     """Builds the model's game; call it in the strategy's scope.
 
-    With `precision=bfloat16` its layers compute in bfloat16 and keep their weights in float32.
+    With `precision=bfloat16` the layers compute in bfloat16 and keep their weights in float32.
 
     Raises:
-      InputError: it cannot be built with this choice of data or settings.
+      InputError: the model does not fit the data or the settings, or returns no `Game`.
     """
     usual = keras.config.dtype_policy()
     if getattr(settings, "precision", "float32") == "bfloat16":
@@ -211,7 +212,9 @@ def build_game(module: ModuleType, settings: ModelConfig, data: DataSpec, seed: 
     try:
         game = module.build(settings, data, seed)
         if not isinstance(game, Game):
-            raise InputError(f"build gave a {type(game).__name__}; it must give a gantf.game.Game.")
+            raise InputError(
+                f"build returned a {type(game).__name__}; it must return a gantf.game.Game."
+            )
         return game
     except InputError:
         raise
@@ -222,7 +225,7 @@ def build_game(module: ModuleType, settings: ModelConfig, data: DataSpec, seed: 
 
 
 def describe_game(game: Game) -> str:
-    """The networks of a game as tables, and how many parameters each player moves."""
+    """Returns tables of the networks, and the number of parameters that each player updates."""
     lines: list[str] = []
     for name, network in game.networks.items():
         if isinstance(network, keras.Model) and not any(
@@ -230,8 +233,10 @@ def describe_game(game: Game) -> str:
         ):
             network.summary(line_length=98, print_fn=lines.append)
         else:
-            lines.append(f"{name}: {_count(network.variables):,} numbers")
-    lines += [f"{p.name} moves {_count(p.trainable_variables):,} parameters" for p in game.players]
+            lines.append(f"{name}: {_count(network.variables):,} values")
+    lines += [
+        f"{p.name} updates {_count(p.trainable_variables):,} parameters" for p in game.players
+    ]
     return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""Random numbers of a step: a pure function of (seed, step, name), whatever the replicas."""
+"""Random numbers of a step: a pure function of (seed, step, name), for any number of replicas."""
 
 import dataclasses
 import threading
@@ -13,12 +13,12 @@ import tensorflow as tf
 class Noise:
     """The source of randomness that a step hands to a model.
 
-    Every draw is made for the global batch and cut to this replica's rows, so that training on
-    any number of replicas sees the same numbers.
+    Every method draws for the global batch and returns this replica's rows. Therefore the numbers
+    do not depend on the number of replicas.
 
     Attributes:
-      seed: shape (2,), int64; already folded with the step.
-      step: number of the step, from 0; what comes only every few steps asks it.
+      seed: shape (2,), int64; the step is folded in already.
+      step: number of the step, from 0.
       first_row: the first row of this part in the global batch.
       global_rows: rows of the global batch.
       local_rows: rows of this part.
@@ -31,7 +31,7 @@ class Noise:
     local_rows: int
 
     def normal(self, name: str, shape: Sequence[int] = ()) -> tf.Tensor:
-        """N(0, 1), float32, shape (local_rows, *shape); another `name` gives other numbers."""
+        """N(0, 1), float32, shape (local_rows, *shape); each `name` has numbers of its own."""
         return self._cut(tf.random.stateless_normal((self.global_rows, *shape), self._key(name)))
 
     def uniform(self, name: str, shape: Sequence[int] = ()) -> tf.Tensor:
@@ -39,17 +39,17 @@ class Noise:
         return self._cut(tf.random.stateless_uniform((self.global_rows, *shape), self._key(name)))
 
     def shared_uniform(self, name: str, shape: Sequence[int] = ()) -> tf.Tensor:
-        """U[0, 1), float32, of that very shape: the same on all replicas, for the whole batch."""
+        """U[0, 1), float32, of exactly this shape, the same on all replicas."""
         return tf.random.stateless_uniform(shape, self._key(name))
 
-    def latents(self, dim: int, law: str, name: str = "latents") -> tf.Tensor:
-        """A generator's input, shape (local_rows, dim): N(0, 1) or U(-1, 1)."""
-        if law == "normal":
+    def latents(self, dim: int, distribution: str, name: str = "latents") -> tf.Tensor:
+        """Draws latents, shape (local_rows, dim): N(0, 1) if "normal", else U(-1, 1)."""
+        if distribution == "normal":
             return self.normal(name, (dim,))
         return self.uniform(name, (dim,)) * 2.0 - 1.0
 
     def part(self, number: int, parts: int) -> "Noise":
-        """The noise of one of the equal parts that this replica's rows are cut into."""
+        """Returns the noise of one of `parts` equal parts of this replica's rows."""
         rows = self.local_rows // parts
         return dataclasses.replace(self, first_row=self.first_row + number * rows, local_rows=rows)
 
@@ -66,10 +66,15 @@ class Noise:
         )
 
 
-def of_step(seed: int, step: tf.Tensor, global_rows: int, turn: int = 0, turns: int = 1) -> Noise:
-    """The noise of one turn of a step on the replica that calls; the whole batch outside one."""
+def of_step(
+    seed: int, step: tf.Tensor, global_rows: int, batch: int = 0, batches: int = 1
+) -> Noise:
+    """Returns the noise of one of a step's batches, for the replica that calls.
+
+    Outside a replica, the noise is for the whole batch.
+    """
     key = tf.random.experimental.stateless_fold_in(
-        tf.constant([seed, 0x6A4E], tf.int64), step * turns + turn
+        tf.constant([seed, 0x6A4E], tf.int64), step * batches + batch
     )
     context = tf.distribute.get_replica_context()
     replicas = context.num_replicas_in_sync if context else 1
@@ -79,13 +84,13 @@ def of_step(seed: int, step: tf.Tensor, global_rows: int, turn: int = 0, turns: 
 
 
 def of_seed(seed: tf.Tensor | int, rows: int | tf.Tensor) -> Noise:
-    """The noise of one call outside training, such as a translation's dropout."""
+    """Returns the noise of one call outside training, e.g. for the dropout of a translation."""
     return of_step(0, tf.cast(seed, tf.int64), rows)
 
 
 @dataclasses.dataclass
 class _Scope(threading.local):
-    """The noise that layers draw from, in the thread of one replica, and how often they have."""
+    """The noise for the layers in one replica's thread, and the number of draws so far."""
 
     noise: Noise | None = None
     draws: int = 0
@@ -96,7 +101,7 @@ _scope = _Scope()
 
 @contextmanager
 def scope(noise: Noise) -> Iterator[None]:
-    """Lets the layers that need randomness, such as dropout, draw it from `noise`."""
+    """Within this context, layers such as dropout draw from `noise`."""
     before = _scope.noise, _scope.draws
     _scope.noise, _scope.draws = noise, 0
     try:
@@ -106,7 +111,7 @@ def scope(noise: Noise) -> Iterator[None]:
 
 
 def in_scope(kind: str) -> tuple[Noise, str] | None:
-    """For a layer: the noise and a name for its draw, new for each call; None outside a scope."""
+    """Returns the scope's noise and a new name for one draw of a layer; None outside a scope."""
     if _scope.noise is None:
         return None
     _scope.draws += 1

@@ -79,7 +79,11 @@ def test_its_own_defaults_name_and_settings_are_told(tf, mine, tmp_path, monkeyp
         ("class Config(ModelConfig)", "class Config", "Config must be a gantf.config.ModelConfig"),
         ("RUN = Defaults(", "RUN = dict(", "RUN must be a gantf.config.Defaults"),
         ("RUN =", 'NEEDS = "pictures"\nRUN =', "NEEDS is 'pictures'; it must be one of images,"),
-        ("    return Game(", "    Game(", "build returned a NoneType; it must return a gantf.game.Game"),
+        (
+            "    return Game(",
+            "    Game(",
+            "build returned a NoneType; it must return a gantf.game.Game",
+        ),
         ("math.prod", "math.product", "line 29: AttributeError: .*'product'"),
         ('batch["image"], 1.0', 'batch["picture"], 1.0', "line 46: KeyError: 'picture'"),
         (

@@ -1,4 +1,4 @@
-"""Captions of class names, and the texts of a user, as word numbers."""
+"""Captions of classes, and the conversion of texts to word numbers."""
 
 import dataclasses
 import difflib
@@ -21,19 +21,19 @@ DIGIT_TEMPLATES = (
     "a picture of a handwritten {name}",
 )
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-CONSONANTS = ("one", "uni", "eu")  # how names start that are spelt with a vowel, spoken without
-PADDING = 0  # the number of no word; those of words start at 1
+CONSONANTS = ("one", "uni", "eu")  # names that start with these letters take "a", not "an"
+PADDING = 0  # word numbers start at 1
 SHOWN_WORDS = 20
 
 
 def of_classes(names: Sequence[str]) -> tuple[tuple[str, ...], ...]:
-    """The captions of each class: "seven", "7", "a seven", "the digit 7", "a photo of a cat" ...
+    """Returns the captions of each class, e.g. "seven", "7", "the digit 7", "a photo of a cat".
 
     Args:
-      names: of the classes, such as folders have; letter case and signs do not count.
+      names: the class names, e.g. folder names; letter case and punctuation are ignored.
 
     Raises:
-      InputError: a name holds no letter and no digit, or two classes have a caption in common.
+      InputError: a name has no letter and no digit, or two classes have the same caption.
     """
     captions = tuple(_of_class(name) for name in names)
     owner: dict[str, str] = {}
@@ -42,7 +42,7 @@ def of_classes(names: Sequence[str]) -> tuple[tuple[str, ...], ...]:
             if text in owner:
                 raise InputError(
                     f"the classes {owner[text]!r} and {name!r} have the caption {text!r} in "
-                    "common, so that it asks for neither; rename one."
+                    "common; rename one."
                 )
             owner[text] = name
     return captions
@@ -52,8 +52,7 @@ def _of_class(name: str) -> tuple[str, ...]:
     spoken = " ".join(words_of(name))
     if not spoken:
         raise InputError(
-            f"the class {name!r} has no letter and no digit, so that no caption can name it; "
-            "rename it."
+            f"the class {name!r} has no letter and no digit, so it has no caption; rename it."
         )
     is_digit = spoken.isascii() and spoken.isdigit() and len(spoken) == 1
     forms = (DIGITS[int(spoken)], spoken) if is_digit else (spoken,)
@@ -71,34 +70,34 @@ def _article(name: str) -> str:
 
 
 def words_of(text: str) -> list[str]:
-    """The words of a text: runs of letters and digits, in lower case."""
+    """Returns the words of a text: runs of letters and digits, in lower case."""
     text = unicodedata.normalize("NFKC", text).casefold()
-    kept = (sign if unicodedata.category(sign)[0] in "LMN" else " " for sign in text)
-    return "".join(kept).split()
+    characters = (c if unicodedata.category(c)[0] in "LMN" else " " for c in text)
+    return "".join(characters).split()
 
 
 @dataclasses.dataclass(frozen=True)
 class Vocabulary:
-    """The words that a model knows.
+    """The words of a model's texts.
 
     Attributes:
-      words: number 1 is the first.
-      length: the most words in a text; shorter ones are padded to it.
+      words: the words; the first has number 1.
+      length: largest number of words in a text; shorter texts are padded.
     """
 
     words: tuple[str, ...]
     length: int
 
     def tokens_of(self, text: str) -> tuple[int, ...]:
-        """The numbers of a text's words, padded behind with `PADDING`: shape (length,).
+        """Returns the numbers of a text's words, padded at the end with `PADDING`: shape (length,).
 
         Raises:
-          InputError: it is empty, too long, or has a word that the model does not know.
+          InputError: the text is empty, is too long, or has a word that is not in the vocabulary.
         """
         words = words_of(text)
         if not words:
             raise InputError(
-                f"--prompt {text!r} has no words; give some, such as {self._some(SHOWN_WORDS)}."
+                f"--prompt {text!r} has no words; give some, e.g. {self._some(SHOWN_WORDS)}."
             )
         if len(words) > self.length:
             raise InputError(
@@ -107,20 +106,20 @@ class Vocabulary:
             )
         unknown = [word for word in dict.fromkeys(words) if word not in self.words]
         if unknown:
-            told = " ".join(self._unknown(word) for word in unknown)
-            raise InputError(f"--prompt {text!r}: {told}")
+            message = " ".join(self._unknown(word) for word in unknown)
+            raise InputError(f"--prompt {text!r}: {message}")
         numbers = [self.words.index(word) + 1 for word in words]
         return tuple(numbers + [PADDING] * (self.length - len(numbers)))
 
     def text_of(self, tokens: Sequence[int]) -> str:
-        """The text of word numbers; padding is left out."""
+        """Returns the text of word numbers, without padding."""
         return " ".join(self.words[token - 1] for token in tokens if token != PADDING)
 
     def _unknown(self, word: str) -> str:
         near = difflib.get_close_matches(word, self.words, n=3)
         if near:
             return f"{word!r} is unknown; did you mean {' or '.join(map(repr, near))}?"
-        return f"{word!r} is unknown; the model knows {self._some(SHOWN_WORDS)}."
+        return f"{word!r} is unknown; choose from {self._some(SHOWN_WORDS)}."
 
     def _some(self, count: int) -> str:
         more = len(self.words) - count
@@ -128,7 +127,7 @@ class Vocabulary:
 
 
 def vocabulary(captions: Sequence[Sequence[str]]) -> Vocabulary:
-    """The words of all captions, in the order of the alphabet, and the longest one's length."""
+    """Returns the vocabulary of all captions, in alphabetical order."""
     split = [words_of(text) for texts in captions for text in texts]
     words = {word for caption in split for word in caption}
     return Vocabulary(tuple(sorted(words)), max(len(caption) for caption in split))

@@ -1,29 +1,29 @@
-"""Training images flipped and turned at random, before anybody sees them."""
+"""Random flips and rotations of training images."""
 
 import tensorflow as tf
 
 from gantf.noise import Noise
 
 
-def flipped(images: tf.Tensor, noise: Noise, name: str = "mirror") -> tf.Tensor:
-    """Each image from left to right, or as it is.
+def random_flip(images: tf.Tensor, noise: Noise, name: str = "mirror") -> tf.Tensor:
+    """Flips each image from left to right with probability 1/2.
 
     Args:
       images: shape (n, H, W, C).
-      noise: of the step.
-      name: of the coins that are thrown.
+      noise: the step's noise.
+      name: name of the random numbers.
     """
     coins = noise.uniform(name, (1, 1, 1)) < 0.5
     return tf.where(coins, images[:, :, ::-1], images)
 
 
-def turned(images: tf.Tensor, noise: Noise, name: str = "mirror") -> tf.Tensor:
-    """Each image flipped along either axis or none, and, if it is square, along its diagonal.
+def rotate_and_flip(images: tf.Tensor, noise: Noise, name: str = "mirror") -> tf.Tensor:
+    """Flips each image along either axis and, if square, its diagonal, each with probability 1/2.
 
     Args:
       images: shape (n, H, W, C).
-      noise: of the step.
-      name: of the coins that are thrown.
+      noise: the step's noise.
+      name: name of the random numbers.
     """
     coins = noise.uniform(name, (3, 1, 1, 1)) < 0.5
     images = tf.where(coins[:, 0], images[:, ::-1], images)

@@ -1,4 +1,4 @@
-"""What a model reads of --data: images, labelled images, pairs of images, or two domains."""
+"""Loads the data of a training: images, labelled images, pairs of images, or two domains."""
 
 import dataclasses
 import hashlib
@@ -15,7 +15,7 @@ from gantf.data.pipeline import Rows
 from gantf.game import DataSpec, Needs
 
 HELD_OUT = ("test", "validation")
-CYCLE_GAN = "cycle_gan"  # TFDS's sets of two domains: their splits are trainA, trainB, testA, testB
+CYCLE_GAN = "cycle_gan"  # TFDS's data sets of two domains, with splits trainA, trainB, testA, testB
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,13 +23,13 @@ class TrainingData:
     """The data of a run.
 
     Attributes:
-      sets: for `batches.make_dataset`: one set of arrays, or one for each domain.
-      spec: what the model must know.
-      name: what the user called it.
-      sha256: of all images.
+      sets: for `pipeline.make_dataset`: one set of arrays, or one for each domain.
+      spec: the properties that the model is built for.
+      name: the user's name of the data.
+      sha256: hash of all images.
       skipped: files that could not be read and were skipped on request.
-      retried: what had to be read again, once for each time.
-      held_out: the same of images that are not trained on; None if there are none.
+      retried: one entry for each repeated read.
+      held_out: data that are not trained on; None without a held-out split.
     """
 
     sets: Sequence[Rows]
@@ -42,16 +42,16 @@ class TrainingData:
 
     @property
     def images(self) -> np.ndarray:
-        """The images that a generator is to imitate: uint8, shape (n, H, W, C)."""
+        """The images that a generator should imitate: uint8, shape (n, H, W, C)."""
         return self.sets[-1]["b" if len(self.sets) == 2 else "image"]
 
     @property
     def all_skipped(self) -> tuple[str, ...]:
-        """Files that were skipped, also of the held-out images."""
+        """Files that were skipped, in training and held-out data."""
         return self.skipped + (self.held_out.skipped if self.held_out else ())
 
     def described(self) -> str:
-        """E.g. "digits:train (1437 images of 8 x 8 x 1)"."""
+        """Returns e.g. "digits:train (1437 images of 8 x 8 x 1)"."""
         counts = " and ".join(str(len(next(iter(rows.values())))) for rows in self.sets)
         return f"{self.name} ({counts} images of {' x '.join(map(str, self.spec.image_shape))})"
 
@@ -63,18 +63,18 @@ def load(
     skip_corrupt: bool = False,
     retry: RetryPolicy | None = None,
 ) -> TrainingData:
-    """Reads what a model needs, and the same of a held-out split where there is one.
+    """Loads the data that a model needs, and a held-out split if there is one.
 
     Args:
-      data: what `--data` takes: a data set's name, "folder:PATH", or, for pairs and domains, two
-        of them with a comma between.
-      needs: what the model reads.
-      size_px: side of the square that each image is cropped and resized to.
+      data: the name of a data set, "folder:PATH", or, for pairs and domains, two of these separated
+        by a comma.
+      needs: the kind of data that the model reads.
+      size_px: each image is cropped and resized to a square of this side; None: unchanged.
       skip_corrupt: leave out files that cannot be read.
       retry: how often a read is tried, and for how long.
 
     Raises:
-      InputError: the data do not hold what the model needs, or cannot be read.
+      InputError: the data are not of the kind that the model needs, or cannot be read.
     """
     retry = retry or RetryPolicy()
     reader = _Reader(size_px, skip_corrupt, retry)
@@ -100,7 +100,7 @@ def load(
 
 
 def _without_split(name: str) -> str | None:
-    """A data set's name whose other splits are held out; None for folders and other splits."""
+    """Returns the name without "train"; None for folders and other splits: no held-out data."""
     base, colon, split = name.partition(":")
     return base if not colon or re.fullmatch(r"train(\[[^\]]*\])?", split) else None
 
@@ -123,19 +123,19 @@ def _images(reader: _Reader, data, first, second, split, needs: Needs) -> Traini
     if needs == "labels":
         if images.labels is None:
             raise InputError(
-                f"--data {data}: its images have no labels, and the model needs some; sort them "
-                "into one sub-folder for each class, or use an unconditional model, such as gan."
+                f"--data {data}: its images have no labels, and the model needs labels; sort "
+                "them into one sub-folder for each class, or use an unconditional model, e.g. gan."
             )
         if len(images.class_names) < 2:
             raise InputError(
-                f"--data {data} has one class, {images.class_names[0]!r}, and the model tells "
-                "classes apart; give at least two, or use an unconditional model, such as gan."
+                f"--data {data} has one class, {images.class_names[0]!r}, and the model needs "
+                "two or more; add one, or use an unconditional model, e.g. gan."
             )
-    spec = DataSpec(images.images.shape[1:], images.class_names, _shares(images))
+    spec = DataSpec(images.images.shape[1:], images.class_names, _class_fractions(images))
     return TrainingData((rows,), spec, images.name, images.sha256, images.skipped)
 
 
-def _shares(images: Images) -> tuple[float, ...]:
+def _class_fractions(images: Images) -> tuple[float, ...]:
     if images.labels is None:
         return ()
     counts = np.bincount(images.labels, minlength=len(images.class_names))
@@ -143,7 +143,7 @@ def _shares(images: Images) -> tuple[float, ...]:
 
 
 def _domains(reader: _Reader, data, first, second, split, needs: Needs) -> TrainingData:
-    """Two sets: two names, the two classes of one, or TFDS's splits of its cycle_gan sets."""
+    """Loads two domains: two data sets, two classes of one, or two splits of TFDS's cycle_gan."""
     if second:
         a, b = reader.read(first, split), reader.read(second, split)
     elif first.partition("/")[0] == CYCLE_GAN:
@@ -153,9 +153,9 @@ def _domains(reader: _Reader, data, first, second, split, needs: Needs) -> Train
         classes = len(both.class_names)
         if both.labels is None or classes != 2:
             raise InputError(
-                f"--data {data} has {classes or 'no'} classes, and the model goes between two "
-                "domains; give data of two classes, a folder of two sub-folders, or two data sets "
-                "with a comma between: folder:A,folder:B."
+                f"--data {data} has {classes or 'no'} classes, and the model translates between "
+                "two domains; give data of two classes, a folder of two sub-folders, or two data "
+                "sets separated by a comma: folder:A,folder:B."
             )
         a, b = (
             dataclasses.replace(
@@ -163,7 +163,7 @@ def _domains(reader: _Reader, data, first, second, split, needs: Needs) -> Train
             )
             for label, name in enumerate(both.class_names)
         )
-    a, b = _one_form(a, b, data)
+    a, b = _same_shape(a, b, data)
     if not len(a) or not len(b):
         raise InputError(f"--data {data}: a domain has no images; give at least one in each.")
     spec = DataSpec(
@@ -175,24 +175,24 @@ def _domains(reader: _Reader, data, first, second, split, needs: Needs) -> Train
 
 
 def _pairs(reader: _Reader, data, first, second, split, needs: Needs) -> TrainingData:
-    """Inputs and images, row by row: two folders of equal names, or a set with an "input"."""
+    """Loads pairs: two folders with files of equal names, or a data set with an "input"."""
     if second:
         inputs, images = reader.read(first, split), reader.read(second, split)
         skipped = (*inputs.skipped, *images.skipped)
         if skipped:
             raise InputError(
-                f"--data {data}: {skipped[0]} cannot be read, and its pair would be torn; mend or "
-                "remove both."
+                f"--data {data}: {skipped[0]} cannot be read, so its pair is incomplete; repair or "
+                "remove both files."
             )
-        images = _in_order_of(inputs, images, data)
-        inputs, images = _one_form(inputs, images, data, channels=False)
+        images = _reorder(inputs, images, data)
+        inputs, images = _same_shape(inputs, images, data, channels=False)
         pixels = inputs.images
     else:
         images = inputs = reader.read(first, split)
         if images.inputs is None:
             raise InputError(
                 f"--data {data} has no pairs of images, which the model needs; give two folders "
-                "with a comma between, folder:INPUTS,folder:IMAGES, or photo_edges."
+                "separated by a comma, folder:INPUTS,folder:IMAGES, or photo_edges."
             )
         pixels = images.inputs
     rows = {"input": pixels, "image": images.images}
@@ -201,8 +201,8 @@ def _pairs(reader: _Reader, data, first, second, split, needs: Needs) -> Trainin
     return TrainingData((rows,), spec, data, sha256, images.skipped)
 
 
-def _in_order_of(inputs: Images, images: Images, data: str) -> Images:
-    """The images in the order of their inputs: by the files' names without suffix, if files."""
+def _reorder(inputs: Images, images: Images, data: str) -> Images:
+    """Returns the images in the order of their inputs, by file names without suffix."""
     if len(inputs) != len(images):
         raise InputError(
             f"--data {data}: {len(inputs)} inputs and {len(images)} images make no pairs; give "
@@ -215,16 +215,16 @@ def _in_order_of(inputs: Images, images: Images, data: str) -> Images:
         stems = [str(PurePath(file).with_suffix("")) for file in folder.files]
         rows.append({stem: row for row, stem in enumerate(stems)})
         if len(rows[-1]) < len(stems):
-            twice = next(stem for row, stem in enumerate(stems) if rows[-1][stem] != row)
+            duplicate = next(stem for row, stem in enumerate(stems) if rows[-1][stem] != row)
             raise InputError(
-                f"--data {data}: {folder.name} has two images named {twice}, and a pair needs one; "
-                "rename or remove one."
+                f"--data {data}: {folder.name} has two images named {duplicate}, and a pair "
+                "needs one; rename or remove one."
             )
-    torn = [stem for stem in rows[0] if stem not in rows[1]]
-    if torn:
+    unpaired = [stem for stem in rows[0] if stem not in rows[1]]
+    if unpaired:
         raise InputError(
-            f"--data {data}: no image is named as the input {torn[0]}; give one image for each "
-            "input, of the same name but for its suffix."
+            f"--data {data}: no image has the name of the input {unpaired[0]}; give one image for "
+            "each input, of the same name except for its suffix."
         )
     order = np.array([rows[1][stem] for stem in rows[0]])
     if np.array_equal(order, np.arange(len(order))):
@@ -232,8 +232,8 @@ def _in_order_of(inputs: Images, images: Images, data: str) -> Images:
     return dataclasses.replace(images, images=images.images[order], labels=None)
 
 
-def _one_form(a: Images, b: Images, data: str, channels: bool = True) -> tuple[Images, Images]:
-    """Both at one size; both RGB where one is."""
+def _same_shape(a: Images, b: Images, data: str, channels: bool = True) -> tuple[Images, Images]:
+    """Checks that both have the same size; makes both RGB if one is RGB."""
     if a.images.shape[1:3] != b.images.shape[1:3]:
         sizes = " and ".join(" x ".join(map(str, x.images.shape[1:3])) for x in (a, b))
         raise InputError(

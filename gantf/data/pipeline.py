@@ -1,4 +1,4 @@
-"""Images -> the batch of a step. Which images a step sees is a pure function of (seed, step)."""
+"""The input pipeline. The images of a step are a pure function of (seed, step)."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
@@ -9,25 +9,27 @@ import tensorflow as tf
 from gantf.pixels import to_floats
 
 Rows: TypeAlias = Mapping[str, np.ndarray]
-"""Arrays by name that share their first axis: the images of a data set, and their labels."""
+"""Arrays by name with the same first axis: the images of a data set, and their labels."""
 
-IN_GRAPH_BYTES = 256 << 20  # a larger array is read through NumPy instead of living in the graph
+IN_GRAPH_BYTES = (
+    256 << 20
+)  # larger arrays are read with NumPy instead of being constants of the graph
 
 
 def rows_of_batch(
     seed: int, batch: tf.Tensor, batch_size: int, count: int, place: int = 0
 ) -> tf.Tensor:
-    """Which rows of the data make up a batch: shape (batch_size,), int64.
+    """Returns the rows of the data in a batch: shape (batch_size,), int64.
 
-    Batches run through one permutation of the data after another, so that within an epoch every
-    image comes exactly once, also where an epoch ends inside a batch.
+    Each epoch is a permutation of the data: every image occurs exactly once, also if the epoch ends
+    inside a batch.
 
     Args:
-      seed: of the permutations.
+      seed: seed of the permutations.
       batch: number of the batch, from 0.
-      batch_size: rows in it.
+      batch_size: rows in the batch.
       count: images in the data set.
-      place: of the set among several, each of which has permutations of its own.
+      place: number of the data set among several; each has permutations of its own.
     """
     position = tf.cast(batch, tf.int64) * batch_size + tf.range(batch_size, dtype=tf.int64)
     epoch, offset = position // count, position % count
@@ -50,19 +52,19 @@ def make_dataset(
     batch_size: int,
     first_batch: int = 0,
 ) -> Callable[[tf.distribute.InputContext], tf.data.Dataset]:
-    """The input of a training, for `Strategy.distribute_datasets_from_function`.
+    """Returns the input of a training for `Strategy.distribute_datasets_from_function`.
 
     Args:
-      sets: one or more sets of arrays by name; those of one set share their rows and their order,
-        each set has an order and a length of its own. uint8 (n, H, W, C) are images, int64 (n,)
-        labels.
-      seed: of the orders.
-      batch_size: global; each replica gets its contiguous part.
-      first_batch: where to start; a resumed run starts behind the last batch it saw.
+      sets: one or more sets of arrays by name. The arrays of a set have the same rows in the same
+        order; each set has an order and a length of its own. Images are uint8 (n, H, W, C), labels
+        int64 (n,).
+      seed: seed of the orders.
+      batch_size: global batch size; each replica gets a contiguous part.
+      first_batch: number of the first batch; a resumed run starts after its last batch.
 
     Returns:
-      A function of the input context that gives an endless dataset of dicts: images float32 in
-      [-1, 1], labels as they are, each with the replica's rows.
+      A function: input context -> an endless dataset of dicts with the replica's rows: images as
+      float32 in [-1, 1], labels unchanged.
     """
     readers = [{name: _reader(array) for name, array in rows.items()} for rows in sets]
     counts = [len(next(iter(rows.values()))) for rows in sets]
@@ -70,11 +72,11 @@ def make_dataset(
     def dataset(context: tf.distribute.InputContext) -> tf.data.Dataset:
         replicas = context.num_replicas_in_sync
         local = batch_size // replicas
-        here = replicas // context.num_input_pipelines  # replicas that this pipeline feeds
+        fed = replicas // context.num_input_pipelines  # replicas that this pipeline feeds
 
         def part(element: tf.Tensor) -> dict[str, tf.Tensor]:
-            batch = element // here
-            replica = context.input_pipeline_id * here + element % here
+            batch = element // fed
+            replica = context.input_pipeline_id * fed + element % fed
             example: dict[str, tf.Tensor] = {}
             for place, (read, count) in enumerate(zip(readers, counts, strict=True)):
                 rows = rows_of_batch(seed, batch, batch_size, count, place)
@@ -82,14 +84,14 @@ def make_dataset(
                 example |= {name: read_one(rows) for name, read_one in read.items()}
             return example
 
-        elements = tf.data.Dataset.counter(first_batch * here)
+        elements = tf.data.Dataset.counter(first_batch * fed)
         return elements.map(part, num_parallel_calls=1, deterministic=True).prefetch(8)
 
     return dataset
 
 
 def _reader(array: np.ndarray) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Row numbers -> those rows of an array, images as floats."""
+    """Returns a function: row numbers -> these rows of an array, images as floats."""
     if array.nbytes <= IN_GRAPH_BYTES:
         constant = tf.constant(array)
 
@@ -98,7 +100,7 @@ def _reader(array: np.ndarray) -> Callable[[tf.Tensor], tf.Tensor]:
     else:
 
         def read(rows: tf.Tensor) -> tf.Tensor:
-            return tf.numpy_function(lambda wanted: array[wanted], [rows], array.dtype)
+            return tf.numpy_function(lambda numbers: array[numbers], [rows], array.dtype)
 
     def read_floats(rows: tf.Tensor) -> tf.Tensor:
         values = tf.ensure_shape(read(rows), (rows.shape[0], *array.shape[1:]))

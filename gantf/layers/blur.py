@@ -1,7 +1,7 @@
-"""Images twice as large, half as large, and blurred, by the kernel [1, 3, 3, 1] both ways.
+"""Upsampling, downsampling and blurring by the kernel [1, 3, 3, 1] in both directions.
 
-Source: Karras et al. 2020, arXiv:1912.04958, appendix B ("bilinear filtering": its filter); Zhang
-2019, arXiv:1904.11486, on why to blur before one drops pixels.
+Source: Karras et al. 2020, arXiv:1912.04958, appendix B (the kernel of "bilinear filtering"); Zhang
+2019, arXiv:1904.11486, on blurring before pixels are dropped.
 """
 
 import keras
@@ -13,13 +13,13 @@ KERNEL = np.outer(_TAPS, _TAPS)  # sums to 1
 
 
 def upsample(images: tf.Tensor) -> tf.Tensor:
-    """Twice as high and wide: each pixel 9, 3, 3 and 1 sixteenths of the nearest four.
+    """Doubles height and width: each pixel is 9, 3, 3 and 1 sixteenths of the nearest four.
 
-    Outside are the pixels of the edge once more, not the 0 of the published code, so that a plain
-    image stays plain and no frame must be unlearned.
+    The padding repeats the edge pixels. The published code pads by 0, which darkens the edges, so
+    that a constant image does not stay constant.
 
     Args:
-      images: shape (n, H, W, C), of few channels.
+      images: shape (n, H, W, C), with few channels.
     """
     rows = tf.shape(images)[0]
     height, width, channels = images.shape[1:]
@@ -27,17 +27,17 @@ def upsample(images: tf.Tensor) -> tf.Tensor:
     images = tf.concat([images[:, :, :1], images, images[:, :, -1:]], axis=2)
     kernel = 4.0 * KERNEL[:, :, None, None] * np.eye(channels)
     shape = [rows, 2 * height + 4, 2 * width + 4, channels]
-    enlarged = tf.nn.conv2d_transpose(images, tf.constant(kernel, images.dtype), shape, 2, "SAME")
-    return tf.ensure_shape(enlarged[:, 2:-2, 2:-2], [None, 2 * height, 2 * width, channels])
+    outputs = tf.nn.conv2d_transpose(images, tf.constant(kernel, images.dtype), shape, 2, "SAME")
+    return tf.ensure_shape(outputs[:, 2:-2, 2:-2], [None, 2 * height, 2 * width, channels])
 
 
 def blur(images: tf.Tensor, padding: int, stride: int = 1) -> tf.Tensor:
-    """The mean under the kernel at each place, or at each second.
+    """Returns the weighted mean under the kernel at each pixel, or at every second one.
 
     Args:
       images: shape (n, H, W, C).
-      padding: zeros around the image; the result has H + 2 padding - 3 rows over the stride.
-      stride: 1, or 2 to drop each second place.
+      padding: zeros around the image; the result has (H + 2 padding - 3) / stride rows.
+      stride: 1, or 2 to drop every second pixel.
     """
     channels = images.shape[3]
     kernel = np.tile(KERNEL[:, :, None, None], (1, 1, channels, 1))
@@ -48,15 +48,15 @@ def blur(images: tf.Tensor, padding: int, stride: int = 1) -> tf.Tensor:
 
 
 class Upsample(keras.layers.Layer):
-    """(n, H, W, C) -> (n, 2 H, 2 W, C)."""
+    """Upsampling: (n, H, W, C) -> (n, 2 H, 2 W, C)."""
 
     def call(self, inputs):
-        """See `enlarge`."""
+        """See `upsample`."""
         return upsample(inputs)
 
 
 class Blur(keras.layers.Layer):
-    """A blur that keeps the size, halves it, or leaves what a 3x3 stride of 2 halves."""
+    """A blur that keeps or halves the size, or prepares for a 3 x 3 convolution of stride 2."""
 
     def __init__(self, padding: int, stride: int = 1, **kwargs):
         """See `blur`."""
@@ -68,5 +68,5 @@ class Blur(keras.layers.Layer):
         return blur(inputs, self.padding, self.stride)
 
     def get_config(self):
-        """What builds the layer again."""
+        """Returns the arguments of the constructor."""
         return {**super().get_config(), "padding": self.padding, "stride": self.stride}

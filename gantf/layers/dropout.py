@@ -1,6 +1,6 @@
-"""Dropout whose mask is a pure function of (seed, step), the same on any number of replicas.
+"""Dropout whose mask is a pure function of (seed, step), for any number of replicas.
 
-Keras's own draws the same mask on every replica and cannot be repeated after a resume.
+Keras's Dropout draws the same mask on every replica, and other masks after a resume.
 """
 
 import keras
@@ -10,19 +10,19 @@ from gantf import noise
 
 
 class Dropout(keras.layers.Layer):
-    """Sets a share of the inputs to 0 and enlarges the others, wherever there is noise to draw.
+    """Sets a fraction of the inputs to 0 and scales up the others, within `noise.scope`.
 
     Source: Srivastava et al. 2014, Journal of Machine Learning Research 15; with `always` as in
-    Isola et al. 2017, arXiv:1611.07004, section 3.2, where it is the generator's noise.
+    Isola et al. 2017, arXiv:1611.07004, section 3.2, where dropout is the generator's noise.
     """
 
     def __init__(self, rate: float, always: bool = False, **kwargs):
-        """Drops `rate` of the inputs; outside training only if `always`."""
+        """Drops the fraction `rate` of the inputs; outside training only if `always`."""
         super().__init__(**kwargs)
         self.rate, self.always = rate, always
 
     def call(self, inputs, training=False):
-        """Inputs, some of them 0."""
+        """Returns the inputs, with some of them 0."""
         drawn = noise.in_scope("dropout") if training or self.always else None
         if drawn is None or not self.rate:
             return inputs
@@ -33,5 +33,5 @@ class Dropout(keras.layers.Layer):
         return inputs * tf.cast(keep, inputs.dtype) / (1.0 - self.rate)
 
     def get_config(self):
-        """What builds the layer again."""
+        """Returns the arguments of the constructor."""
         return {**super().get_config(), "rate": self.rate, "always": self.always}

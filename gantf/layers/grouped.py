@@ -1,6 +1,6 @@
-"""A grouped convolution as one operation of TensorFlow.
+"""A grouped convolution as one TensorFlow operation.
 
-Keras's own sends grouped kernels through XLA, which is 20 times slower on a CPU.
+Keras's Conv2D computes grouped kernels with XLA, which is 20 times slower on a CPU.
 """
 
 import keras
@@ -8,13 +8,13 @@ import tensorflow as tf
 
 
 class GroupedConv2D(keras.layers.Conv2D):
-    """A convolution whose channels see only those of their own group.
+    """A convolution whose output channels depend only on the input channels of their group.
 
-    A CPU computes those of bfloat16 in float32: not all of them have such gradients.
+    On a CPU, bfloat16 is computed in float32, because some bfloat16 gradients do not exist there.
     """
 
     def call(self, inputs):
-        """Convolves, "same" or "valid"."""
+        """Returns the convolution, with padding "same" or "valid"."""
         dtype = inputs.dtype
         kernel = tf.convert_to_tensor(self.kernel)
         if not tf.config.list_logical_devices("GPU") + tf.config.list_logical_devices("TPU"):

@@ -1,20 +1,20 @@
-"""Instance normalisation: each channel of each image by its own mean and deviation."""
+"""Instance normalisation: each channel of each image by its own mean and standard deviation."""
 
 from typing import Literal
 
 import keras
 import tensorflow as tf
 
-from gantf.layers import building
+from gantf.layers import normalisation
 
 ImageNorm = Literal["none", "instance", "batch"]
-"""Of networks that keep an image's height and width to their end."""
+"""Normalisation of networks for images of any size."""
 
 
 class InstanceNormalization(keras.layers.Layer):
     """(x - mean) / sqrt(variance + epsilon) * scale + offset, the moments over height and width.
 
-    It does the same in training and outside, and needs nothing of other images or replicas. The
+    It is the same in training and outside, and does not depend on other images or replicas. The
     moments are computed in float32.
 
     Source: Ulyanov, Vedaldi & Lempitsky 2016, arXiv:1607.08022, equation 3.
@@ -32,7 +32,7 @@ class InstanceNormalization(keras.layers.Layer):
         self.offset = self.add_weight(name="offset", shape=shape, initializer="zeros")
 
     def call(self, inputs):
-        """Images or features (n, H, W, C), of mean `offset` and deviation about `scale`."""
+        """Returns (n, H, W, C) with mean `offset` and standard deviation close to `scale`."""
         x = tf.cast(inputs, tf.float32)
         x -= tf.reduce_mean(x, axis=(1, 2), keepdims=True)
         variance = tf.reduce_mean(tf.square(x), axis=(1, 2), keepdims=True)
@@ -41,10 +41,10 @@ class InstanceNormalization(keras.layers.Layer):
         return tf.cast(x, inputs.dtype)
 
     def get_config(self):
-        """What builds the layer again."""
+        """Returns the arguments of the constructor."""
         return {**super().get_config(), "epsilon": self.epsilon}
 
 
 def normalise(x, norm: ImageNorm):
-    """Instance norm, batch norm over all replicas, or nothing."""
-    return InstanceNormalization()(x) if norm == "instance" else building.normalise(x, norm)
+    """Applies instance norm, batch norm over all replicas, or nothing."""
+    return InstanceNormalization()(x) if norm == "instance" else normalisation.normalise(x, norm)

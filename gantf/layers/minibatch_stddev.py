@@ -1,20 +1,20 @@
-"""How much the images of a group differ, told to the discriminator."""
+"""Minibatch standard deviation: shows the discriminator how much the images of a group differ."""
 
 import keras
 import tensorflow as tf
 
 
 class MinibatchStddev(keras.layers.Layer):
-    """Adds a channel: the mean standard deviation of all numbers over a group of images.
+    """Adds a channel: the mean over features of the standard deviation over a group of images.
 
-    Groups are neighbouring rows, so that replicas and parts of a batch see the groups that the
-    whole batch has, as long as the group divides their rows; no replica asks another.
+    A group consists of neighbouring rows. If its size divides the rows of a replica or part, the
+    groups are those of the whole batch. No communication between replicas is needed.
 
     Source: Karras et al. 2018, arXiv:1710.10196, section 3; in groups as in its published code.
     """
 
     def __init__(self, group: int = 4, **kwargs):
-        """`group`: most images in a group; the largest divisor of the rows that is not above."""
+        """`group`: largest group; the size is the largest divisor of the rows up to `group`."""
         super().__init__(**kwargs)
         self.group = group
 
@@ -22,7 +22,9 @@ class MinibatchStddev(keras.layers.Layer):
         """(n, H, W, C) -> (n, H, W, C + 1)."""
         rows, height, width, channels = inputs.shape
         if rows is None:
-            raise ValueError("MinibatchDeviation needs to know how many images there are")
+            raise ValueError(
+                "MinibatchStddev needs a static number of images; build the model with a batch size"
+            )
         size = group_size(rows, self.group)
         groups = tf.reshape(tf.cast(inputs, tf.float32), (-1, size, height, width, channels))
         _, variance = tf.nn.moments(groups, axes=[1])
@@ -32,14 +34,14 @@ class MinibatchStddev(keras.layers.Layer):
         return tf.concat([inputs, tf.cast(plane, inputs.dtype)], axis=3)
 
     def compute_output_shape(self, input_shape):
-        """One channel more."""
+        """Returns the shape with one more channel."""
         return (*input_shape[:-1], input_shape[-1] + 1)
 
     def get_config(self):
-        """What builds the layer again."""
+        """Returns the arguments of the constructor."""
         return {**super().get_config(), "group": self.group}
 
 
 def group_size(rows: int, most: int) -> int:
-    """The largest divisor of `rows` that is not above `most`."""
+    """Returns the largest divisor of `rows` that is at most `most`."""
     return max(size for size in range(1, min(rows, most) + 1) if rows % size == 0)

@@ -1,4 +1,4 @@
-"""The convolution whose kernel each image's style scales, and what follows it in a synthesis.
+"""The convolution modulated by styles, and the noise and bias that follow it in a synthesis.
 
 Source: Karras et al. 2020, arXiv:1912.04958, section 2.2 and figure 2 (d).
 """
@@ -10,18 +10,18 @@ import tensorflow as tf
 
 from gantf import noise
 from gantf.layers.blur import blur
-from gantf.layers.building import normal
 from gantf.layers.equalized import leaky_relu
+from gantf.layers.initializers import normal
 
 EPSILON = 1e-8
 
 
 class ModulatedConv2D(keras.layers.Layer):
-    """Convolves each image i with w'_abk = s_ia w_abk, over its norm over (a, k) where demodulated.
+    """Convolves image i with w'_abk = s_ia w_abk, divided by its norm over (a, k) if `demodulate`.
 
-    a counts input channels, b output channels, k places of the kernel; s_i = A(style_i) + 1 with a
+    a: input channel, b: output channel, k: position in the kernel; s_i = A(style_i) + 1 with a
     learned affine A. The images' channels are scaled by s_i, convolved with the shared kernel, and
-    scaled by 1 / norm: the same numbers as a kernel for each image, from one dense convolution.
+    scaled by 1 / norm. This equals one kernel per image, at the cost of one dense convolution.
 
     Source: Karras et al. 2020, arXiv:1912.04958, equations 1 and 3.
     """
@@ -35,7 +35,7 @@ class ModulatedConv2D(keras.layers.Layer):
         enlarge: bool = False,
         **kwargs,
     ):
-        """`enlarge`: twice as high and wide, by a stride of 1/2 and a blur; for kernels of 3x3."""
+        """`enlarge`: double height and width by a stride of 1/2 and a blur; for 3 x 3 kernels."""
         super().__init__(**kwargs)
         self.filters, self.kernel_size, self.seed = filters, kernel_size, seed
         self.demodulate, self.enlarge = demodulate, enlarge
@@ -51,7 +51,7 @@ class ModulatedConv2D(keras.layers.Layer):
         self.offset = self._add("offset", (channels,), "ones")
 
     def call(self, images, styles):
-        """(n, H, W, channels) and (n, width) -> (n, H, W, filters), or twice as high and wide."""
+        """(n, H, W, channels) and (n, width) -> (n, H, W, filters), or (n, 2 H, 2 W, filters)."""
         dtype = images.dtype
         kernel = tf.convert_to_tensor(self.kernel)
         kernel *= 1.0 / math.sqrt(math.prod(kernel.shape[:3]))
@@ -68,13 +68,13 @@ class ModulatedConv2D(keras.layers.Layer):
         return outputs
 
     def compute_output_shape(self, images_shape, styles_shape):
-        """Of the images."""
+        """Returns the shape of the output images."""
         factor = 2 if self.enlarge else 1
         rows, height, width, _ = images_shape
         return (rows, height * factor, width * factor, self.filters)
 
     def get_config(self):
-        """What builds the layer again."""
+        """Returns the arguments of the constructor."""
         return {
             **super().get_config(),
             "filters": self.filters,
@@ -85,7 +85,7 @@ class ModulatedConv2D(keras.layers.Layer):
         }
 
     def _add(self, name: str, shape: tuple[int, ...], initializer):
-        """A weight that stays float32 in a bfloat16 layer: norms are taken of it."""
+        """Adds a weight that stays float32 in a bfloat16 layer, for the norms."""
         return self.add_weight(
             name=name, shape=shape, initializer=initializer, dtype="float32", autocast=False
         )
@@ -96,7 +96,7 @@ def _convolve(images: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
 
 
 def _convolve_enlarged(images: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    """Images with zeros between their pixels, convolved with the kernel, then blurred."""
+    """Inserts zeros between the pixels, convolves with the kernel, then blurs."""
     height, width = images.shape[1:3]
     shape = [tf.shape(images)[0], 2 * height + 1, 2 * width + 1, kernel.shape[3]]
     spread = tf.nn.conv2d_transpose(images, tf.transpose(kernel, (0, 1, 3, 2)), shape, 2, "VALID")
@@ -104,17 +104,17 @@ def _convolve_enlarged(images: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
 
 
 class PixelNoise(keras.layers.Layer):
-    """Adds one number per pixel to all channels, times a learned strength that starts at 0.
+    """Adds one random number per pixel to all channels, times a learned strength that starts at 0.
 
-    The numbers are drawn anew in training, wherever there is noise to draw from; elsewhere they
-    are constants of the layer, so that an image is a function of its latents alone.
+    In training, within `noise.scope`, every call draws new numbers. Otherwise they are constants of
+    the layer, so that an image is a function of its latents alone.
 
     Source: Karras et al. 2019, arXiv:1812.04948, section 2; one strength for all channels as in
     Karras et al. 2020, arXiv:1912.04958, section 2.1.
     """
 
     def __init__(self, seed: int, **kwargs):
-        """`seed`: of the constants."""
+        """`seed`: seed of the constants."""
         super().__init__(**kwargs)
         self.seed = seed
 
@@ -129,7 +129,7 @@ class PixelNoise(keras.layers.Layer):
         )
 
     def call(self, inputs, training=False):
-        """Inputs (n, H, W, C) and noise."""
+        """Returns inputs (n, H, W, C) plus noise."""
         drawn = noise.in_scope("pixels") if training else None
         pixels = tf.convert_to_tensor(self.constants)
         if drawn is not None:
@@ -138,15 +138,15 @@ class PixelNoise(keras.layers.Layer):
         return inputs + tf.convert_to_tensor(self.strength) * pixels
 
     def get_config(self):
-        """What builds the layer again."""
+        """Returns the arguments of the constructor."""
         return {**super().get_config(), "seed": self.seed}
 
 
 class Bias(keras.layers.Layer):
-    """Adds a bias to each channel; then a leaky ReLU, times the square root of 2, if `activate`."""
+    """Adds a bias per channel, then, if `activate`, a leaky ReLU times the square root of 2."""
 
     def __init__(self, activate: bool = True, **kwargs):
-        """See above."""
+        """`activate`: whether to apply the leaky ReLU."""
         super().__init__(**kwargs)
         self.activate = activate
 
@@ -160,5 +160,5 @@ class Bias(keras.layers.Layer):
         return leaky_relu(outputs) if self.activate else outputs
 
     def get_config(self):
-        """What builds the layer again."""
+        """Returns the arguments of the constructor."""
         return {**super().get_config(), "activate": self.activate}

@@ -1,14 +1,14 @@
-"""Padding by reflection, and what lets a network of strided layers take images of any size."""
+"""Padding by reflection, and padding and cropping for strided networks on images of any size."""
 
 import keras
 import tensorflow as tf
 
 
 class ReflectionPadding(keras.layers.Layer):
-    """Mirrors `pad` pixels at each side; the outermost row or column itself is not repeated."""
+    """Reflects `pad` pixels at each side, without repeating the outermost row or column."""
 
     def __init__(self, pad: int, **kwargs):
-        """The images must be larger than `pad` both ways."""
+        """`pad`: must be smaller than height and width of the images."""
         super().__init__(**kwargs)
         self.pad = pad
 
@@ -18,40 +18,39 @@ class ReflectionPadding(keras.layers.Layer):
         return tf.pad(inputs, [[0, 0], both, both, [0, 0]], "REFLECT")
 
     def get_config(self):
-        """What builds the layer again."""
+        """Returns the arguments of the constructor."""
         return {**super().get_config(), "pad": self.pad}
 
 
 class PadToMultiple(keras.layers.Layer):
-    """Mirrors an image at its lower and right edge until its sides suit a network.
+    """Reflects an image at its lower and right edge until its sides are multiples of a number.
 
-    A side shorter than what it lacks is mirrored again and again; one of a single pixel is
-    repeated.
+    A side shorter than its padding is reflected repeatedly; a side of one pixel is repeated.
     """
 
     def __init__(self, multiple: int, least: int, **kwargs):
-        """Sides become multiples of `multiple`, `least` at least; that is one, too."""
+        """Pads sides to multiples of `multiple`, at least to `least`, which is a multiple, too."""
         super().__init__(**kwargs)
         self.multiple, self.least = multiple, least
 
     def call(self, inputs):
         """(n, H, W, C) -> (n, H', W', C), H' >= H and W' >= W."""
         for axis in (1, 2):
-            known = inputs.shape[axis]
-            side = tf.shape(inputs)[axis] if known is None else known
+            static = inputs.shape[axis]
+            side = tf.shape(inputs)[axis] if static is None else static
             padded = -(-side // self.multiple) * self.multiple
-            padded = tf.maximum(padded, self.least) if known is None else max(padded, self.least)
-            if known is None or padded != known:
-                inputs = tf.gather(inputs, mirrored(tf.range(padded), side), axis=axis)
+            padded = tf.maximum(padded, self.least) if static is None else max(padded, self.least)
+            if static is None or padded != static:
+                inputs = tf.gather(inputs, reflect_indices(tf.range(padded), side), axis=axis)
         return inputs
 
     def get_config(self):
-        """What builds the layer again."""
+        """Returns the arguments of the constructor."""
         return {**super().get_config(), "multiple": self.multiple, "least": self.least}
 
 
 class CropLike(keras.layers.Layer):
-    """The upper left part of an image, as large as another image."""
+    """Crops an image to its upper left part, of the size of another image."""
 
     def call(self, inputs):
         """[(n, H', W', C), (n, H, W, any)] -> (n, H, W, C)."""
@@ -63,8 +62,8 @@ class CropLike(keras.layers.Layer):
         return x[:, :height, :width]
 
 
-def mirrored(places: tf.Tensor, side: tf.Tensor | int) -> tf.Tensor:
-    """Whole places from 0 on -> 0 .. side - 1, mirrored at both ends as often as need be."""
-    period = tf.maximum(2 * (side - 1), 1)  # a side of one pixel has only the place 0
+def reflect_indices(places: tf.Tensor, side: tf.Tensor | int) -> tf.Tensor:
+    """Maps integers >= 0 to 0 .. side - 1, reflected at both ends as often as necessary."""
+    period = tf.maximum(2 * (side - 1), 1)  # a side of one pixel has only index 0
     places = places % period
     return tf.minimum(places, period - places) * tf.cast(side > 1, places.dtype)

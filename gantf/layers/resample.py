@@ -1,7 +1,7 @@
 """Bicubic resampling as matrix products, and the pixel shuffle.
 
-`tf.image.resize` with antialiasing compiles nowhere but on a CPU, and its cubic is another one.
-Here each axis is one product with a matrix, which any device and XLA take.
+`tf.image.resize` with antialiasing compiles only on a CPU, and uses another cubic kernel. Here each
+axis is one matrix product, which every device and XLA support.
 
 Source: Keys 1981, Cubic convolution interpolation for digital image processing, with a = -1/2;
 Shi et al. 2016, arXiv:1609.05158, equation 4 (the pixel shuffle).
@@ -15,10 +15,10 @@ KEYS_SUPPORT = 2.0
 
 
 def cubic(distance: tf.Tensor) -> tf.Tensor:
-    """Keys' kernel: 1 at 0, and 0 at all other integers and from 2 on.
+    """Returns Keys' kernel, which is 1 at 0, and 0 at all other integers and from 2 on.
 
     Args:
-      distance: in samples, float, any shape.
+      distance: distance in samples, float, any shape.
     """
     x, a = tf.abs(distance), KEYS_A
     near = ((a + 2.0) * x - (a + 3.0)) * x * x + 1.0
@@ -27,15 +27,14 @@ def cubic(distance: tf.Tensor) -> tf.Tensor:
 
 
 def bicubic_matrix(inputs: tf.Tensor | int, outputs: tf.Tensor | int) -> tf.Tensor:
-    """What takes a row of `inputs` samples to `outputs` samples of the same extent.
+    """Returns the matrix that resamples `inputs` samples to `outputs` samples of the same extent.
 
-    The kernel is widened where there are fewer outputs than inputs, so that nothing aliases. What
-    it would take from beyond the ends is shared among the samples that there are: every row sums
-    to 1.
+    With fewer outputs than inputs the kernel is widened, to avoid aliasing. At the ends the weights
+    are renormalised, so that every row sums to 1.
 
     Args:
-      inputs: how many, at least 1.
-      outputs: likewise.
+      inputs: number of input samples, at least 1.
+      outputs: number of output samples, at least 1.
 
     Returns:
       Shape (outputs, inputs), float32.
@@ -48,15 +47,15 @@ def bicubic_matrix(inputs: tf.Tensor | int, outputs: tf.Tensor | int) -> tf.Tens
 
 
 def resize(images: tf.Tensor, height: tf.Tensor | int, width: tf.Tensor | int) -> tf.Tensor:
-    """Bicubic resampling, antialiased: what Pillow's BICUBIC does to images of floats.
+    """Resamples images bicubically, with antialiasing, like Pillow's BICUBIC for float images.
 
     Args:
       images: shape (n, H, W, C), float.
-      height: of the result, in pixels.
-      width: likewise.
+      height: height of the result, in pixels.
+      width: width of the result, in pixels.
 
     Returns:
-      Shape (n, height, width, C), of the images' dtype; it may leave their range by a little.
+      Shape (n, height, width, C), the images' dtype; values can lie slightly outside their range.
     """
     sides = tf.shape(images)
     rows, columns = (images.shape[axis] or sides[axis] for axis in (1, 2))
@@ -66,10 +65,10 @@ def resize(images: tf.Tensor, height: tf.Tensor | int, width: tf.Tensor | int) -
 
 
 def pixel_shuffle(x: tf.Tensor, factor: int) -> tf.Tensor:
-    """Channels -> pixels: (n, H, W, factor^2 * C) -> (n, factor * H, factor * W, C).
+    """Moves channels to pixels: (n, H, W, factor^2 * C) -> (n, factor * H, factor * W, C).
 
-    Channel (dy * factor + dx) * C + c of a place goes to row dy and column dx of its square, as
-    in TensorFlow's `depth_to_space`, which not every dtype has on every device.
+    Channel (dy * factor + dx) * C + c of a pixel goes to row dy and column dx of its square, as in
+    `tf.nn.depth_to_space`, which does not support every dtype on every device.
     """
     sides = tf.shape(x)
     height, width = (x.shape[axis] or sides[axis] for axis in (1, 2))
@@ -80,10 +79,10 @@ def pixel_shuffle(x: tf.Tensor, factor: int) -> tf.Tensor:
 
 
 class BicubicUpsampling(keras.layers.Layer):
-    """Images of any size, `factor` times as large a side."""
+    """Multiplies height and width of images of any size by `factor`."""
 
     def __init__(self, factor: int, **kwargs):
-        """Enlarges by a whole factor."""
+        """`factor`: an integer."""
         super().__init__(**kwargs)
         self.factor = factor
 
@@ -94,19 +93,19 @@ class BicubicUpsampling(keras.layers.Layer):
         return resize(images, height * self.factor, width * self.factor)
 
     def compute_output_shape(self, input_shape):
-        """The shape, None where it is open."""
-        return _enlarged(input_shape, self.factor, input_shape[3])
+        """Returns the shape, with None for unknown sides."""
+        return _upsampled_shape(input_shape, self.factor, input_shape[3])
 
     def get_config(self):
-        """What builds the layer again."""
+        """Returns the arguments of the constructor."""
         return {**super().get_config(), "factor": self.factor}
 
 
 class PixelShuffle(keras.layers.Layer):
-    """The sub-pixel convolution's second half: see `pixel_shuffle`."""
+    """The second half of a sub-pixel convolution: see `pixel_shuffle`."""
 
     def __init__(self, factor: int, **kwargs):
-        """Enlarges by a whole factor."""
+        """`factor`: an integer."""
         super().__init__(**kwargs)
         self.factor = factor
 
@@ -115,14 +114,14 @@ class PixelShuffle(keras.layers.Layer):
         return pixel_shuffle(x, self.factor)
 
     def compute_output_shape(self, input_shape):
-        """The shape, None where it is open."""
-        return _enlarged(input_shape, self.factor, input_shape[3] // self.factor**2)
+        """Returns the shape, with None for unknown sides."""
+        return _upsampled_shape(input_shape, self.factor, input_shape[3] // self.factor**2)
 
     def get_config(self):
-        """What builds the layer again."""
+        """Returns the arguments of the constructor."""
         return {**super().get_config(), "factor": self.factor}
 
 
-def _enlarged(shape, factor: int, channels: int) -> tuple:
+def _upsampled_shape(shape, factor: int, channels: int) -> tuple:
     height, width = (side and side * factor for side in shape[1:3])
     return shape[0], height, width, channels

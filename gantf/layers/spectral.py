@@ -1,9 +1,9 @@
 """Convolution and dense layers whose kernel is divided by its largest singular value.
 
-Keras's own `SpectralNormalization` overwrites the kernel, so that the gradient does not pass
-through the norm; these keep the kernel and differentiate through the division.
+Keras's `SpectralNormalization` overwrites the kernel, so that the gradient does not pass through
+the norm. These layers keep the kernel and differentiate through the division.
 
-Source: Miyato et al. 2018, arXiv:1802.05957, algorithm 1 (one power iteration a call).
+Source: Miyato et al. 2018, arXiv:1802.05957, algorithm 1 (one power iteration per call).
 """
 
 import keras
@@ -11,7 +11,7 @@ import tensorflow as tf
 
 
 def add_singular_vector(layer: keras.Layer) -> keras.Variable:
-    """The running estimate of the kernel's leading right singular vector, (1, outputs)."""
+    """Adds the running estimate of the kernel's leading right singular vector, (1, outputs)."""
     return layer.add_weight(
         name="singular_vector",
         shape=(1, layer.kernel.shape[-1]),
@@ -21,7 +21,7 @@ def add_singular_vector(layer: keras.Layer) -> keras.Variable:
 
 
 def normalise(kernel: tf.Tensor, singular_vector: keras.Variable, training: bool) -> tf.Tensor:
-    """The kernel over an estimate of its largest singular value; training refines the estimate."""
+    """Divides the kernel by an estimate of its largest singular value, updated in training."""
     matrix = tf.reshape(kernel, (-1, kernel.shape[-1]))
     right = tf.math.l2_normalize(tf.convert_to_tensor(singular_vector))
     left = tf.math.l2_normalize(tf.matmul(right, matrix, transpose_b=True))
@@ -33,7 +33,7 @@ def normalise(kernel: tf.Tensor, singular_vector: keras.Variable, training: bool
 
 
 class SpectralConv2D(keras.layers.Conv2D):
-    """A convolution of spectral norm one (of its kernel as a matrix)."""
+    """A convolution whose kernel, as a matrix, has spectral norm 1."""
 
     def build(self, input_shape):
         """Adds the singular vector."""
@@ -48,7 +48,7 @@ class SpectralConv2D(keras.layers.Conv2D):
 
 
 class SpectralDense(keras.layers.Dense):
-    """A dense layer of spectral norm one."""
+    """A dense layer whose kernel has spectral norm 1."""
 
     def build(self, input_shape):
         """Adds the singular vector."""

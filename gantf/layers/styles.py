@@ -1,36 +1,36 @@
-"""What happens to latents and styles on their way into a synthesis."""
+"""Layers and functions for the latents and styles of a synthesis."""
 
 from collections.abc import Sequence
 
 import keras
 import tensorflow as tf
 
-from gantf.layers.building import normal
+from gantf.layers.initializers import normal
 
-MEAN_SHARE = 0.005  # of a batch in the running mean of the styles
+MEAN_FRACTION = 0.005  # weight of a batch in the running mean of the styles
 
 
 class PixelNorm(keras.layers.Layer):
-    """Divides each vector by the root of its mean square.
+    """Divides each vector by its root mean square.
 
     Source: Karras et al. 2018, arXiv:1710.10196, section 4.2.
     """
 
     def call(self, inputs):
-        """(..., d) -> the same shape, mean square 1."""
+        """Returns the same shape (..., d), with mean square 1."""
         return inputs * tf.math.rsqrt(
             tf.reduce_mean(tf.square(inputs), axis=-1, keepdims=True) + 1e-8
         )
 
 
 class Truncation(keras.layers.Layer):
-    """Draws styles towards their mean: mean + psi (w - mean), outside training.
+    """Moves styles towards their mean outside training: mean + psi (w - mean).
 
     Source: Karras et al. 2019, arXiv:1812.04948, appendix B.
     """
 
     def build(self, input_shape):
-        """Adds the running mean, and psi, which is 1 unless a user wants else."""
+        """Adds the running mean, and psi, which is 1 unless a user changes it."""
         self.mean = self._add("mean", (input_shape[-1],), "zeros")
         self.psi = self._add("psi", (), "ones")
 
@@ -55,24 +55,24 @@ class Truncation(keras.layers.Layer):
 
 
 def update_w_average(truncations: Sequence[Truncation], styles: tf.Tensor, step: tf.Tensor) -> None:
-    """Moves the running means of all the layers by the styles of one global batch.
+    """Updates the running means of all the layers by the styles of one global batch.
 
     Args:
-      truncations: of the trained network and of its average, which get the same mean, so that the
-        moving average of the weights leaves it as it is.
+      truncations: layers of the trained network and of its average. Both get the same mean, so that
+        the moving average of the weights does not change it.
       styles: w of this replica's latents, shape (n, d).
-      step: number of the step, from 0; of the first steps, the mean is a plain one.
+      step: number of the step, from 0; in the first steps the running mean is the plain mean.
     """
     batch_mean = mean_over_replicas(tf.stop_gradient(tf.cast(styles, tf.float32)))
-    share = tf.maximum(MEAN_SHARE, 1.0 / (tf.cast(step, tf.float32) + 1.0))
+    fraction = tf.maximum(MEAN_FRACTION, 1.0 / (tf.cast(step, tf.float32) + 1.0))
     mean = tf.convert_to_tensor(truncations[-1].mean)
-    mean += share * (batch_mean - mean)
+    mean += fraction * (batch_mean - mean)
     for truncation in truncations:
         truncation.mean.assign(mean)
 
 
 def mean_over_replicas(values: tf.Tensor) -> tf.Tensor:
-    """The mean over the rows of all replicas."""
+    """Returns the mean over the rows of all replicas."""
     mean = tf.reduce_mean(values, axis=0)
     context = tf.distribute.get_replica_context()
     if context and context.num_replicas_in_sync > 1:
@@ -81,13 +81,13 @@ def mean_over_replicas(values: tf.Tensor) -> tf.Tensor:
 
 
 class LearnedConstant(keras.layers.Layer):
-    """One learned image (4, 4, channels), for each style: where a synthesis starts.
+    """A learned image (side, side, channels), repeated for each style: the start of a synthesis.
 
     Source: Karras et al. 2019, arXiv:1812.04948, section 2.
     """
 
     def __init__(self, channels: int, seed: int, side: int = 4, **kwargs):
-        """`seed`: of its initial pixels, N(0, 1)."""
+        """`seed`: seed of the initial pixels, N(0, 1)."""
         super().__init__(**kwargs)
         self.channels, self.seed, self.side = channels, seed, side
 
@@ -106,11 +106,11 @@ class LearnedConstant(keras.layers.Layer):
         return tf.tile(image[None], [rows, 1, 1, 1])
 
     def compute_output_shape(self, input_shape):
-        """Of the images."""
+        """Returns the shape of the images."""
         return (input_shape[0], self.side, self.side, self.channels)
 
     def get_config(self):
-        """What builds the layer again."""
+        """Returns the arguments of the constructor."""
         return {
             **super().get_config(),
             "channels": self.channels,
@@ -120,10 +120,10 @@ class LearnedConstant(keras.layers.Layer):
 
 
 class SelectStyle(keras.layers.Layer):
-    """Picks the style of one layer of a synthesis."""
+    """Selects the style of one layer of a synthesis."""
 
     def __init__(self, place: int, **kwargs):
-        """`place`: of the layer, from 0."""
+        """`place`: number of the layer, from 0."""
         super().__init__(**kwargs)
         self.place = place
 
@@ -132,20 +132,20 @@ class SelectStyle(keras.layers.Layer):
         return inputs[:, self.place]
 
     def get_config(self):
-        """What builds the layer again."""
+        """Returns the arguments of the constructor."""
         return {**super().get_config(), "place": self.place}
 
 
-def style_mixing(first: tf.Tensor, second: tf.Tensor, layers: int, coin, place, share: float):
-    """The styles of all layers: the first style, and from a random layer on the second.
+def style_mixing(first: tf.Tensor, second: tf.Tensor, layers: int, coin, place, fraction: float):
+    """Returns the styles of all layers: the first style, and from a random layer on the second.
 
     Args:
       first: w of each image, shape (n, d).
-      second: w of other latents, same shape.
-      layers: of the synthesis.
-      coin: U[0, 1), shape (n,): whether an image mixes.
-      place: U[0, 1), shape (n,): where; the first layer always keeps the first style.
-      share: of the images that mix, in [0, 1].
+      second: w of other latents, shape (n, d).
+      layers: number of layers of the synthesis.
+      coin: U[0, 1), shape (n,); an image mixes if it is below `fraction`.
+      place: U[0, 1), shape (n,); selects the first layer with the second style, never layer 0.
+      fraction: fraction of the images that mix, in [0, 1].
 
     Returns:
       Shape (n, layers, d).
@@ -153,6 +153,6 @@ def style_mixing(first: tf.Tensor, second: tf.Tensor, layers: int, coin, place, 
     Source: Karras et al. 2019, arXiv:1812.04948, section 3.1.
     """
     crossing = 1 + tf.cast(tf.floor(place * (layers - 1)), tf.int32)
-    crossing = tf.where(coin < share, crossing, layers)
+    crossing = tf.where(coin < fraction, crossing, layers)
     keeps = tf.range(layers)[None, :] < crossing[:, None]
     return tf.where(keeps[:, :, None], first[:, None, :], second[:, None, :])

@@ -1,4 +1,4 @@
-"""The models: one file each, found by its name; `load` is the only way to them."""
+"""The models: one file each, named like its model; `load` imports one."""
 
 import difflib
 import importlib
@@ -25,12 +25,12 @@ NEEDS = ("images", "labels", "pairs", "domains")
 
 
 def names() -> list[str]:
-    """The models that there are: the files beside this one."""
+    """Returns the names of the built-in models: the files beside this one."""
     return sorted(module.name for module in pkgutil.iter_modules(__path__))
 
 
 def check(name: str) -> None:
-    """Raises InputError, with the nearest name, if there is no such model; imports nothing."""
+    """Raises InputError, with the nearest name, if the model does not exist; imports nothing."""
     if is_file(name):
         if not Path(name).is_file():
             raise InputError(f"--model {name}: there is no such file; give a Python file's path.")
@@ -41,42 +41,44 @@ def check(name: str) -> None:
 
 
 def is_file(name: str) -> bool:
-    """Whether a model is named by the path of a Python file, the user's own."""
+    """Returns whether the name is the path of a user's Python file."""
     return name.endswith(".py")
 
 
 def title(name: str) -> str:
-    """What a model is called in a run directory's name."""
+    """Returns the model's name as used in the name of a run directory."""
     return Path(name).stem if is_file(name) else name
 
 
 def load(name: str) -> ModuleType:
-    """The model's module: `Config` and `build(config, data, seed) -> Game`.
+    """Imports a model's module, with `Config` and `build(config, data, seed) -> Game`.
 
-    A module may say more: `NEEDS`, what it reads of its data ("images" by default), and `RUN`, the
-    data, steps and batch size where the user gives none.
+    Two names are optional: `NEEDS`, the kind of data that the model reads ("images" by default),
+    and `RUN`, the model's default data, steps and batch size.
 
     Args:
-      name: a model's, or the path of a Python file that holds one.
+      name: the name of a model, or the path of a Python file with a model.
 
     Raises:
-      InputError: there is no such model, or the file cannot be imported or holds none.
+      InputError: the model does not exist, or the file cannot be imported or has no model.
     """
     check(name)
     if not is_file(name):
         return importlib.import_module(f"gantf.models.{name}")
-    own = f"gantf_model_{Path(name).stem}_{zlib.crc32(str(Path(name).absolute()).encode()):08x}"
-    spec = importlib.util.spec_from_file_location(own, name)
+    module_name = (
+        f"gantf_model_{Path(name).stem}_{zlib.crc32(str(Path(name).absolute()).encode()):08x}"
+    )
+    spec = importlib.util.spec_from_file_location(module_name, name)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[module.__name__] = module
     with mistakes_named(name):
         spec.loader.exec_module(module)
-    for wanted in ("Config", "build"):
-        if not hasattr(module, wanted):
+    for attribute in ("Config", "build"):
+        if not hasattr(module, attribute):
             raise InputError(
-                f"--model {name} has no {wanted}; a model is `class Config(ModelConfig)` and "
+                f"--model {name} has no {attribute}; a model is `class Config(ModelConfig)` and "
                 "`build(config, data, seed) -> Game`, see docs/own_model.md."
             )
     if not (isinstance(module.Config, type) and issubclass(module.Config, ModelConfig)):
@@ -92,10 +94,10 @@ def load(name: str) -> ModuleType:
 
 @contextmanager
 def mistakes_named(name: str) -> Iterator[None]:
-    """Turns whatever a user's own file raises into one line that names the place.
+    """Turns an exception from a user's file into a one-line error with file and line.
 
     Raises:
-      InputError: the block has raised something, and `name` is a file.
+      InputError: the block raised an exception, and `name` is a file.
     """
     try:
         yield
@@ -107,25 +109,25 @@ def mistakes_named(name: str) -> Iterator[None]:
         trace = "".join(traceback.format_exception(error))
         lines = re.findall(rf'File "{re.escape(name)}", line (\d+)', trace)
         place = f", line {lines[-1]}" if lines else ""
-        said = [line.strip() for line in str(error).splitlines() if line.strip()]
-        what = said[-1] if said else "no reason given"
-        if not re.match(r"\w+(Error|Exception): ", what):
-            what = f"{type(error).__name__}: {what}"
-        raise InputError(f"--model {name}{place}: {what}") from error
+        messages = [line.strip() for line in str(error).splitlines() if line.strip()]
+        message = messages[-1] if messages else "no reason given"
+        if not re.match(r"\w+(Error|Exception): ", message):
+            message = f"{type(error).__name__}: {message}"
+        raise InputError(f"--model {name}{place}: {message}") from error
 
 
 def needs(module: ModuleType) -> "Needs":
-    """What a model reads of its data."""
+    """Returns the kind of data that a model reads."""
     return getattr(module, "NEEDS", "images")
 
 
 def defaults(module: ModuleType) -> Defaults:
-    """The data, steps and batch size of a model where the user gives none."""
+    """Returns a model's default data, steps and batch size."""
     return getattr(module, "RUN", Defaults())
 
 
 def summary(module: ModuleType) -> str:
-    """A model in one line: its name, what it is, and the number of its paper."""
+    """Returns one line about a model: its name, a description, and its paper's arXiv number."""
     docstring = module.__doc__ or ""
     line = docstring.partition("\n")[0].replace("`", "").rstrip(".")
     paper = re.search(r"arXiv:\S*\d", docstring)

@@ -1,12 +1,14 @@
-"""`acgan`: a conditional GAN whose discriminator also tells the class of each image.
+"""`acgan`: a conditional GAN whose discriminator also classifies each image.
 
-Odena et al. 2016, arXiv:1610.09585, section 3: the label goes into the generator alone; the
-discriminator has a second output, a classifier, which both players train: D to tell the classes of
-real and of fake images, G to have its fakes recognised. What differs from the paper by default:
-networks, R1 penalty, optimizer and moving average are those of `gan`; the latents are multiplied
-with an embedding of the label, since beside one G soon learns to ignore them and draws one image a
-class (`combine=concatenation` is the paper's); the class losses count a tenth of the adversarial
-ones; a fake takes the label of the real image of its row.
+Odena et al. 2016, arXiv:1610.09585, section 3: only the generator reads the label. The
+discriminator has a second output, class logits. Both players minimise a classification loss: the
+discriminator for real and fake images, the generator for its fakes.
+
+Default differences from the paper: networks, R1 penalty, optimizer and moving average are those of
+`gan`; the latents are multiplied by an embedding of the label, because with concatenation
+(`combine=concatenation`, as in the paper) the generator soon ignores the latents and generates one
+image per class; the class losses have a tenth of the weight of the adversarial losses; each fake
+has the label of the real image in the same row.
 """
 
 import tensorflow as tf
@@ -16,7 +18,7 @@ from gantf.game import Batch, DataSpec, Game, Latents
 from gantf.networks import conditional
 from gantf.noise import Noise
 from gantf.objectives.adversarial import AdversarialLoss, diversity
-from gantf.objectives.ema import averaged
+from gantf.objectives.ema import with_average
 from gantf.objectives.players import adversarial_game, bind_inputs, logits_of_images
 from gantf.settings import Adversarial, Architecture, Optimization, Sampling, penalties_fit
 
@@ -24,19 +26,27 @@ NEEDS = "labels"
 
 
 class Config(Adversarial, Architecture, Sampling, Optimization):
-    """What `--set` can change."""
+    """The settings of `acgan`."""
 
     combine: conditional.Combine = Field(
-        "product", description="how G reads the label: an embedding times, or beside, the latents"
+        "product",
+        description="how the generator reads the label: its embedding is multiplied by the "
+        "latents, or concatenated with them",
     )
     real_class_weight: float = Field(
-        0.1, ge=0, description="in D's loss, of telling the classes of real images"
+        0.1,
+        ge=0,
+        description="weight of the classification loss of real images in the discriminator's loss",
     )
     fake_class_weight: float = Field(
-        0.1, ge=0, description="in D's loss, of telling the classes that fakes were made for"
+        0.1,
+        ge=0,
+        description="weight of the classification loss of fakes in the discriminator's loss",
     )
     generator_class_weight: float = Field(
-        0.1, ge=0, description="in G's loss, of fakes being told as the class they were made for"
+        0.1,
+        ge=0,
+        description="weight of the classification loss of fakes in the generator's loss",
     )
 
     @model_validator(mode="after")
@@ -53,7 +63,7 @@ class Config(Adversarial, Architecture, Sampling, Optimization):
 def build(config: Config, data: DataSpec, seed: int) -> Game:
     """Builds networks and players for images of one size; call it in the strategy's scope."""
     shape, classes = data.image_shape, len(data.class_names)
-    generator = averaged(
+    generator = with_average(
         lambda name: conditional.generator(
             config, shape, config.latent_dim, seed, classes, name, config.combine
         ),
@@ -108,7 +118,7 @@ def build(config: Config, data: DataSpec, seed: int) -> Game:
 
 
 def classification_loss(class_logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-    """-log softmax(class_logits)[label], the negative of one term of the paper's L_C.
+    """Returns -log softmax(class_logits)[label], the negative of one term of the paper's L_C.
 
     Args:
       class_logits: float32, shape (batch, classes); unbounded.
@@ -123,5 +133,5 @@ def classification_loss(class_logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor
 
 
 def accuracy(class_logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-    """1 where the largest of the class logits is the label's, else 0; shape (batch,)."""
+    """Returns 1 if the label has the largest class logit, else 0; shape (batch,)."""
     return tf.cast(tf.equal(tf.argmax(class_logits, axis=1), labels), tf.float32)

@@ -1,11 +1,12 @@
-"""`cgan`: the conditional GAN, which draws images of the class that it is asked for.
+"""`cgan`: the conditional GAN, which generates images of a requested class.
 
-Mirza & Osindero 2014, arXiv:1411.1784: the label goes into both networks; or, into the
-discriminator, by the projection of Miyato & Koyama 2018, arXiv:1802.05637, equation 4. What
-differs from the papers by default: networks, R1 penalty, optimizer and moving average are those of
-`gan`; the generator is fed a learned embedding of the label beside the latents; a fake takes the
-label of the real image of its row, so that both have the shares of the data's classes and the
-discriminator compares the two under the same condition.
+Mirza & Osindero 2014, arXiv:1411.1784: both networks read the label. The discriminator can read it
+by the projection of Miyato & Koyama 2018, arXiv:1802.05637, equation 4.
+
+Default differences from the papers: networks, R1 penalty, optimizer and moving average are those of
+`gan`; the generator reads a learned embedding of the label, concatenated with the latents; each
+fake has the label of the real image in the same row, so that fakes have the class frequencies of
+the data and the discriminator compares both images under the same condition.
 """
 
 from typing import Literal
@@ -16,7 +17,7 @@ from gantf.game import Batch, DataSpec, Game, Latents
 from gantf.networks import conditional
 from gantf.noise import Noise
 from gantf.objectives.adversarial import AdversarialLoss
-from gantf.objectives.ema import averaged
+from gantf.objectives.ema import with_average
 from gantf.objectives.players import adversarial_game, logits_of_images
 from gantf.settings import Adversarial, Architecture, Optimization, Sampling, penalties_fit
 
@@ -24,11 +25,12 @@ NEEDS = "labels"
 
 
 class Config(Adversarial, Architecture, Sampling, Optimization):
-    """What `--set` can change."""
+    """The settings of `cgan`."""
 
     condition: Literal["concatenation", "projection"] = Field(
         "projection",
-        description="how D reads the label: one more channel of the image, or an inner product",
+        description="how the discriminator reads the label: as one more channel of the image, or "
+        "in an inner product with its features",
     )
 
     @model_validator(mode="after")
@@ -40,7 +42,7 @@ class Config(Adversarial, Architecture, Sampling, Optimization):
 def build(config: Config, data: DataSpec, seed: int) -> Game:
     """Builds networks and players for images of one size; call it in the strategy's scope."""
     shape, classes = data.image_shape, len(data.class_names)
-    generator = averaged(
+    generator = with_average(
         lambda name: conditional.generator(config, shape, config.latent_dim, seed, classes, name),
         config.ema_half_life_images,
     )

@@ -1,11 +1,12 @@
-"""`gan`: the generative adversarial network, with the losses and the networks of the field.
+"""`gan`: the generative adversarial network, with a choice of losses and networks.
 
 Goodfellow et al. 2014, arXiv:1406.2661, on the networks of Radford, Metz & Chintala 2015,
-arXiv:1511.06434, of Miyato et al. 2018, arXiv:1802.05957, or on dense layers. What differs from
-the DCGAN paper by default: the generator that is sampled is a moving average; the discriminator
-has no batch norm but the R1 penalty (Mescheder et al. 2018, arXiv:1801.04406), and with it both
-players take the larger steps without momentum that R1 allows (Adam with beta 0 and 0.99, as in
-Karras et al. 2019, arXiv:1912.04958, at a rate of 0.001).
+arXiv:1511.06434, of Miyato et al. 2018, arXiv:1802.05957, or on dense layers.
+
+Default differences from the DCGAN paper: samples come from a moving average of the generator; the
+discriminator has the R1 penalty (Mescheder et al. 2018, arXiv:1801.04406) instead of batch norm;
+R1 allows larger steps without momentum, so both players use Adam with betas 0 and 0.99 (as in
+Karras et al. 2019, arXiv:1912.04958) and a learning rate of 0.001.
 """
 
 from pydantic import model_validator
@@ -14,13 +15,13 @@ from gantf.game import Batch, DataSpec, Game, Latents
 from gantf.networks import conditional
 from gantf.noise import Noise
 from gantf.objectives.adversarial import AdversarialLoss
-from gantf.objectives.ema import averaged
+from gantf.objectives.ema import with_average
 from gantf.objectives.players import adversarial_game, logits_of_images
 from gantf.settings import Adversarial, Architecture, Optimization, Sampling, penalties_fit
 
 
 class Config(Adversarial, Architecture, Sampling, Optimization):
-    """What `--set` can change."""
+    """The settings of `gan`."""
 
     @model_validator(mode="after")
     def _check_penalties(self):
@@ -30,7 +31,7 @@ class Config(Adversarial, Architecture, Sampling, Optimization):
 
 def build(config: Config, data: DataSpec, seed: int) -> Game:
     """Builds networks and players for images of one size; call it in the strategy's scope."""
-    generator = averaged(
+    generator = with_average(
         lambda name: conditional.generator(
             config, data.image_shape, config.latent_dim, seed, name=name
         ),

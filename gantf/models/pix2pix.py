@@ -1,13 +1,13 @@
-"""`pix2pix`: a translator that learns from pairs of images.
+"""`pix2pix`: an image translator that learns from pairs of images.
 
-Isola et al. 2017, arXiv:1611.07004: a U-Net, a discriminator of patches that sees input and image
-together, an L1 loss beside the adversarial one, and dropout as the generator's only noise, which
-stays on when the model is used.
+Isola et al. 2017, arXiv:1611.07004: a U-Net, a patch discriminator that reads input and image
+together, an L1 loss and an adversarial loss. Dropout is the generator's only noise, and stays on
+when the model is used.
 
-What differs by default: fewer channels, a U-Net down to 2 pixels, patches of 34 pixels, a faster
-generator whose learning rate falls to 0, less dropout, and batch norm that uses its running moments
-outside training, where the paper takes those of the test batch, of one image mostly; that is
-generator_norm=instance, which on patches of 32 pixels learns little.
+Default differences: fewer channels, a U-Net down to 2 pixels, patches of 34 pixels, a higher
+learning rate of the generator that falls to 0, less dropout, and batch norm with running moments
+outside training. The paper uses the moments of the test batch, mostly of one image; that is
+generator_norm=instance, which learns little on images of 32 pixels.
 """
 
 from typing import Literal
@@ -16,15 +16,15 @@ import tensorflow as tf
 from pydantic import Field, model_validator
 
 from gantf.config import Defaults
-from gantf.data.flips import flipped
+from gantf.data.flips import random_flip
 from gantf.game import Batch, DataSpec, Game, Translator
 from gantf.layers.instance_norm import ImageNorm
 from gantf.networks.patchgan import Patches, patchgan
-from gantf.networks.unet import MOST_STAGES, fitting_stages, receptive_field_px, unet
+from gantf.networks.unet import MOST_STAGES, WIDEST, fitting_stages, receptive_field_px, unet
 from gantf.noise import Noise
 from gantf.objectives import losses
 from gantf.objectives.adversarial import AdversarialLoss
-from gantf.objectives.ema import averaged
+from gantf.objectives.ema import with_average
 from gantf.objectives.players import adversarial_game, bind_inputs
 from gantf.settings import Adversarial, Optimization, default, penalties_fit
 
@@ -33,19 +33,33 @@ RUN = Defaults(data="photo_edges", steps=4000, batch_size=16)
 
 
 class Config(Adversarial, Patches, Optimization):
-    """What `--set` can change."""
+    """The settings of `pix2pix`."""
 
     r1_weight: float = default(Adversarial, "r1_weight", 0.0)
-    generator_channels: int = Field(32, ge=1, description="of the first layer, then doubled")
+    generator_channels: int = Field(
+        32,
+        ge=1,
+        description="channels of the generator's first layer, doubled at each halving up to "
+        f"{WIDEST} times",
+    )
     stages: int = Field(
-        0, ge=0, le=MOST_STAGES, description="how often the U-Net halves an image; 0: to 2 pixels"
+        0,
+        ge=0,
+        le=MOST_STAGES,
+        description="number of times the U-Net halves an image; 0: down to 2 pixels",
     )
-    generator_norm: ImageNorm = Field("batch", description="normalisation layers")
+    generator_norm: ImageNorm = Field("batch", description="normalisation layers of the generator")
     dropout: float = Field(
-        0.3, ge=0, lt=1, description="share of units dropped in the decoder, also in use: the noise"
+        0.3,
+        ge=0,
+        lt=1,
+        description="fraction of units dropped in the U-Net's decoder, in training and in use; the "
+        "generator's only noise",
     )
-    mirror: bool = Field(True, description="flip pairs from left to right at random")
-    l1_weight: float = Field(100.0, ge=0, description="of the mean absolute error")
+    mirror: bool = Field(True, description="flip training pairs from left to right at random")
+    l1_weight: float = Field(
+        100.0, ge=0, description="weight of the mean absolute error in the generator's loss"
+    )
     generator_learning_rate: float = default(Optimization, "generator_learning_rate", 5e-4)
     discriminator_learning_rate: float = default(Optimization, "discriminator_learning_rate", 2e-4)
     beta_1: float = default(Optimization, "beta_1", 0.5)
@@ -66,16 +80,17 @@ def build(config: Config, data: DataSpec, seed: int) -> Game:
     """Builds networks and players for pairs of one size; call it in the strategy's scope.
 
     Raises:
-      ValueError: inputs and images differ in size.
+      ValueError: inputs and images differ in height or width.
     """
     input_shape, image_shape = data.input_shape or data.image_shape, data.image_shape
     if input_shape[:2] != image_shape[:2]:
         raise ValueError(
             f"inputs of {input_shape[0]} x {input_shape[1]} and images of {image_shape[0]} x "
-            f"{image_shape[1]} pixels: a pair needs one size; give --size"
+            f"{image_shape[1]} pixels: both images of a pair must have the same size; give "
+            "--size"
         )
     stages = config.stages or fitting_stages(image_shape)
-    generator = averaged(
+    generator = with_average(
         lambda name: unet(
             input_shape[2],
             image_shape[2],
@@ -88,19 +103,19 @@ def build(config: Config, data: DataSpec, seed: int) -> Game:
         ),
         config.ema_half_life_images,
     )
-    seen_shape = (*image_shape[:2], input_shape[2] + image_shape[2])
-    discriminator = patchgan(config, seen_shape, seed, config.spectral_norm)
+    pair_shape = (*image_shape[:2], input_shape[2] + image_shape[2])
+    discriminator = patchgan(config, pair_shape, seed, config.spectral_norm)
     adversarial = AdversarialLoss(config)
 
     def forward(batch: Batch, noise: Noise) -> Batch:
         real_pair = tf.concat([batch["input"], batch["image"]], axis=3)
         if config.mirror:
-            real_pair = flipped(real_pair, noise)
-        given, wanted = tf.split(real_pair, (input_shape[2], image_shape[2]), axis=3)
-        fake = generator.trained({"image": given}, training=True)
-        fake_pair = tf.concat([given, fake], axis=3)
+            real_pair = random_flip(real_pair, noise)
+        inputs, images = tf.split(real_pair, (input_shape[2], image_shape[2]), axis=3)
+        fake = generator.trained({"image": inputs}, training=True)
+        fake_pair = tf.concat([inputs, fake], axis=3)
         pairs = {"real_pair": real_pair, "fake_pair": fake_pair}
-        return {"input": given, "image": wanted, "fake": fake, **pairs}
+        return {"input": inputs, "image": images, "fake": fake, **pairs}
 
     def discriminator_loss(batch: Batch, noise: Noise):
         output = adversarial.discriminator_loss(

@@ -1,11 +1,13 @@
-"""`r3gan`: the modern baseline: a relativistic loss, R1 and R2 penalties, and no tricks.
+"""`r3gan`: a modern baseline with a relativistic loss, R1 and R2 penalties, and no tricks.
 
 Huang et al. 2024, arXiv:2501.05441: the pairing loss of Jolicoeur-Martineau 2018,
-arXiv:1807.00734, with R1 on real and R2 on fake images, which makes it converge locally, on
-residual networks without normalisation. Learning rates, Adam's second beta and the penalties'
-weight go along half a cosine, as published. What differs by default: small networks, batches of 64
-for 512, and rates and penalties for runs of minutes; the augmentation of the published training is
-off (`ada_target`, `diffaugment`).
+arXiv:1807.00734, with residual networks without normalisation. R1 on real images and R2 on fake
+images make training converge locally. Learning rates, Adam's second beta and the weights of the
+penalties follow half a cosine, as published.
+
+Default differences: small networks, batches of 64 instead of 512, and learning rates and penalties
+for runs of minutes; the augmentation of the published training is off (`ada_target`,
+`diffaugment`).
 """
 
 import tensorflow as tf
@@ -17,7 +19,7 @@ from gantf.networks import r3gan
 from gantf.noise import Noise
 from gantf.objectives import optimizers
 from gantf.objectives.adversarial import AdversarialLoss
-from gantf.objectives.ema import averaged
+from gantf.objectives.ema import with_average
 from gantf.objectives.players import adversarial_game, logits_of_images
 from gantf.settings import (
     Augmentation,
@@ -33,14 +35,25 @@ RUN = Defaults(data="digits", steps=6000, batch_size=64)
 
 
 class Config(Regularization, Augmentation, Sampling, Optimization):
-    """What `--set` can change."""
+    """The settings of `r3gan`."""
 
-    generator_channels: int = Field(48, ge=1, description="of G, at every resolution")
-    discriminator_channels: int = Field(48, ge=1, description="of D, at every resolution")
-    residual_blocks: int = Field(1, ge=1, description="at each resolution")
-    group_channels: int = Field(16, ge=1, description="in a group of the 3 x 3 convolutions")
+    generator_channels: int = Field(
+        48, ge=1, description="channels of the generator at every resolution"
+    )
+    discriminator_channels: int = Field(
+        48, ge=1, description="channels of the discriminator at every resolution"
+    )
+    residual_blocks: int = Field(
+        1, ge=1, description="residual blocks of either network at each resolution"
+    )
+    group_channels: int = Field(
+        16, ge=1, description="channels in each group of the grouped 3 x 3 convolutions"
+    )
     final_penalty_fraction: float = Field(
-        0.1, ge=0, description="of the penalties' weights, at the end of the schedule"
+        0.1,
+        ge=0,
+        description="final weight over first weight of the gradient penalties, at the end of the "
+        "schedule",
     )
     r1_weight: float = default(Regularization, "r1_weight", 0.5)
     r2_weight: float = default(Regularization, "r2_weight", 0.5)
@@ -58,7 +71,7 @@ class Config(Regularization, Augmentation, Sampling, Optimization):
 def build(config: Config, data: DataSpec, seed: int) -> Game:
     """Builds networks and players for images of one size; call it in the strategy's scope."""
     blocks, group = config.residual_blocks, config.group_channels
-    generator = averaged(
+    generator = with_average(
         lambda name: r3gan.generator(
             data.image_shape,
             config.latent_dim,
@@ -94,7 +107,7 @@ def build(config: Config, data: DataSpec, seed: int) -> Game:
 
 
 def _penalty_factor(config: Config):
-    """Step -> the share of the penalties' weights, along the schedule of the learning rates."""
+    """Returns step -> the factor of the penalties, on the schedule of the learning rates."""
     if config.schedule == "constant":
         return None
     return lambda step: optimizers.ramp(

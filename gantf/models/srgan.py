@@ -1,15 +1,19 @@
-"""`srgan`: images enlarged 4 times, trained for the pixels first and then against a discriminator.
+"""`srgan`: super-resolution by a factor of 4, trained on pixels first, then with a discriminator.
 
-Ledig et al. 2016, arXiv:1609.04802. The low-resolution images are made of the data, by antialiased
+Ledig et al. 2016, arXiv:1609.04802. The low-resolution images are made from the data by antialiased
 bicubic downsampling. For `pretraining_steps` steps the generator minimises the content loss alone,
-which is the paper's SRResNet; from then on the adversarial loss comes in. What differs from the
-paper by default: the content loss is the error of the pixels (its SRGAN-MSE), since the features of
-VGG need its weights, which do not come with this package - `content=features` compares features
-of the discriminator itself instead, as Larsen et al. 2015, arXiv:1512.09300, do; the discriminator
-learns from the first step on, so that it knows its task when the adversarial loss sets in, and has
-the R1 penalty, now and then, for batch norm; the generator is asked for what bicubic enlargement
-lacks, has no batch norm and sees its images mirrored and turned (both as in Lim et al. 2017,
-arXiv:1707.02921), and is smaller: 4 blocks of 32 channels.
+like the paper's SRResNet; then the adversarial loss is added.
+
+Default differences from the paper:
+
+- The content loss is the pixel error (the paper's SRGAN-MSE), because the weights of VGG are not in
+  this package. `content=features` compares features of the discriminator instead, as in Larsen et
+  al. 2015, arXiv:1512.09300.
+- The discriminator is trained from the first step, so that it is useful when the adversarial loss
+  is added. It has a lazy R1 penalty instead of batch norm.
+- The generator's output is added to the bicubic upsampling of its input. The generator has no batch
+  norm, and its training images are flipped and rotated at random (both as in Lim et al. 2017,
+  arXiv:1707.02921). It is smaller: 4 blocks of 32 channels.
 """
 
 import math
@@ -19,13 +23,13 @@ import tensorflow as tf
 from pydantic import BeforeValidator, Field, model_validator
 
 from gantf.config import Defaults
-from gantf.data.flips import turned
+from gantf.data.flips import rotate_and_flip
 from gantf.game import Batch, DataSpec, Game, PerExample, Translator
 from gantf.layers import resample
 from gantf.networks import srresnet
 from gantf.noise import Noise
 from gantf.objectives.adversarial import AdversarialLoss
-from gantf.objectives.ema import averaged
+from gantf.objectives.ema import with_average
 from gantf.objectives.losses import per_example
 from gantf.objectives.players import adversarial_game, bind_inputs
 from gantf.settings import Adversarial, Norm, Optimization, Schedule, default, penalties_fit
@@ -39,31 +43,46 @@ def _whole(value: Any) -> Any:
 
 
 class Config(Adversarial, Optimization):
-    """What `--set` can change."""
+    """The settings of `srgan`."""
 
     upscaling: Annotated[Literal[2, 4], BeforeValidator(_whole)] = Field(
-        4, description="side of the result over side of the input"
+        4, description="side of the enlarged image over side of the generator's input"
     )
     content: Literal["mse", "l1", "features"] = Field(
-        "mse", description="error of the pixels, squared or absolute, or of D's features, squared"
+        "mse",
+        description="content loss of the generator: squared or absolute pixel error, or squared "
+        "error of the discriminator's features",
     )
     adversarial_weight: float = Field(
-        1e-3, ge=0, description="of the adversarial loss beside the content loss"
+        1e-3,
+        ge=0,
+        description="weight of the adversarial loss in the generator's loss; the content loss has "
+        "weight 1",
     )
     pretraining_steps: int = Field(
-        500, ge=0, description="steps in which the generator minimises the content loss alone"
+        500, ge=0, description="first steps, in which the generator minimises only the content loss"
     )
-    generator_channels: int = Field(32, ge=1, description="of all hidden layers")
-    residual_blocks: int = Field(4, ge=0, description="of the generator, at the input's resolution")
-    generator_norm: Literal["none", "batch"] = Field("none", description="normalisation layers")
+    generator_channels: int = Field(
+        32, ge=1, description="channels of the generator's hidden layers"
+    )
+    residual_blocks: int = Field(
+        4, ge=0, description="residual blocks of the generator, at the input's resolution"
+    )
+    generator_norm: Literal["none", "batch"] = Field(
+        "none", description="normalisation layers of the generator"
+    )
     mirror: bool = Field(
-        True, description="turn and flip training images at random, which makes 8 of each"
+        True, description="flip and rotate training images at random, in 8 ways if they are square"
     )
     bicubic_skip: bool = Field(
-        True, description="the generator adds to the bicubic enlargement instead of starting anew"
+        True, description="add the bicubic upsampling of the input to the generator's output"
     )
-    discriminator_channels: int = Field(16, ge=1, description="at full resolution")
-    discriminator_norm: Norm = Field("none", description="normalisation layers")
+    discriminator_channels: int = Field(
+        16, ge=1, description="channels of the discriminator at full resolution"
+    )
+    discriminator_norm: Norm = Field(
+        "none", description="normalisation layers of the discriminator"
+    )
     penalty_every_steps: int = default(Adversarial, "penalty_every_steps", 4)
     generator_learning_rate: float = default(Optimization, "generator_learning_rate", 1e-3)
     discriminator_learning_rate: float = default(Optimization, "discriminator_learning_rate", 1e-3)
@@ -88,7 +107,7 @@ def build(config: Config, data: DataSpec, seed: int) -> Game:
             f"images of {height} x {width} pixels: upscaling={config.upscaling} must divide both "
             "sides; choose another size with --size"
         )
-    generator = averaged(
+    generator = with_average(
         lambda name: srresnet.generator(
             channels,
             config.generator_channels,
@@ -111,7 +130,7 @@ def build(config: Config, data: DataSpec, seed: int) -> Game:
     adversarial = AdversarialLoss(config)
 
     def forward(batch: Batch, noise: Noise) -> Batch:
-        real = turned(batch["image"], noise) if config.mirror else batch["image"]
+        real = rotate_and_flip(batch["image"], noise) if config.mirror else batch["image"]
         small = downsample(real, config.upscaling)
         return {**batch, "image": real, "fake": generator.trained({"image": small}, training=True)}
 
@@ -119,12 +138,12 @@ def build(config: Config, data: DataSpec, seed: int) -> Game:
         real, fake = batch["image"], batch["fake"]
         discriminator_fn = bind_inputs(discriminator, batch)
         content = content_loss(config.content, discriminator_fn, real, fake)
-        deceived = adversarial.generator_loss(discriminator_fn, real, fake, noise).loss
+        adversarial_loss = adversarial.generator_loss(discriminator_fn, real, fake, noise).loss
         weight = config.adversarial_weight * tf.cast(
             noise.step >= config.pretraining_steps, tf.float32
         )
-        observed = {"content": content, "adversarial": deceived, "psnr": psnr(real, fake)}
-        return content + weight * deceived, observed
+        observed = {"content": content, "adversarial": adversarial_loss, "psnr": psnr(real, fake)}
+        return content + weight * adversarial_loss, observed
 
     return adversarial_game(
         config,
@@ -146,11 +165,11 @@ def build(config: Config, data: DataSpec, seed: int) -> Game:
 
 
 def downsample(images: tf.Tensor, factor: int) -> tf.Tensor:
-    """Images 1 / factor as large, bicubic and antialiased, cut to [-1, 1] as files are.
+    """Returns images with sides 1 / factor as long: bicubic, antialiased, clipped to [-1, 1].
 
     Args:
-      images: shape (n, H, W, C), in [-1, 1]; `factor` divides H and W.
-      factor: whole.
+      images: shape (n, H, W, C), in [-1, 1].
+      factor: integer; must divide H and W.
     """
     height, width = images.shape[1] // factor, images.shape[2] // factor
     return tf.clip_by_value(resample.resize(images, height, width), -1.0, 1.0)
@@ -159,27 +178,27 @@ def downsample(images: tf.Tensor, factor: int) -> tf.Tensor:
 def content_loss(
     kind: Literal["mse", "l1", "features"], discriminator_fn, real: tf.Tensor, fake: tf.Tensor
 ) -> PerExample:
-    """How far the fakes are from what they should be, >= 0, per example.
+    """Returns the error of the fakes, >= 0, per example.
 
     Args:
       kind: "mse" for the mean squared error of the pixels, "l1" for the mean absolute one, or
-        "features" for the mean squared error of the features, of all halvings alike.
+        "features" for the mean squared error of the features, averaged over the halvings.
       discriminator_fn: images -> [logits, features ...].
       real: shape (n, H, W, C).
-      fake: likewise.
+      fake: shape (n, H, W, C).
 
-    Source: Ledig et al. 2016, arXiv:1609.04802, equations 4 (mse) and 5 (features, of VGG there).
+    Source: Ledig et al. 2016, arXiv:1609.04802, equations 4 (mse) and 5 (features, there VGG's).
     """
     if kind == "l1":
         return per_example(tf.abs(fake - real))
     if kind == "mse":
         return per_example(tf.square(fake - real))
     pairs = zip(discriminator_fn(real)[1:], discriminator_fn(fake)[1:], strict=True)
-    errors = [per_example(tf.square(made - tf.stop_gradient(wanted))) for wanted, made in pairs]
+    errors = [per_example(tf.square(fake - tf.stop_gradient(real))) for real, fake in pairs]
     return tf.add_n(errors) / len(errors)
 
 
 def psnr(real: tf.Tensor, fake: tf.Tensor) -> PerExample:
-    """Peak signal-to-noise ratio in dB of images in [-1, 1], cut to that, per example."""
+    """Returns the peak signal-to-noise ratio in dB, of images clipped to [-1, 1], per example."""
     error = per_example(tf.square(tf.clip_by_value(fake, -1.0, 1.0) - real)) / 4.0
     return -10.0 / math.log(10.0) * tf.math.log(tf.maximum(error, 1e-10))

@@ -1,16 +1,18 @@
-"""`stylegan2`: styles that modulate convolutions, with noise per pixel and smooth path lengths.
+"""`stylegan2`: style-modulated convolutions, noise per pixel and path-length regularisation.
 
 Karras et al. 2020, arXiv:1912.04958, configuration F: mapping and modulated synthesis with skip
 connections, residual discriminator with minibatch standard deviation, lazy R1, path-length
 regularisation, style mixing, the truncation trick. The defaults are far smaller than the paper's,
 so that a run takes minutes on a CPU: 32 x 32 pixels instead of 1024 x 1024, 16 to 64 channels
-instead of 32 to 512, w of 64 numbers from 4 dense layers instead of 512 from 8, and some 10^5
-images seen instead of 2.5 * 10^7. Where a penalty is lazily computed, its gradient joins that of
-the loss in one move, so a step stays one move of Adam; the paper makes k + 1 moves in k steps and
-takes the learning rate times c = k / (k + 1) and the betas to the power c to make up for it,
-which nothing needs here. Penalties on D differentiate the sum of a group's logits by each image,
-as the published code does. Where colours are enlarged, an image's edge is repeated. The running
-mean of w is that of the averaged mapping, which is sampled.
+instead of 32 to 512, w of size 64 from 4 dense layers instead of size 512 from 8, and some 10^5
+images instead of 2.5 * 10^7.
+
+Other differences: the gradient of a lazy penalty is added to that of the loss, so a step is one
+update of Adam. The paper makes k + 1 updates in k steps, and compensates for that by multiplying
+the learning rate by c = k / (k + 1) and raising the betas to the power c; neither is needed here.
+Penalties on the discriminator differentiate the sum of a group's logits by each image, as in the
+published code. Upsampling of colours repeats an image's edge. The running mean of w is that of the
+averaged mapping, which is sampled.
 """
 
 import functools
@@ -25,7 +27,7 @@ from gantf.layers.styles import style_mixing, update_w_average
 from gantf.networks import stylegan2
 from gantf.noise import Noise, scope
 from gantf.objectives.adversarial import AdversarialLoss, diversity
-from gantf.objectives.ema import averaged
+from gantf.objectives.ema import with_average
 from gantf.objectives.path_length import PathLength, of_fewer, path_lengths
 from gantf.objectives.players import adversarial_game, bind_inputs, logits_of_images
 from gantf.settings import Adversarial, Optimization, default
@@ -34,33 +36,51 @@ RUN = Defaults(data="photo_patches", steps=3000, batch_size=32)
 
 
 class Config(Adversarial, Optimization):
-    """What `--set` can change."""
+    """The settings of `stylegan2`."""
 
-    latent_dim: int = Field(64, ge=1, description="numbers that the generator is fed per image")
-    style_dim: int = Field(64, ge=1, description="numbers of w, the style of an image")
-    mapping_layers: int = Field(4, ge=1, description="dense layers from latents to w")
+    latent_dim: int = Field(64, ge=1, description="size of the generator's latent vector")
+    style_dim: int = Field(64, ge=1, description="size of w, the style of an image")
+    mapping_layers: int = Field(
+        4, ge=1, description="number of the mapping's dense layers, from latents to w"
+    )
     mapping_speed: float = Field(
-        0.01, gt=0, le=1, description="learning rate of the mapping over that of the other layers"
+        0.01,
+        gt=0,
+        le=1,
+        description="learning rate of the mapping over that of the generator's other layers",
     )
     style_mixing: float = Field(
-        0.9, ge=0, le=1, description="share of the fakes in training that mix two styles"
+        0.9, ge=0, le=1, description="fraction of the fakes in training that mix two styles"
     )
-    generator_channels: int = Field(16, ge=1, description="at full resolution")
-    discriminator_channels: int = Field(16, ge=1, description="at full resolution")
-    max_channels: int = Field(64, ge=1, description="at any resolution, of both networks")
+    generator_channels: int = Field(
+        16, ge=1, description="channels of the generator at full resolution"
+    )
+    discriminator_channels: int = Field(
+        16, ge=1, description="channels of the discriminator at full resolution"
+    )
+    max_channels: int = Field(
+        64, ge=1, description="most channels of either network at any resolution"
+    )
     stddev_group: int = Field(
         4,
         ge=1,
-        description="most images whose standard deviation D sees, dividing a replica's; 1: none",
+        description="largest group of images in the discriminator's minibatch standard deviation; "
+        "a group divides a replica's images; 1: no standard deviation",
     )
     path_length_weight: float = Field(
-        2.0, ge=0, description="of the path-length penalty; 2: as in the paper, for any image size"
+        2.0,
+        ge=0,
+        description="weight of the path-length penalty; 2 corresponds to the paper's, for any "
+        "image size",
     )
     path_length_every_steps: int = Field(
-        4, ge=1, description="steps from one such penalty to the next; each counts as many times"
+        4,
+        ge=1,
+        description="the path-length penalty is computed once in this many steps, and then has "
+        "this many times its weight",
     )
     path_length_batch_divisor: int = Field(
-        2, ge=1, description="such a penalty is of so many times fewer images than the batch has"
+        2, ge=1, description="the path-length penalty uses batch_size divided by this many images"
     )
     r1_weight: float = default(Adversarial, "r1_weight", 0.1)
     penalty_every_steps: int = default(Adversarial, "penalty_every_steps", 16)
@@ -79,7 +99,7 @@ class Config(Adversarial, Optimization):
 
 def build(config: Config, data: DataSpec, seed: int) -> Game:
     """Builds networks and players for images of one size; call it in the strategy's scope."""
-    generator = averaged(
+    generator = with_average(
         lambda name: stylegan2.generator(config, data.image_shape, seed, name),
         config.ema_half_life_images,
     )
@@ -92,7 +112,7 @@ def build(config: Config, data: DataSpec, seed: int) -> Game:
     sampled_mapping, _ = stylegan2.parts(generator.sampled)
 
     def styles(noise: Noise, name: str) -> tf.Tensor:
-        """The styles of all layers, (local_rows, layers, style_dim)."""
+        """Returns the styles of all layers, shape (local_rows, layers, style_dim)."""
         first = mapping(noise.latents(config.latent_dim, "normal", name), training=True)
         second = mapping(noise.latents(config.latent_dim, "normal", f"{name}/other"), training=True)
         coin, place = noise.uniform(f"{name}/mixes"), noise.uniform(f"{name}/crossing")
@@ -104,9 +124,9 @@ def build(config: Config, data: DataSpec, seed: int) -> Game:
         return {**batch, "fake": synthesis(styles(noise, "latents"), training=True)}
 
     def path_penalty(noise: Noise) -> tuple[tf.Tensor, tf.Tensor]:
-        """The penalty and its running mean, per example; of the images, only some are taken."""
-        share = math.gcd(config.path_length_batch_divisor, noise.local_rows)
-        fewer = of_fewer(noise, share)
+        """Returns the penalty and the running mean of lengths, per example; uses fewer images."""
+        divisor = math.gcd(config.path_length_batch_divisor, noise.local_rows)
+        fewer = of_fewer(noise, divisor)
 
         def lengths() -> tf.Tensor:
             with scope(fewer):
@@ -117,7 +137,7 @@ def build(config: Config, data: DataSpec, seed: int) -> Game:
         penalty, mean = path_length.penalty(
             lengths, noise.step, config.path_length_every_steps, fewer.local_rows
         )
-        return tf.repeat(penalty, share), tf.fill([noise.local_rows], mean)
+        return tf.repeat(penalty, divisor), tf.fill([noise.local_rows], mean)
 
     def generator_loss(batch: Batch, noise: Noise):
         output = adversarial.generator_loss(

@@ -1,10 +1,11 @@
 """`wgan`: the Wasserstein GAN, whose critic estimates a distance that falls as samples improve.
 
-Arjovsky et al. 2017, arXiv:1701.07875, whose critic is kept Lipschitz by cutting its weights; by
-default with the gradient penalty of Gulrajani et al. 2017, arXiv:1704.00028. What differs from the
-latter by default: small networks and batches, a rate of 0.0005, and a moving average of the
-generator is sampled; like there, five critic updates to one of the generator, Adam with betas 0 and
-0.9, and no batch norm in the critic.
+Arjovsky et al. 2017, arXiv:1701.07875, keep the critic Lipschitz by clipping its weights. The
+default is the gradient penalty of Gulrajani et al. 2017, arXiv:1704.00028, with five critic updates
+per generator update, Adam with betas 0 and 0.9, and no batch norm in the critic.
+
+Default differences from that paper: small networks and batches, a learning rate of 0.0005, and
+samples from a moving average of the generator.
 """
 
 from typing import Literal
@@ -16,7 +17,7 @@ from gantf.game import Batch, DataSpec, Game, Latents
 from gantf.networks import conditional
 from gantf.noise import Noise
 from gantf.objectives.adversarial import AdversarialLoss
-from gantf.objectives.ema import averaged
+from gantf.objectives.ema import with_average
 from gantf.objectives.players import adversarial_game, bind_inputs, logits_of_images
 from gantf.settings import (
     Architecture,
@@ -33,15 +34,17 @@ RUN = Defaults(data="digits", steps=4000, batch_size=64)
 
 
 class Config(Regularization, Augmentation, Architecture, Sampling, Optimization):
-    """What `--set` can change."""
+    """The settings of `wgan`."""
 
     lipschitz: Literal["penalty", "clipping"] = Field(
-        "penalty", description="what bounds the critic's slope: gradient_penalty_weight, or weights"
+        "penalty",
+        description="how the critic is kept Lipschitz: by gradient penalties, or by clipping its "
+        "weights to weight_limit",
     )
     weight_limit: float = Field(
-        0.01, gt=0, description="largest weight of the critic with lipschitz=clipping"
+        0.01, gt=0, description="largest absolute weight of the critic with lipschitz=clipping"
     )
-    n_critic: int = Field(5, ge=1, description="critic updates in a step, each on a fresh batch")
+    n_critic: int = Field(5, ge=1, description="critic updates in one step, each on a fresh batch")
     gradient_penalty_weight: float = default(Regularization, "gradient_penalty_weight", 10.0)
     r1_weight: float = default(Regularization, "r1_weight", 0.0)
     generator_learning_rate: float = default(Optimization, "generator_learning_rate", 5e-4)
@@ -62,7 +65,7 @@ class Config(Regularization, Augmentation, Architecture, Sampling, Optimization)
 
 def build(config: Config, data: DataSpec, seed: int) -> Game:
     """Builds networks and players for images of one size; call it in the strategy's scope."""
-    generator = averaged(
+    generator = with_average(
         lambda name: conditional.generator(
             config, data.image_shape, config.latent_dim, seed, name=name
         ),

@@ -1,11 +1,11 @@
-"""A generator and a discriminator of one architecture, with or without conditions."""
+"""A generator and a discriminator of one architecture, with or without labels."""
 
 from typing import Literal
 
 import keras
 from keras import layers
 
-from gantf.layers.building import normal
+from gantf.layers.initializers import normal
 from gantf.layers.spectral import SpectralDense
 from gantf.networks import dcgan, mlp, resnet
 from gantf.settings import Architecture
@@ -29,12 +29,12 @@ def generator(
     Args:
       config: the architecture and its sizes.
       image_shape: (H, W, C).
-      latent_dim: width of the latents.
-      seed: of the initial weights.
-      classes: of labels; 0 for none.
-      name: of the model.
-      combine: an embedding of the label, as wide as the latents, goes beside them
-        ("concatenation") or is multiplied with them, number by number ("product").
+      latent_dim: size of the latent vector.
+      seed: seed of the initial weights.
+      classes: number of classes; 0: no labels.
+      name: name of the model.
+      combine: the label's embedding, of size `latent_dim`, is concatenated with the latents
+        ("concatenation") or multiplied by them element by element ("product").
     """
     inputs = {"latents": keras.Input((latent_dim,), name="latents")}
     x = inputs["latents"]
@@ -46,9 +46,9 @@ def generator(
 
 
 def finish(config: Architecture, inputs: dict, x, image_shape, seed: int, name: str) -> keras.Model:
-    """The rest of a generator, from what it is fed, (n, d), to images in [-1, 1]."""
-    grow = _ARCHITECTURES[config.network].grow
-    x = grow(x, image_shape, config, max_channels(config, image_shape), seed)
+    """Builds a generator's layers from x, (n, d), to images in [-1, 1], and returns the model."""
+    body = _ARCHITECTURES[config.network].generator_body
+    x = body(x, image_shape, config, max_channels(config, image_shape), seed)
     images = layers.Activation("tanh", dtype="float32", name="images")(x)
     return keras.Model(inputs, images, name=name)
 
@@ -68,14 +68,14 @@ def discriminator(
     Args:
       config: the architecture and its sizes.
       image_shape: (H, W, C).
-      seed: of the initial weights.
+      seed: seed of the initial weights.
       spectral_norm: divide every kernel by its largest singular value.
-      classes: of labels; 0 for none.
-      condition: what is made of the labels: one more channel of the image ("concatenation"), an
-        inner product with the features ("projection"), or nothing, but a second output (n,
-        classes) tells the class ("classifier").
-      name: of the model.
-      output_bias: whether the logits have one; a loss of their differences cannot move it.
+      classes: number of classes; 0: no labels.
+      condition: use of the labels: "concatenation": one more channel of the image; "projection": an
+        inner product with the features; "classifier": not an input, and the model has a second
+        output, class logits (n, classes); "none".
+      name: name of the model.
+      output_bias: whether the logits have a bias; a loss of differences of logits cannot train it.
     """
     dense = SpectralDense if spectral_norm else layers.Dense
     inputs = {"image": keras.Input(image_shape, name="image")}
@@ -94,24 +94,24 @@ def discriminator(
     logits = layers.Activation("linear", dtype="float32", name="logits")(logits)
     if condition != "classifier":
         return keras.Model(inputs, logits, name=name)
-    told = layers.Dense(classes, kernel_initializer=normal(seed, "d_class"))(features)
-    told = layers.Activation("linear", dtype="float32", name="class_logits")(told)
-    return keras.Model(inputs, [logits, told], name=name)
+    class_logits = layers.Dense(classes, kernel_initializer=normal(seed, "d_class"))(features)
+    class_logits = layers.Activation("linear", dtype="float32", name="class_logits")(class_logits)
+    return keras.Model(inputs, [logits, class_logits], name=name)
 
 
 def discriminator_body(config: Architecture, images, image_shape, spectral_norm: bool, seed: int):
-    """Images (n, H, W, C) -> features (n, d), by the architecture's discriminator."""
+    """Maps images (n, H, W, C) to features (n, d), by the architecture's discriminator."""
     widest = max_channels(config, image_shape)
-    return _ARCHITECTURES[config.network].shrink(
+    return _ARCHITECTURES[config.network].discriminator_body(
         images, image_shape, config, widest, spectral_norm, seed
     )
 
 
 def embed(label, classes: int, width: int, seed: int, layer: str):
-    """Labels (n,) -> (n, width), a learned row for each class."""
+    """Maps labels (n,) to vectors (n, width), one learned vector per class."""
     return layers.Embedding(classes, width, embeddings_initializer=normal(seed, layer, 1.0))(label)
 
 
 def max_channels(config: Architecture, image_shape: tuple[int, int, int]) -> int:
-    """The most channels at any resolution."""
+    """Returns the largest number of channels at any resolution."""
     return config.max_channels or min(8 * max(image_shape[:2]), 512)

@@ -1,13 +1,15 @@
-"""DCGAN's generator and discriminator, for any image from 8 to 256 pixels a side.
+"""DCGAN's generator and discriminator, for images with sides from 8 to 256 pixels.
 
-Source: Radford et al. 2015, arXiv:1511.06434, section 3. Two changes fit small images: an extra
+Source: Radford et al. 2015, arXiv:1511.06434, section 3. Two changes for small images: an extra
 3 x 3 convolution at full resolution in each network, and stages down to 2 x 2 for 8 x 8 images.
 """
 
 from keras import layers
 
-from gantf.layers.building import crop, normal, normalise, resolutions
 from gantf.layers.dropout import Dropout
+from gantf.layers.initializers import normal
+from gantf.layers.normalisation import normalise
+from gantf.layers.resolutions import crop, resolutions
 from gantf.layers.spectral import SpectralConv2D
 from gantf.settings import Architecture
 
@@ -15,15 +17,15 @@ from gantf.settings import Architecture
 def generator_body(
     x, image_shape: tuple[int, int, int], config: Architecture, max_channels: int, seed: int
 ):
-    """What a generator is fed (n, d) -> images (n, H, W, C), unbounded: a dense layer, upsampling.
+    """Maps x (n, d) to images (n, H, W, C), unbounded, by transposed convolutions.
 
     Args:
-      x: (n, d).
+      x: shape (n, d).
       image_shape: (H, W, C), H and W from 8 to 256.
       config: `generator_channels` at full resolution, doubled at each coarser one; normalised
-        after every layer but the last.
-      max_channels: no resolution has more.
-      seed: of the initial weights.
+        after every layer except the last.
+      max_channels: largest number of channels at any resolution.
+      seed: seed of the initial weights.
     """
     norm = config.generator_norm
     sides = resolutions(image_shape)
@@ -64,16 +66,16 @@ def discriminator_body(
     spectral_norm: bool,
     seed: int,
 ):
-    """Images (n, H, W, C) -> features (n, d), by strided convolutions.
+    """Maps images (n, H, W, C) to features (n, d), by strided convolutions.
 
     Args:
-      images: (n, H, W, C); C may be more than `image_shape` says.
+      images: shape (n, H, W, C); C may be larger than in `image_shape`.
       image_shape: (H, W, ...), H and W from 8 to 256.
       config: `discriminator_channels` at full resolution, doubled at each coarser one; normalised
         after every strided convolution.
-      max_channels: no resolution has more.
+      max_channels: largest number of channels at any resolution.
       spectral_norm: divide every kernel by its largest singular value.
-      seed: of the initial weights.
+      seed: seed of the initial weights.
     """
     conv = SpectralConv2D if spectral_norm else layers.Conv2D
     channels, norm = config.discriminator_channels, config.discriminator_norm

@@ -1,6 +1,6 @@
-"""An encoder to a normal law over latents, and a discriminator that shows its last hidden layer.
+"""An encoder to a normal distribution over latents, and a discriminator that returns features.
 
-Both are the discriminator's half of an architecture of `pairs`.
+Both use the discriminator's layers of an architecture in `conditional`.
 
 Source: Larsen et al. 2015, arXiv:1512.09300, table 1, on this package's networks.
 """
@@ -8,7 +8,7 @@ Source: Larsen et al. 2015, arXiv:1512.09300, table 1, on this package's network
 import keras
 from keras import layers
 
-from gantf.layers.building import normal
+from gantf.layers.initializers import normal
 from gantf.layers.spectral import SpectralDense
 from gantf.networks import conditional
 from gantf.settings import Architecture, Norm
@@ -23,27 +23,27 @@ def encoder(
     seed: int,
     name: str = "encoder",
 ) -> keras.Model:
-    """{"image": (n, H, W, C)} -> [means (n, latent_dim), logarithms of variances (n, latent_dim)].
+    """{"image": (n, H, W, C)} -> [means (n, latent_dim), log-variances (n, latent_dim)].
 
     Args:
       config: the architecture.
       image_shape: (H, W, C).
-      latent_dim: width of the latents.
-      channels: at full resolution.
+      latent_dim: size of the latent vector.
+      channels: channels at full resolution.
       norm: normalisation layers.
-      seed: of the initial weights; other ones than a discriminator's.
-      name: of the model.
+      seed: seed of the initial weights, which differ from those of a discriminator.
+      name: name of the model.
     """
-    own = {"discriminator_channels": channels, "discriminator_norm": norm}
+    settings = {"discriminator_channels": channels, "discriminator_norm": norm}
     image = keras.Input(image_shape, name="image")
     hidden = conditional.discriminator_body(
-        config.model_copy(update=own), image, image_shape, False, ~seed
+        config.model_copy(update=settings), image, image_shape, False, ~seed
     )
     x = last_map(image, hidden)
     outputs = []
     for output in ("mean", "log_variance"):
-        told = layers.Dense(latent_dim, kernel_initializer=normal(seed, f"e_{output}"))(x)
-        outputs.append(layers.Activation("linear", dtype="float32", name=output)(told))
+        values = layers.Dense(latent_dim, kernel_initializer=normal(seed, f"e_{output}"))(x)
+        outputs.append(layers.Activation("linear", dtype="float32", name=output)(values))
     return keras.Model({"image": image}, outputs, name=name)
 
 
@@ -60,8 +60,8 @@ def discriminator(
       config: the architecture.
       image_shape: (H, W, C).
       spectral_norm: divide every kernel by its largest singular value.
-      seed: of the initial weights.
-      name: of the model.
+      seed: seed of the initial weights.
+      name: name of the model.
     """
     dense = SpectralDense if spectral_norm else layers.Dense
     image = keras.Input(image_shape, name="image")
@@ -74,11 +74,13 @@ def discriminator(
 
 
 def last_map(image, hidden):
-    """What a network knows last of each place, (n, h * w * d), where `hidden` may be its mean.
+    """Returns the last feature maps before `hidden`, flattened, shape (n, h * w * d).
+
+    A network without feature maps (dense layers only) returns `hidden`.
 
     Args:
       image: the network's input.
-      hidden: its last hidden layer, (n, d); networks of dense layers know no places.
+      hidden: the network's last hidden layer, shape (n, d), e.g. the mean over the feature maps.
     """
     maps = [
         layer.output

@@ -1,6 +1,6 @@
-"""Networks of dense layers alone, as in the first GAN, for small images.
+"""Networks of dense layers, as in the first GAN, for small images.
 
-Source: Goodfellow et al. 2014, arXiv:1406.2661, section 5; with ReLU and leaky ReLU for its
+Source: Goodfellow et al. 2014, arXiv:1406.2661, section 5; with ReLU and leaky ReLU instead of
 rectifiers, sigmoids and maxout.
 """
 
@@ -8,8 +8,9 @@ import math
 
 from keras import layers
 
-from gantf.layers.building import he, normalise
 from gantf.layers.dropout import Dropout
+from gantf.layers.initializers import he
+from gantf.layers.normalisation import normalise
 from gantf.layers.spectral import SpectralDense
 from gantf.settings import Architecture
 
@@ -21,7 +22,7 @@ LARGEST = 64 * 64 * 3
 def generator_body(
     x, image_shape: tuple[int, int, int], config: Architecture, max_channels: int, seed: int
 ):
-    """What a generator is fed (n, d) -> images (n, H, W, C), unbounded."""
+    """Maps x (n, d) to images (n, H, W, C), unbounded."""
     _check(image_shape)
     for layer in range(HIDDEN_LAYERS):
         x = layers.Dense(
@@ -40,7 +41,7 @@ def generator_body(
 def discriminator_body(
     images, image_shape, config: Architecture, max_channels, spectral_norm: bool, seed: int
 ):
-    """Images (n, H, W, C) -> features (n, d)."""
+    """Maps images (n, H, W, C) to features (n, d)."""
     _check(image_shape)
     dense = SpectralDense if spectral_norm else layers.Dense
     x = layers.Flatten()(images)
@@ -57,6 +58,6 @@ def discriminator_body(
 def _check(image_shape: tuple[int, ...]) -> None:
     if math.prod(image_shape) > LARGEST:
         raise ValueError(
-            f"network=mlp takes images of at most {LARGEST} numbers, these have "
+            f"network=mlp takes images of at most {LARGEST} numbers (H x W x C), and these have "
             f"{math.prod(image_shape)}; set network=dcgan or resnet, or choose a smaller --size"
         )

@@ -1,4 +1,4 @@
-"""A discriminator that judges patches: each logit sees one, and all share their weights.
+"""A discriminator of patches: each logit depends on one patch, and all patches share the weights.
 
 Isola et al. 2017, arXiv:1611.07004, section 3.2.2 and appendix 6.1.2.
 """
@@ -8,7 +8,7 @@ from keras import layers
 from pydantic import Field
 
 from gantf.config import ModelConfig
-from gantf.layers.building import normal
+from gantf.layers.initializers import normal
 from gantf.layers.instance_norm import ImageNorm, normalise
 from gantf.layers.spectral import SpectralConv2D
 
@@ -17,16 +17,24 @@ WIDEST = 8  # times the channels of the first layer
 
 
 class Patches(ModelConfig):
-    """The discriminators of image translators."""
+    """The settings of an image translator's discriminators."""
 
-    discriminator_channels: int = Field(32, ge=1, description="of the first layer, then doubled")
+    discriminator_channels: int = Field(
+        32,
+        ge=1,
+        description="channels of the discriminator's first layer, doubled in each layer up to "
+        f"{WIDEST} times",
+    )
     discriminator_layers: int = Field(
         0,
         ge=0,
         le=5,
-        description="strided ones; 1, 2, 3 judge patches of 16, 34, 70 pixels; 0: by the image",
+        description="strided layers of the discriminator; 1, 2, 3 layers judge patches of 16, 34, "
+        "70 pixels; 0: chosen by the image size",
     )
-    discriminator_norm: ImageNorm = Field("instance", description="normalisation layers")
+    discriminator_norm: ImageNorm = Field(
+        "instance", description="normalisation layers of the discriminator"
+    )
 
 
 def patchgan(
@@ -39,11 +47,11 @@ def patchgan(
     """{"image": (n, H, W, C)} -> logits (n, H', W', 1), one for each patch.
 
     Args:
-      settings: channels, depth and norm.
+      settings: channels, number of layers and normalisation.
       image_shape: (H, W, C).
-      seed: of the initial weights.
+      seed: seed of the initial weights.
       spectral_norm: divide every kernel by its largest singular value.
-      name: of the model.
+      name: name of the model.
 
     Raises:
       ValueError: the images are too small for so many layers.
@@ -53,8 +61,8 @@ def patchgan(
     if min(image_shape[:2]) >> strided < 3:
         raise ValueError(
             f"discriminator_layers={strided} needs images of at least {3 << strided} pixels a "
-            f"side; these are {image_shape[0]} x {image_shape[1]}: set fewer or choose a larger "
-            "--size"
+            f"side; these are {image_shape[0]} x {image_shape[1]}; set fewer layers or choose a "
+            "larger --size"
         )
 
     def apply(x, place: int, channels: int, stride: int, bias: bool):
@@ -79,5 +87,5 @@ def patchgan(
 
 
 def fitting_layers(image_shape: tuple[int, ...]) -> int:
-    """Strided layers for images of a size: 3 from 64 pixels on, then patches of about a side."""
+    """Returns the strided layers: 3 from 64 pixels on, else for patches of about the image size."""
     return max(1, min(PUBLISHED_LAYERS, min(image_shape[:2]).bit_length() - 4))

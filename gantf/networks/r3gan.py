@@ -1,9 +1,9 @@
 """R3GAN's generator and discriminator: residual blocks of grouped convolutions, no normalisation.
 
 Source: Huang et al. 2024, arXiv:2501.05441, section 3 and figure 2. Each block is a 1 x 1, a
-grouped 3 x 3 and a 1 x 1 convolution, the last of which starts at zero; the others start smaller
-the more blocks there are (fix-up: Zhang et al. 2019, arXiv:1901.09321). Sides change by bilinear
-interpolation. What differs: any side from 8 to 256 pixels, and widths that a CPU can train.
+grouped 3 x 3 and a 1 x 1 convolution. The last one starts at zero; the initial weights of the
+others decrease with the number of blocks (fix-up: Zhang et al. 2019, arXiv:1901.09321). Resampling
+is bilinear. Differences: any side from 8 to 256 pixels, and widths that a CPU can train.
 """
 
 import math
@@ -11,8 +11,9 @@ import math
 import keras
 from keras import layers
 
-from gantf.layers.building import crop, normal, resolutions, stream
 from gantf.layers.grouped import GroupedConv2D
+from gantf.layers.initializers import normal, stream
+from gantf.layers.resolutions import crop, resolutions
 
 SLOPE = 0.2
 GAIN = math.sqrt(2 / (1 + SLOPE**2))  # of the leaky ReLU
@@ -33,12 +34,12 @@ def generator(
 
     Args:
       image_shape: (H, W, C), H and W from 8 to 256.
-      latent_dim: width of the latents.
-      channels: at every resolution.
+      latent_dim: size of the latent vector.
+      channels: channels at every resolution.
       blocks: residual blocks at each resolution.
       group_channels: channels in a group of the grouped convolutions; must divide 2 * channels.
-      seed: of the initial weights.
-      name: of the model.
+      seed: seed of the initial weights.
+      name: name of the model.
     """
     sides = resolutions(image_shape)
     latents = keras.Input((latent_dim,), name="latents")
@@ -88,12 +89,12 @@ def discriminator(
 
 
 def _block(x, channels: int, group_channels: int, all_blocks: int, seed: int, name: str):
-    """The sum of x and conv(act(grouped conv(act(conv(x)))))."""
+    """Returns x + conv(act(grouped conv(act(conv(x)))))."""
     wide = channels * EXPANSION
     if wide % group_channels:
         raise ValueError(
             f"group_channels={group_channels} does not divide the {wide} channels of a block; "
-            f"set it to one that does, such as {math.gcd(wide, group_channels)}"
+            f"set it to a divisor, such as {math.gcd(wide, group_channels)}"
         )
     scale = GAIN * all_blocks ** (-1 / (2 * LAYERS_IN_BLOCK - 2))
     inner = layers.Conv2D(wide, 1, kernel_initializer=_scaled(seed, f"{name}_a", scale))(x)
@@ -111,7 +112,7 @@ def _block(x, channels: int, group_channels: int, all_blocks: int, seed: int, na
 
 
 def _scaled(seed: int, layer: str, gain: float) -> keras.initializers.Initializer:
-    """N(0, gain^2 / inputs)."""
+    """Returns an initializer N(0, gain^2 / inputs)."""
     return keras.initializers.VarianceScaling(
         gain**2, "fan_in", "untruncated_normal", seed=stream(seed, layer)
     )

@@ -1,12 +1,14 @@
-"""The residual generator and discriminator of SNGAN, for any image from 8 to 256 pixels a side.
+"""SNGAN's residual generator and discriminator, for images with sides from 8 to 256 pixels.
 
 Source: Miyato et al. 2018, arXiv:1802.05957, tables 4 and 5; widths as in this package's DCGAN.
 """
 
 from keras import layers
 
-from gantf.layers.building import crop, he, normalise, resolutions
 from gantf.layers.dropout import Dropout
+from gantf.layers.initializers import he
+from gantf.layers.normalisation import normalise
+from gantf.layers.resolutions import crop, resolutions
 from gantf.layers.spectral import SpectralConv2D
 from gantf.settings import Architecture
 
@@ -14,9 +16,9 @@ from gantf.settings import Architecture
 def generator_body(
     x, image_shape: tuple[int, int, int], config: Architecture, max_channels: int, seed: int
 ):
-    """What a generator is fed (n, d) -> images (n, H, W, C), unbounded.
+    """Maps x (n, d) to images (n, H, W, C), unbounded; every residual block doubles the sides.
 
-    Arguments as in `dcgan.grow`; every residual block doubles the side.
+    Arguments as in `dcgan.generator_body`.
     """
     norm = config.generator_norm
     sides = resolutions(image_shape)
@@ -45,9 +47,10 @@ def generator_body(
 def discriminator_body(
     images, image_shape, config: Architecture, max_channels, spectral_norm: bool, seed: int
 ):
-    """Images (n, H, W, C) -> features (n, d), the mean over all places.
+    """Maps images (n, H, W, C) to features (n, d), the mean over height and width.
 
-    Arguments as in `dcgan.shrink`; every residual block but the last halves the side.
+    Every residual block except the last halves the sides. Arguments as in
+    `dcgan.discriminator_body`.
     """
     conv = SpectralConv2D if spectral_norm else layers.Conv2D
     channels, norm = config.discriminator_channels, config.discriminator_norm
@@ -59,7 +62,7 @@ def discriminator_body(
         shortcut = conv(width, 1, padding="same", kernel_initializer=he(seed, f"{name}_skip", 1.0))(
             x
         )
-        if stage:  # the first block sees the image itself
+        if stage:  # the first block reads the image itself
             x = layers.LeakyReLU(0.2)(normalise(x, norm))
         x = conv(width, 3, padding="same", kernel_initializer=he(seed, f"{name}_a"))(x)
         x = layers.LeakyReLU(0.2)(normalise(x, norm))

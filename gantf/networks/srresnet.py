@@ -1,9 +1,9 @@
-"""SRResNet, which enlarges images of any size, and the discriminator of SRGAN.
+"""SRResNet, which upsamples images of any size, and SRGAN's discriminator.
 
-Source: Ledig et al. 2016, arXiv:1609.04802, figure 4. What differs: fewer channels by default; the
-last convolution is 3 x 3, not 9 x 9; and the network may be asked for what bicubic enlargement
-lacks, instead of for all of the image. Then it sees how each pixel differs from the mean around it
-and has no biases, so that it adds nothing where the image is flat.
+Source: Ledig et al. 2016, arXiv:1609.04802, figure 4. Differences: fewer channels by default; the
+last convolution is 3 x 3, not 9 x 9; and with `bicubic_skip` the network computes the difference
+from bicubic upsampling. Then its input is each pixel minus the mean around the pixel, and it has no
+biases, so that it adds nothing where the image is constant.
 """
 
 import math
@@ -12,15 +12,17 @@ from typing import Literal
 import keras
 from keras import layers
 
-from gantf.layers.building import he, normalise, resolutions
+from gantf.layers.initializers import he
+from gantf.layers.normalisation import normalise
 from gantf.layers.resample import BicubicUpsampling, PixelShuffle
+from gantf.layers.resolutions import resolutions
 from gantf.layers.spectral import SpectralConv2D, SpectralDense
 from gantf.settings import Norm
 
 SLOPE = 0.25  # of the PReLUs below 0, at the start: He et al. 2015, arXiv:1502.01852
 WIDEST = 8  # times the discriminator's first channels
-DENSE = 16  # likewise, of its dense layer
-AROUND_PX = 3  # side of the square around a pixel whose mean it is compared with
+DENSE = 16  # units of the discriminator's dense layer, times its first channels
+AROUND_PX = 3  # side of the square whose mean is subtracted from its central pixel
 
 
 def generator(
@@ -33,18 +35,18 @@ def generator(
     seed: int,
     name: str = "generator",
 ) -> keras.Model:
-    """{"image": (n, H, W, C)} -> images (n, upscaling * H, upscaling * W, C), not cut to [-1, 1].
+    """{"image": (n, H, W, C)} -> images (n, upscaling * H, upscaling * W, C), not clipped.
 
     Args:
       image_channels: C.
-      channels: of all hidden layers.
-      blocks: residual blocks, between whose two ends the global skip goes.
-      norm: in the blocks and behind them.
-      upscaling: a power of 2; a sub-pixel convolution for each doubling.
-      bicubic_skip: add the bicubic enlargement to what the last convolution gives, which is 0 at
+      channels: channels of all hidden layers.
+      blocks: number of residual blocks; a global skip connection spans them.
+      norm: normalisation in the blocks and after them.
+      upscaling: a power of 2; each doubling has a sub-pixel convolution.
+      bicubic_skip: add the bicubic upsampling to the output of the last convolution, which is 0 at
         the start.
-      seed: of the initial weights.
-      name: of the model.
+      seed: seed of the initial weights.
+      name: name of the model.
     """
 
     def conv(x, width: int, kernel: int, initializer):
@@ -78,14 +80,14 @@ def generator(
 
 
 def receptive_field_px(blocks: int, upscaling: int, bicubic_skip: bool) -> int:
-    """How far from a pixel of the input lie those that its enlargement depends on, in pixels.
+    """Returns the largest distance, in input pixels, at which a pixel influences the output.
 
     Args:
-      blocks: residual blocks.
-      upscaling: of the generator.
-      bicubic_skip: likewise.
+      blocks: number of residual blocks.
+      upscaling: as for `generator`.
+      bicubic_skip: as for `generator`.
     """
-    reach = 4.0 + 2 * blocks + 1  # the 9 x 9 convolution, the blocks, the one behind them
+    reach = 4.0 + 2 * blocks + 1  # the 9 x 9 convolution, the blocks, the convolution after them
     reach += AROUND_PX // 2 if bicubic_skip else 0
     reach += sum(0.5**doubling for doubling in range(int(math.log2(upscaling))))
     return math.ceil(reach + 1 / upscaling)
@@ -103,11 +105,11 @@ def discriminator(
 
     Args:
       image_shape: (H, W, C), H and W from 8 to 256.
-      channels: at full resolution; doubled at each halving, up to 8 times as many.
-      norm: behind every convolution but the first.
+      channels: channels at full resolution, doubled at each halving up to 8 times.
+      norm: normalisation after every convolution except the first.
       spectral_norm: divide every kernel by its largest singular value.
-      seed: of the initial weights.
-      name: of the model.
+      seed: seed of the initial weights.
+      name: name of the model.
     """
     conv = SpectralConv2D if spectral_norm else layers.Conv2D
     dense = SpectralDense if spectral_norm else layers.Dense
@@ -134,6 +136,6 @@ def discriminator(
 
 
 def _prelu(x):
-    """A slope for each channel, learned."""
+    """Applies a PReLU with one learned slope per channel."""
     slopes = keras.initializers.Constant(SLOPE)
     return layers.PReLU(alpha_initializer=slopes, shared_axes=[1, 2])(x)

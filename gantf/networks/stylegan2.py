@@ -1,4 +1,4 @@
-"""StyleGAN2's mapping, synthesis and discriminator, for squares of 8 to 256 pixels.
+"""StyleGAN2's mapping, synthesis and discriminator, for square images of 8 to 256 pixels.
 
 Source: Karras et al. 2020, arXiv:1912.04958: the synthesis of figure 2 (d), the generator of
 figure 7 (b) (skip connections), the discriminator of figure 7 (c) (residual).
@@ -21,7 +21,7 @@ COARSEST_PX = 4
 
 
 class Sizes(Protocol):
-    """The settings that the networks read; what they are, `gantf.models.stylegan2` says."""
+    """The settings that the networks read; `gantf.models.stylegan2` describes them."""
 
     latent_dim: int
     style_dim: int
@@ -34,30 +34,30 @@ class Sizes(Protocol):
 
 
 def stages(image_shape: tuple[int, int, int]) -> list[int]:
-    """The sides, coarsest first: 4, 8 ... to the image's.
+    """Returns the side of each stage, coarsest first: 4, 8 ... up to the image's side.
 
     Raises:
-      ValueError: the image is no square of such a side.
+      ValueError: the image is not a square with one of these sides.
     """
     height, width = image_shape[:2]
     if height != width or height not in SIDES:
         near = max([side for side in SIDES if side <= min(height, width)], default=SIDES[0])
         raise ValueError(
-            f"images of {height} x {width} pixels: stylegan2 doubles 4 x 4 pixels up to a square "
-            f"of {', '.join(map(str, SIDES[:-1]))} or {SIDES[-1]}; use --size {near}"
+            f"images of {height} x {width} pixels: stylegan2 needs squares with a side of "
+            f"{', '.join(map(str, SIDES[:-1]))} or {SIDES[-1]} pixels; use --size {near}"
         )
     return [COARSEST_PX * 2**stage for stage in range(int(math.log2(height)) - 1)]
 
 
 def style_layers(image_shape: tuple[int, int, int]) -> int:
-    """How many layers of the synthesis take a style of their own."""
+    """Returns the number of layers of the synthesis; each has a style of its own."""
     return 2 * len(stages(image_shape))
 
 
 def generator(
     config: Sizes, image_shape: tuple[int, int, int], seed: int, name: str = "generator"
 ) -> keras.Model:
-    """{"latents": (n, latent_dim)} -> images (n, H, W, C), about [-1, 1]; its parts: `parts`."""
+    """{"latents": (n, latent_dim)} -> images (n, H, W, C), about [-1, 1]; see `parts`."""
     latents = keras.Input((config.latent_dim,), name="latents")
     style = _map(latents, config, seed)
     style = Truncation(name="truncation", dtype="float32")(style)
@@ -68,8 +68,10 @@ def generator(
 
 
 def parts(network: keras.Model) -> tuple[keras.Model, keras.Model]:
-    """Of a generator: its mapping, latents (n, latent_dim) -> w (n, style_dim), and its synthesis,
-    the styles of all layers (n, layers, style_dim) -> images.
+    """Returns a generator's mapping and synthesis.
+
+    The mapping: latents (n, latent_dim) -> w (n, style_dim). The synthesis: the styles of all
+    layers (n, layers, style_dim) -> images.
     """
     mapping = keras.Model(network.input["latents"], network.get_layer("truncation").input)
     return mapping, keras.Model(network.get_layer("styles").output, network.output)
@@ -78,7 +80,7 @@ def parts(network: keras.Model) -> tuple[keras.Model, keras.Model]:
 def discriminator(
     config: Sizes, image_shape: tuple[int, int, int], seed: int, name: str = "discriminator"
 ) -> keras.Model:
-    """{"image": (n, H, W, C)} -> logits (n, 1); rows of a group see how much the group differs."""
+    """{"image": (n, H, W, C)} -> logits (n, 1), which depend on the other images of a group."""
     sides = stages(image_shape)
     widths = _widths(config.discriminator_channels, config.max_channels, sides)
     image = keras.Input(image_shape, name="image")
@@ -102,7 +104,7 @@ def discriminator(
 
 
 def _map(latents, config: Sizes, seed: int):
-    """Latents -> w, in float32."""
+    """Maps latents to w, in float32."""
     x = PixelNorm(name="normed", dtype="float32")(latents)
     for place in range(config.mapping_layers):
         x = equalized.dense(
@@ -117,7 +119,7 @@ def _map(latents, config: Sizes, seed: int):
 
 
 def _synthesise(styles, config: Sizes, image_shape, seed: int):
-    """The styles of all layers -> images, the sum of what each resolution adds."""
+    """Maps the styles of all layers to images: the sum of the RGB outputs of all resolutions."""
     sides = stages(image_shape)
     widths = _widths(config.generator_channels, config.max_channels, sides)
 
@@ -129,7 +131,7 @@ def _synthesise(styles, config: Sizes, image_shape, seed: int):
         x = PixelNoise(seed, name=f"{name}_noise")(x)
         return Bias(name=f"{name}_bias")(x)
 
-    def colours(x, side: int, place: int):
+    def rgb_output(x, side: int, place: int):
         name = f"g_{side}_rgb"
         rgb = ModulatedConv2D(
             image_shape[2], 1, seed, demodulate=False, name=name, dtype="float32"
@@ -140,20 +142,20 @@ def _synthesise(styles, config: Sizes, image_shape, seed: int):
         _style(styles, 0, "g_constant")
     )
     x = convolved(x, COARSEST_PX, "b", 0)
-    image = colours(x, COARSEST_PX, 1)
+    image = rgb_output(x, COARSEST_PX, 1)
     for stage, side in enumerate(sides[1:], start=1):
         x = convolved(x, side, "a", 2 * stage - 1, enlarge=True)
         x = convolved(x, side, "b", 2 * stage)
         image = Upsample(name=f"g_{side}_enlarged", dtype="float32")(image)
-        image = layers.Add(dtype="float32")([image, colours(x, side, 2 * stage + 1)])
+        image = layers.Add(dtype="float32")([image, rgb_output(x, side, 2 * stage + 1)])
     return layers.Activation("linear", dtype="float32", name="images")(image)
 
 
 def _style(styles, place: int, name: str):
-    """The style of one layer, from those of all."""
+    """Selects the style of one layer."""
     return SelectStyle(place, name=f"{name}_style", dtype="float32")(styles)
 
 
 def _widths(finest: int, most: int, sides: list[int]) -> dict[int, int]:
-    """Channels at each side: twice as many for each halving, up to a limit."""
+    """Returns the channels at each side, doubled at each halving up to `most`."""
     return {side: min(finest * sides[-1] // side, most) for side in sides}

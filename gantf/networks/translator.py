@@ -1,20 +1,20 @@
-"""A generator of residual blocks that gives an image for an image, whatever its size.
+"""An image-to-image generator of residual blocks, for images of any size.
 
-Zhu et al. 2017, arXiv:1703.10593, appendix 7.2, after Johnson et al. 2016, arXiv:1603.08155. What
-differs: a kernel of 4 where the image grows again, which its stride of 2 divides, so that no
-checkerboard comes of it; sides that are no multiples of 4, or short, are padded by reflection and
-cut again.
+Zhu et al. 2017, arXiv:1703.10593, appendix 7.2, after Johnson et al. 2016, arXiv:1603.08155.
+Differences: the transposed convolutions have kernels of 4, a multiple of their stride of 2, to
+avoid checkerboard patterns; images with short sides, or sides that are not multiples of 4, are
+padded by reflection and cropped at the end.
 """
 
 import keras
 from keras import layers
 
-from gantf.layers.building import normal
+from gantf.layers.initializers import normal
 from gantf.layers.instance_norm import InstanceNormalization
 from gantf.layers.padding import CropLike, PadToMultiple, ReflectionPadding
 
 DOWN = 2  # strided layers
-LEAST_PX = 16  # the outermost padding of 3 pixels, and that of 1 at a quarter, need some to mirror
+LEAST_PX = 16  # reflection by 3 pixels, and by 1 at a quarter of the size, needs larger images
 
 
 def translator(
@@ -29,13 +29,13 @@ def translator(
     """{"image": (n, H, W, in_channels)} -> images (n, H, W, out_channels) in [-1, 1].
 
     Args:
-      in_channels: of what is translated.
-      out_channels: of what it becomes.
-      channels: at full resolution, doubled at a half and again at a quarter.
-      residual_blocks: at a quarter of the resolution.
-      input_skip: whether the last layer sees the image beside its features.
-      seed: of the initial weights.
-      name: of the model.
+      in_channels: channels of the input image.
+      out_channels: channels of the output image.
+      channels: channels at full resolution, doubled at a half and again at a quarter.
+      residual_blocks: residual blocks at a quarter of the resolution.
+      input_skip: whether the last layer reads the input image beside its features.
+      seed: seed of the initial weights.
+      name: name of the model.
     """
 
     def conv(x, layer: str, width: int, kernel: int, stride: int = 1, bias: bool = False):

@@ -1,21 +1,21 @@
-"""A generator that halves an image again and again, doubles it again, and skips across.
+"""A U-Net: an encoder that halves an image repeatedly, a decoder, and skip connections.
 
-Isola et al. 2017, arXiv:1611.07004, appendix 6.1.1, with the innermost layer free of a norm, as
-its section 6.2 advises. What differs: images whose sides are no multiples of the whole stride are
-padded by reflection and cut again.
+Isola et al. 2017, arXiv:1611.07004, appendix 6.1.1, without a norm at the innermost layer, as its
+section 6.2 advises. Difference: images whose sides are not multiples of the total stride are padded
+by reflection and cropped at the end.
 """
 
 import keras
 from keras import layers
 
-from gantf.layers.building import normal
 from gantf.layers.dropout import Dropout
+from gantf.layers.initializers import normal
 from gantf.layers.instance_norm import ImageNorm, normalise
 from gantf.layers.padding import CropLike, PadToMultiple
 
 MOST_STAGES = 8
 WIDEST = 8  # times the channels of the first layer
-DROPPING = 3  # innermost stages of the decoder drop units; fewer where there are few
+DROPPING = 3  # innermost stages of the decoder with dropout; fewer in small networks
 
 
 def unet(
@@ -31,14 +31,15 @@ def unet(
     """{"image": (n, H, W, in_channels)} -> images (n, H, W, out_channels) in [-1, 1].
 
     Args:
-      in_channels: of what is translated.
-      out_channels: of what it becomes.
-      channels: of the first layer; doubled at each coarser one, up to `WIDEST` times.
-      stages: how often the sides are halved.
-      norm: after all layers but the first, the innermost and the last.
-      dropout: share of the units that the innermost stages of the decoder drop, at any time.
-      seed: of the initial weights.
-      name: of the model.
+      in_channels: channels of the input image.
+      out_channels: channels of the output image.
+      channels: channels of the first layer, doubled at each halving up to `WIDEST` times.
+      stages: number of halvings.
+      norm: normalisation after all layers except the first, the innermost and the last.
+      dropout: fraction of units dropped in the innermost stages of the decoder, in training and in
+        use.
+      seed: seed of the initial weights.
+      name: name of the model.
     """
 
     def settings(layer: str, bias: bool):
@@ -74,17 +75,17 @@ def unet(
 
 
 def fitting_stages(image_shape: tuple[int, ...]) -> int:
-    """Stages down to 2 or 3 pixels for images of a size, at most `MOST_STAGES`, at least 2."""
+    """Returns the number of halvings down to 2 or 3 pixels, from 2 to `MOST_STAGES`."""
     return max(2, min(MOST_STAGES, min(image_shape[:2]).bit_length() - 2))
 
 
 def receptive_field_px(stages: int) -> int:
-    """How far from a pixel of the input lie those that its translation depends on, in pixels.
+    """Returns the largest distance, in pixels, at which an input pixel influences the output.
 
-    Every halving looks 1 of its pixels further than the square it halves, every doubling likewise;
-    a norm that looks at the whole image goes further.
+    Every halving and every doubling adds 1 pixel of its resolution beyond the square that it
+    halves. Instance norm, which depends on the whole image, is not counted.
 
     Args:
-      stages: how often the sides are halved.
+      stages: number of halvings.
     """
     return sum(3 * 2**stage for stage in range(stages))

@@ -1,8 +1,8 @@
-"""Adaptive discriminator augmentation: changes whose probability follows how sure D is.
+"""Adaptive discriminator augmentation: image changes with a probability controlled by the logits.
 
-Source: Karras et al. 2020, arXiv:2006.06676, section 3 and appendix B; its draws and ranges. What
-differs: images are resampled bilinearly, without the wavelet filters, and the probability moves
-after every step.
+Source: Karras et al. 2020, arXiv:2006.06676, section 3 and appendix B; the same distributions and
+ranges. Differences: images are resampled bilinearly, without the wavelet filters, and the
+probability is updated after every step.
 """
 
 import math
@@ -19,14 +19,14 @@ SHIFT = 1 / 8  # of the side
 
 
 class Ada(keras.layers.Layer):
-    """The probability of a change, and the controller that moves it.
+    """The probability of a change, and its controller.
 
-    The probability rises while the mean sign of D(x) over real images is above the target: then D
-    knows the training images too well.
+    The probability rises while the mean sign of D(x) over real images is above the target, a sign
+    of overfitting to the training images.
     """
 
     def __init__(self, target: float, images: int, changes: tuple[str, ...], **kwargs):
-        """Starts at probability 0 and moves by at most 1 in `images` images."""
+        """Starts at probability 0, which changes by at most 1 in `images` images."""
         super().__init__(**kwargs)
         self.target, self.images, self.changes = target, images, changes
         self.probability = self.add_weight(
@@ -39,39 +39,41 @@ class Ada(keras.layers.Layer):
         )
 
     def change(self, images: tf.Tensor, noise: Noise, name: str) -> tf.Tensor:
-        """The images after the changes, each made with the present probability."""
+        """Returns the images after the changes, each applied with the current probability."""
         return augment(images, tf.convert_to_tensor(self.probability), self.changes, noise, name)
 
     def observe(self, real_logits: tf.Tensor, noise: Noise) -> None:
-        """Moves the probability by what D says of a batch of real images."""
+        """Updates the probability from the logits of a batch of real images."""
         signs = tf.reduce_sum(tf.sign(tf.cast(real_logits, tf.float32)))
         count = tf.cast(tf.size(real_logits), tf.float32)
         context = tf.distribute.get_replica_context()
         if context and context.num_replicas_in_sync > 1:
             signs, count = context.all_reduce(tf.distribute.ReduceOp.SUM, [signs, count])
-        share = noise.local_rows * (context.num_replicas_in_sync if context else 1) / self.images
-        self.probability.assign(
-            moved(tf.convert_to_tensor(self.probability), signs / count, self.target, share)
-        )
+        amount = noise.local_rows * (context.num_replicas_in_sync if context else 1) / self.images
+        probability = tf.convert_to_tensor(self.probability)
+        self.probability.assign(update_probability(probability, signs / count, self.target, amount))
 
 
-def moved(probability: tf.Tensor, mean_sign: tf.Tensor, target: float, share: float) -> tf.Tensor:
-    """The controller: one move of size `share` towards where the mean sign is the target."""
-    return tf.clip_by_value(probability + share * tf.sign(mean_sign - target), 0.0, 1.0)
+def update_probability(
+    probability: tf.Tensor, mean_sign: tf.Tensor, target: float, amount: float
+) -> tf.Tensor:
+    """Raises the probability by `amount` if the mean sign is above the target, else lowers it."""
+    return tf.clip_by_value(probability + amount * tf.sign(mean_sign - target), 0.0, 1.0)
 
 
 def augment(
     images: tf.Tensor, probability: tf.Tensor, changes: tuple[str, ...], noise: Noise, name: str
 ) -> tf.Tensor:
-    """Makes each kind of change to each image with a probability.
+    """Applies each kind of change to each image with a probability.
 
     Args:
       images: shape (batch, H, W, C), in [-1, 1].
       probability: of each single change, in [0, 1].
-      changes: some of "blit" (flips, quarter turns, whole shifts), "geometry" (scales, turns,
-        shifts) and "color" (brightness, contrast, inversion and, in RGB, hue and saturation).
-      noise: of the step.
-      name: of the draw; real and fake images take different ones.
+      changes: some of "blit" (flips, quarter turns, integer shifts), "geometry" (scalings,
+        rotations, shifts) and "color" (brightness, contrast, inversion and, in RGB, hue and
+        saturation).
+      noise: the step's noise.
+      name: name of the draws; real and fake images have different ones.
 
     Returns:
       Images of the same shape; "color" may leave [-1, 1].
@@ -92,7 +94,7 @@ def augment(
 
 
 class _Draws:
-    """One number per image for each change; what leaves the image alone with the other chance."""
+    """Draws one number per image for each change: random, or neutral (no change)."""
 
     def __init__(self, noise: Noise, name: str, probability: tf.Tensor):
         self._noise, self._name, self._probability = noise, name, probability
@@ -117,12 +119,12 @@ class _Draws:
         return self._where(kind, value, 0.0, probability)
 
     def half_probability(self) -> tf.Tensor:
-        """Of each of two turns of which at least one is to happen with the whole probability."""
+        """Returns p such that one or both of two rotations occur as often as any other change."""
         return 1.0 - tf.sqrt(1.0 - self._probability)
 
 
 def _blit(draw: _Draws, height: int, width: int) -> tf.Tensor:
-    """Flip, quarter turns and a whole shift, as matrices (batch, 3, 3)."""
+    """Returns matrices (batch, 3, 3) of a flip, quarter turns and an integer shift."""
     flip = 1.0 - 2.0 * draw.integer("flip", 2)
     one = tf.ones_like(flip)
     down = tf.round(draw.symmetric("shift_down") * SHIFT * height)
@@ -132,7 +134,7 @@ def _blit(draw: _Draws, height: int, width: int) -> tf.Tensor:
 
 
 def _geometry(draw: _Draws, height: int, width: int) -> tf.Tensor:
-    """Scale, turn, stretch, turn and shift, as matrices (batch, 3, 3)."""
+    """Returns matrices (batch, 3, 3) of scaling, rotation, stretching, rotation and shift."""
     scale = tf.exp(draw.normal("scale") * SCALE_DEVIATION)
     stretch = tf.exp(draw.normal("stretch") * SCALE_DEVIATION)
     half = draw.half_probability()
@@ -145,7 +147,7 @@ def _geometry(draw: _Draws, height: int, width: int) -> tf.Tensor:
 
 
 def _color(draw: _Draws, images: tf.Tensor) -> tf.Tensor:
-    """Brightness, contrast, inversion of the brightness, hue and saturation."""
+    """Changes brightness, contrast, inversion of the brightness, hue and saturation."""
 
     def per_image(values: tf.Tensor) -> tf.Tensor:
         return values[:, None, None, None]
@@ -160,24 +162,24 @@ def _color(draw: _Draws, images: tf.Tensor) -> tf.Tensor:
     luma = tf.reduce_mean(images, axis=3, keepdims=True)
     chroma = images - luma
     angle = draw.symmetric("hue") * math.pi
-    # A turn of the colours about the gray axis: the cross product with it is a difference.
+    # Rotates the colours about the gray axis: the cross product with the axis is a difference.
     crossed = (tf.roll(chroma, 1, axis=3) - tf.roll(chroma, -1, axis=3)) / math.sqrt(3)
     chroma = per_image(tf.cos(angle)) * chroma + per_image(tf.sin(angle)) * crossed
     return luma + chroma * per_image(tf.exp(draw.normal("saturation") * SATURATION_DEVIATION))
 
 
 def warp(images: tf.Tensor, matrices: tf.Tensor) -> tf.Tensor:
-    """Each output pixel from where a matrix puts it in the input, bilinearly, mirrored outside.
+    """Transforms images by matrices, bilinearly; outside its edges an image is reflected.
 
     Args:
       images: shape (batch, H, W, C).
-      matrices: shape (batch, 3, 3), from (x, y, 1) of the output to the input, in pixels from the
-        middle of the image.
+      matrices: shape (batch, 3, 3); maps (x, y, 1) of an output pixel to the input pixel, in pixels
+        from the centre of the image.
     """
     height, width = images.shape[1:3]
     x, y = tf.meshgrid(_centred(width), _centred(height))
-    places = tf.stack([tf.reshape(x, [-1]), tf.reshape(y, [-1]), tf.ones(height * width)])
-    sources = tf.matmul(matrices[:, :2], places[None])  # (batch, 2, H W)
+    targets = tf.stack([tf.reshape(x, [-1]), tf.reshape(y, [-1]), tf.ones(height * width)])
+    sources = tf.matmul(matrices[:, :2], targets[None])  # (batch, 2, H W)
     column = sources[:, 0] + (width - 1) / 2
     row = sources[:, 1] + (height - 1) / 2
     left, top = tf.floor(column), tf.floor(row)
@@ -186,14 +188,14 @@ def warp(images: tf.Tensor, matrices: tf.Tensor) -> tf.Tensor:
     for down, right in ((0, 0), (0, 1), (1, 0), (1, 1)):
         at_row, at_column = top + down, left + right
         weight = (1.0 - tf.abs(row - at_row)) * (1.0 - tf.abs(column - at_column))
-        index = _mirrored(at_row, height) * width + _mirrored(at_column, width)
+        index = _reflected(at_row, height) * width + _reflected(at_column, width)
         picked = tf.gather(flat, index, batch_dims=1)
         result += tf.cast(weight[..., None], images.dtype) * picked
     return tf.reshape(result, tf.shape(images))
 
 
-def _mirrored(places: tf.Tensor, side: int) -> tf.Tensor:
-    """Whole places -> 0 .. side - 1, mirrored at the outermost pixels as often as need be."""
+def _reflected(places: tf.Tensor, side: int) -> tf.Tensor:
+    """Maps integers to 0 .. side - 1, reflected at the outermost pixels as often as necessary."""
     if side == 1:
         return tf.zeros_like(tf.cast(places, tf.int32))
     period = 2 * (side - 1)

@@ -1,6 +1,6 @@
-"""A discriminator as the players meet it: what it sees, what it minimises, what G then minimises.
+"""The adversarial losses of both players: augmentation, loss, penalties and logged values.
 
-Every model's adversarial settings act here and nowhere else.
+All adversarial settings of a model take effect here.
 """
 
 import dataclasses
@@ -18,18 +18,18 @@ from gantf.objectives.diffaugment import diffaugment
 from gantf.settings import Adversarial
 
 DiscriminatorFn = Callable[[tf.Tensor], Any]
-"""Images -> logits (n, ..., 1), or a list of them and of further outputs."""
+"""Images -> logits (n, ..., 1), or a list of the logits and further outputs."""
 
 
 @dataclasses.dataclass(frozen=True)
 class LossOutput:
-    """What one judgement of a batch gave.
+    """The loss of a batch, with the discriminator's outputs.
 
     Attributes:
       loss: to minimise, per example.
-      observed: further values per example, by the names under which they are logged.
-      real: all outputs for the real images, the logits first; empty if they were not judged.
-      fake: all outputs for the fakes.
+      observed: further values per example, by their names in the log.
+      real: all outputs for the real images, logits first; empty if not computed.
+      fake: all outputs for the fakes, logits first.
     """
 
     loss: tf.Tensor
@@ -39,10 +39,10 @@ class LossOutput:
 
 
 class AdversarialLoss:
-    """One discriminator's side of the game, by the settings of a model.
+    """The losses of one discriminator and of a generator, by the settings of a model.
 
     Attributes:
-      state: by name, what a checkpoint must hold of it besides the network.
+      state: by name, the layers that a checkpoint must contain besides the discriminator.
     """
 
     def __init__(
@@ -51,12 +51,12 @@ class AdversarialLoss:
         name: str = "discriminator",
         penalty_factor: Callable[[tf.Tensor], tf.Tensor] | None = None,
     ):
-        """Takes a model's settings.
+        """Makes the losses.
 
         Args:
-          settings: of the game.
-          name: prefixes what is logged, and tells two discriminators' noise apart.
-          penalty_factor: step -> what all penalties are multiplied by, where that changes.
+          settings: the model's adversarial settings.
+          name: prefix of names in the log and of noise, one for each discriminator.
+          penalty_factor: step -> factor of all penalties; None for a factor of 1.
         """
         self.settings, self.name, self._penalty_factor = settings, name, penalty_factor
         self.ada = None
@@ -73,15 +73,15 @@ class AdversarialLoss:
         noise: Noise,
         fake_discriminator_fn: DiscriminatorFn | None = None,
     ) -> LossOutput:
-        """What the discriminator minimises, penalties included.
+        """Returns the discriminator's loss, with penalties.
 
         Args:
-          discriminator_fn: the discriminator, for real images; conditions are bound already.
+          discriminator_fn: the discriminator with its conditions for real images.
           real: images, shape (batch, H, W, C).
-          fake: images of the same shape.
-          noise: of the step.
-          fake_discriminator_fn: the same network with the conditions of the fakes; None if these
-            are the same.
+          fake: images, shape (batch, H, W, C).
+          noise: the step's noise.
+          fake_discriminator_fn: the discriminator with its conditions for fakes; None if both have
+            the same conditions.
         """
         settings, fake_discriminator_fn = self.settings, fake_discriminator_fn or discriminator_fn
         real = self._seen(real, noise, "d/real")
@@ -120,7 +120,7 @@ class AdversarialLoss:
         noise: Noise,
         fake_discriminator_fn: DiscriminatorFn | None = None,
     ) -> LossOutput:
-        """What the generator minimises; arguments as for `discriminator_loss`."""
+        """Returns the generator's loss; arguments as for `discriminator_loss`."""
         fake_outputs = _outputs(
             (fake_discriminator_fn or discriminator_fn)(self._seen(fake, noise, "g/fake"))
         )
@@ -132,7 +132,7 @@ class AdversarialLoss:
         return LossOutput(loss, {}, real_outputs, fake_outputs)
 
     def _seen(self, images: tf.Tensor, noise: Noise, name: str) -> tf.Tensor:
-        """The images as the discriminator sees them."""
+        """Returns the images after augmentation and instance noise."""
         name = f"{self.name}/{name}"
         images = diffaugment(images, self.settings.diffaugment, noise, f"{name}/diffaugment")
         if self.ada is not None:
@@ -145,9 +145,9 @@ class AdversarialLoss:
     def noisy_label_loss(
         self, real_logits: tf.Tensor, fake_logits: tf.Tensor, noise: Noise
     ) -> tf.Tensor:
-        """D's loss under the labels that it is told: softened, noisy, some of them flipped.
+        """Returns the discriminator's loss with smoothed, noisy and flipped labels.
 
-        Those of one step's `noise` are the same in each call.
+        Calls with the same `noise` use the same labels.
         """
         settings = self.settings
         if settings.label_flips:
@@ -163,15 +163,15 @@ class AdversarialLoss:
         return losses.discriminator_loss(settings.loss, real_logits, fake_logits, smoothing)
 
     def _penalties(self, discriminator_fn, fake_discriminator_fn, real, fake, noise, shared):
-        """(name, weight, values per example) of those that are still to be computed."""
+        """Yields (name, weight, values per example) of all penalties except a shared R1."""
         settings = self.settings
-        wanted = {
+        penalties = {
             "r1_penalty": (0.0 if shared else settings.r1_weight, discriminator_fn, real),
             "r2_penalty": (settings.r2_weight, fake_discriminator_fn, fake),
         }
-        for name, (weight, judged_by, images) in wanted.items():
+        for name, (weight, function, images) in penalties.items():
             if weight:
-                penalty = functools.partial(_r1, judged_by, images)
+                penalty = functools.partial(_r1, function, images)
                 yield name, weight, self._lazily(noise, penalty, real)
         if settings.gradient_penalty_weight:
             mixing = noise.uniform(f"{self.name}/mixing")
@@ -187,10 +187,10 @@ class AdversarialLoss:
         return gradient_penalties.lazily(penalty, noise.step, every, images.shape[0])
 
     def _observe(self, real_logits: tf.Tensor, fake_logits: tf.Tensor) -> dict[str, tf.Tensor]:
-        """What the log tells of the discriminator, per example.
+        """Returns the discriminator's values for the log, per example.
 
-        "ranking" is the share of pairs in which the real image scores higher: 1/2 when it cannot
-        tell.
+        The mean of "ranking" is the fraction of pairs in which the real image has the higher logit:
+        1/2 if the discriminator cannot distinguish real from fake.
         """
         real, fake = losses.per_example(real_logits), losses.per_example(fake_logits)
         prefix = "" if self.name in ("discriminator", "critic") else f"{self.name}/"
@@ -205,20 +205,20 @@ class AdversarialLoss:
 
 
 def diversity(real: tf.Tensor, fake: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Mean squared distance of neighbours in the batch, fake over real: near 0 when collapsed."""
+    """Returns the mean squared distance of neighbours in the batch, fake over real; 0: collapse."""
     if real.shape[0] < 2:
         return {}
 
     def spread(images: tf.Tensor) -> tf.Tensor:
         return tf.reduce_mean(tf.square(images - tf.roll(images, 1, axis=0)))
 
-    least = (2.0 / 255.0) ** 2  # of real images that are all alike: one step of eight bits
-    share = spread(fake) / tf.maximum(spread(real), least)
-    return {"diversity": tf.fill([real.shape[0]], share)}
+    least = (2.0 / 255.0) ** 2  # for equal real images: one step of eight bits
+    ratio = spread(fake) / tf.maximum(spread(real), least)
+    return {"diversity": tf.fill([real.shape[0]], ratio)}
 
 
-def _outputs(judged: Any) -> list[tf.Tensor]:
-    return list(judged) if isinstance(judged, list | tuple) else [judged]
+def _outputs(outputs: Any) -> list[tf.Tensor]:
+    return list(outputs) if isinstance(outputs, list | tuple) else [outputs]
 
 
 def _r1(discriminator_fn: DiscriminatorFn, images: tf.Tensor) -> tf.Tensor:

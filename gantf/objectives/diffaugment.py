@@ -1,6 +1,6 @@
-"""DiffAugment: the same kind of random change to real and fake images, differentiable.
+"""DiffAugment: differentiable random changes of real and fake images.
 
-Source: Zhao et al. 2020, arXiv:2006.10738, section 4.2; its ranges.
+Source: Zhao et al. 2020, arXiv:2006.10738, section 4.2; the same ranges.
 """
 
 import tensorflow as tf
@@ -12,13 +12,13 @@ CUTOUT = 1 / 2  # of the side
 
 
 def diffaugment(images: tf.Tensor, policy: tuple[str, ...], noise: Noise, name: str) -> tf.Tensor:
-    """Applies the named changes in turn.
+    """Applies the changes of a policy, one after another.
 
     Args:
       images: shape (batch, H, W, C), in [-1, 1].
       policy: some of "color", "translation", "cutout".
-      noise: of the step.
-      name: of the draw; real and fake images take different ones.
+      noise: the step's noise.
+      name: name of the draws; real and fake images have different ones.
 
     Returns:
       Images of the same shape; "color" may leave [-1, 1].
@@ -29,7 +29,7 @@ def diffaugment(images: tf.Tensor, policy: tuple[str, ...], noise: Noise, name: 
 
 
 def color(images: tf.Tensor, noise: Noise, name: str) -> tf.Tensor:
-    """Brightness by U(-1/2, 1/2), saturation by U(0, 2), contrast by U(1/2, 3/2)."""
+    """Changes brightness by U(-1/2, 1/2), saturation by U(0, 2), contrast by U(1/2, 3/2)."""
     draws = noise.uniform(name, (3, 1, 1, 1))
     brightness, saturation, contrast = tf.unstack(draws, axis=1)
     images = images + (brightness - 0.5)
@@ -40,18 +40,18 @@ def color(images: tf.Tensor, noise: Noise, name: str) -> tf.Tensor:
 
 
 def translation(images: tf.Tensor, noise: Noise, name: str) -> tf.Tensor:
-    """Moves by up to an eighth of the side each way; what comes in is 0, as in the paper."""
+    """Shifts by up to an eighth of the side in each direction; fills with 0, as in the paper."""
     height, width = images.shape[1:3]
     draws = noise.uniform(name, (2,))
-    rows = _moved(draws[:, 0], height)
-    columns = _moved(draws[:, 1], width)
+    rows = _source_lines(draws[:, 0], height)
+    columns = _source_lines(draws[:, 1], width)
     images = tf.pad(images, [[0, 0], [1, 1], [1, 1], [0, 0]])
     images = tf.gather(images, rows, axis=1, batch_dims=1)
     return tf.gather(images, columns, axis=2, batch_dims=1)
 
 
 def cutout(images: tf.Tensor, noise: Noise, name: str) -> tf.Tensor:
-    """Sets a square of half the side, anywhere, to 0."""
+    """Sets a square of half the side to 0, at a random position."""
     height, width = images.shape[1:3]
     draws = noise.uniform(name, (2,))
     keep_rows = ~_inside(draws[:, 0], height)[:, :, None]
@@ -59,15 +59,15 @@ def cutout(images: tf.Tensor, noise: Noise, name: str) -> tf.Tensor:
     return images * tf.cast(keep_rows | keep_columns, images.dtype)[..., None]
 
 
-def _moved(draw: tf.Tensor, side: int) -> tf.Tensor:
-    """Where each line comes from, in an image padded by one on each side: (batch, side)."""
+def _source_lines(draw: tf.Tensor, side: int) -> tf.Tensor:
+    """Returns each line's source in an image padded by one on each side: (batch, side)."""
     reach = int(side * TRANSLATION + 0.5)
     shift = tf.cast(tf.floor(draw * (2 * reach + 1)), tf.int32) - reach
     return tf.clip_by_value(tf.range(side)[None, :] + shift[:, None] + 1, 0, side + 1)
 
 
 def _inside(draw: tf.Tensor, side: int) -> tf.Tensor:
-    """Which lines the cut square covers: (batch, side), bool."""
+    """Returns which lines the square covers: (batch, side), bool."""
     length = int(side * CUTOUT + 0.5)
     center = tf.cast(tf.floor(draw * (side + 1 - length % 2)), tf.int32)
     distance = tf.range(side)[None, :] - (center - length // 2)[:, None]

@@ -1,4 +1,4 @@
-"""A network and the moving average of it that is sampled."""
+"""A network and its exponential moving average, which is sampled."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -9,14 +9,14 @@ from gantf.game import Average
 
 
 @dataclasses.dataclass(frozen=True)
-class Averaged:
-    """A network, and a twin that follows it where that is wanted.
+class AveragedNetwork:
+    """A network, and optionally a second one with the moving average of its weights.
 
     Attributes:
-      trained: what the players move.
-      sampled: what is sampled and exported: the average, or the network itself.
-      networks: both, by name, for `Game.networks`.
-      averages: for `Game.averages`.
+      trained: the network that the players update.
+      sampled: the network that is sampled and exported: the average, or `trained` without one.
+      networks: the networks by name, for `Game.networks`.
+      averages: the average, for `Game.averages`; empty without one.
     """
 
     trained: keras.Model
@@ -25,19 +25,21 @@ class Averaged:
     averages: tuple[Average, ...]
 
 
-def averaged(
+def with_average(
     build: Callable[[str], keras.Model], half_life_images: int, name: str = "generator"
-) -> Averaged:
-    """Builds a network, and its average unless the half-life is 0.
+) -> AveragedNetwork:
+    """Builds a network, and its moving average unless the half-life is 0.
 
     Args:
-      build: a name -> a new network, of the same initial weights each time.
+      build: name -> a new network, each time with the same initial weights.
       half_life_images: see `Average`.
-      name: of the network.
+      name: name of the network; that of the average ends in "_average".
     """
     trained = build(name)
     if not half_life_images:
-        return Averaged(trained, trained, {name: trained}, ())
+        return AveragedNetwork(trained, trained, {name: trained}, ())
     average = build(f"{name}_average")
     networks = {name: trained, f"{name}_average": average}
-    return Averaged(trained, average, networks, (Average(trained, average, half_life_images),))
+    return AveragedNetwork(
+        trained, average, networks, (Average(trained, average, half_life_images),)
+    )

@@ -12,13 +12,13 @@ def gradient_penalty(
     fake: tf.Tensor,
     mixing: tf.Tensor,
 ) -> tf.Tensor:
-    """(|grad D(u)| - 1)^2 at u = mixing * real + (1 - mixing) * fake.
+    """Returns (|grad D(u)| - 1)^2 at u = mixing * real + (1 - mixing) * fake.
 
     Args:
-      discriminator: images -> logits, or a list that starts with them; each row must depend on its
-        own image alone.
+      discriminator: images -> logits, or a list that starts with the logits; each row must depend
+        on its own image alone.
       real: shape (batch, ...), float.
-      fake: same shape.
+      fake: shape (batch, ...), float.
       mixing: shape (batch,), in [0, 1].
 
     Returns:
@@ -35,19 +35,19 @@ def gradient_penalty(
 def r1_penalty(
     discriminator: Callable[[tf.Tensor], Any], images: tf.Tensor
 ) -> tuple[tf.Tensor, list[tf.Tensor]]:
-    """|grad D(x)|^2 / 2 at the images, beside all outputs of D, which it needs anyway.
+    """Returns |grad D(x)|^2 / 2 at the images, and all outputs of D.
 
-    At real images it is R1, at fakes R2.
+    At real images this is R1, at fakes R2.
 
     Args:
-      discriminator: images -> logits, or a list that starts with them; each row must depend on its
-        own image alone.
+      discriminator: images -> logits, or a list that starts with the logits; each row must depend
+        on its own image alone.
       images: shape (batch, ...), float.
 
     Returns:
       The penalty, shape (batch,), >= 0, and the outputs, the logits first.
 
-    Source: Mescheder et al. 2018, arXiv:1801.04406, equation 9 (gamma is the weight outside).
+    Source: Mescheder et al. 2018, arXiv:1801.04406, equation 9 (gamma is applied outside).
     """
     norm_squared, outputs = _squared_gradient_norm(discriminator, images)
     return 0.5 * norm_squared, outputs
@@ -56,14 +56,13 @@ def r1_penalty(
 def lazily(
     penalty: Callable[[], tf.Tensor], step: tf.Tensor, every_steps: int, rows: int
 ) -> tf.Tensor:
-    """A penalty that is computed only every few steps, and then counts as many times.
+    """Computes a penalty only every few steps, multiplied by the number of steps.
 
     Args:
-      penalty: a function of nothing -> shape (rows,); it may change no variable and must not ask
-        other replicas.
+      penalty: () -> shape (rows,); must not change variables nor communicate with other replicas.
       step: number of the step, from 0.
-      every_steps: 1 for always.
-      rows: of the batch.
+      every_steps: steps from one penalty to the next; 1: every step.
+      rows: rows of the batch.
 
     Returns:
       Shape (rows,): `every_steps` times the penalty, or 0.
@@ -82,8 +81,8 @@ def lazily(
 def _squared_gradient_norm(discriminator, images: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(images)
-        judged = discriminator(images)
-        outputs = list(judged) if isinstance(judged, list | tuple) else [judged]
+        result = discriminator(images)
+        outputs = list(result) if isinstance(result, list | tuple) else [result]
         logits = outputs[0]
     gradient = tape.gradient(logits, images)
     return tf.reduce_sum(tf.square(gradient), axis=list(range(1, images.shape.rank))), outputs

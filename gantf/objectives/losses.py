@@ -1,4 +1,4 @@
-"""Adversarial losses, one value per example. The one place that imports TF-GAN."""
+"""Adversarial losses, one value per example. Only this module imports TF-GAN."""
 
 import sys
 import types
@@ -12,19 +12,19 @@ from gantf.settings import SMOOTHABLE, Loss
 
 NAMES = get_args(Loss)
 PROBABILISTIC = ("minimax", "non_saturating")  # D(x) is a probability
-COMPARING = ("relativistic", "relativistic_pairing")  # the generator's loss needs D(x), too
+COMPARING = ("relativistic", "relativistic_pairing")  # the generator's loss also needs D(x)
 _TFGAN_NAMES = {"non_saturating": "modified", "hinge": "wasserstein_hinge"}
 
 
 def _import_tfgan():
-    """Imports TF-GAN's losses, which still ask for the estimators that TensorFlow dropped."""
+    """Imports TF-GAN's losses, with a stand-in for estimators, which TensorFlow no longer has."""
     stand_in = types.ModuleType("tensorflow_gan.python.estimator")
     stand_in.__all__ = []  # type: ignore[attr-defined]
     sys.modules.setdefault(stand_in.__name__, stand_in)
     tf.estimator = types.SimpleNamespace(SessionRunHook=object)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about distutils, by the libraries that TF-GAN imports
+            warnings.simplefilter("ignore")  # about distutils, in libraries that TF-GAN imports
             import tensorflow_gan
     finally:
         del tf.estimator
@@ -40,7 +40,7 @@ def discriminator_loss(
     fake_logits: tf.Tensor,
     label_smoothing: float | tf.Tensor = 0.0,
 ) -> tf.Tensor:
-    """What the discriminator (the critic, for "wasserstein") minimises.
+    """Returns the loss of the discriminator (the critic, for "wasserstein").
 
     | name | per example, with r = D(x), f = D(G(z)) |
     |---|---|
@@ -55,11 +55,11 @@ def discriminator_loss(
       name: one of `NAMES`.
       real_logits: D(x), float, shape (batch,) or (batch, ..., 1); unbounded.
       fake_logits: D(G(z)), same shape and dtype as `real_logits`.
-      label_smoothing: in [0, 1), one number or one per example; the losses of `SMOOTHABLE` then
-        ask less than 1 of the real.
+      label_smoothing: in [0, 1), one number or one per example; amount subtracted from the label 1
+        of real images, for the losses of `SMOOTHABLE`.
 
     Returns:
-      Tensor of shape (batch,); patches are averaged, the batch is not.
+      Tensor of shape (batch,), averaged over patches but not over the batch.
 
     Raises:
       ValueError: the static shapes differ, or the loss has no label to smooth.
@@ -79,14 +79,14 @@ def discriminator_loss(
     if name == "relativistic_pairing":
         return per_example(tf.nn.softplus(fake_logits - real_logits))
     options = {}
-    if name in SMOOTHABLE:  # what TF-GAN takes as one number is added per example below
+    if name in SMOOTHABLE:  # TF-GAN takes one number; smoothing is added per example below
         options = {"real_label": 1.0} if name == "least_squares" else {"label_smoothing": 0.0}
     loss = per_example(_from_tfgan(name, "discriminator")(real_logits, fake_logits, **options))
     return loss + _smoothing(name, real_logits, label_smoothing) if smooth else loss
 
 
 def _smoothing(name: str, real_logits: tf.Tensor, amount: float | tf.Tensor) -> tf.Tensor:
-    """What a real label of 1 - amount adds per example; the cross-entropies' is 1 - amount / 2."""
+    """Returns the change of the loss by a label 1 - amount (cross-entropies: 1 - amount / 2)."""
     mean = per_example(real_logits)
     if name == "least_squares":  # ((r - 1 + s)^2 - (r - 1)^2) / 2
         return amount * (mean - 1.0) + 0.5 * tf.square(amount)
@@ -94,7 +94,7 @@ def _smoothing(name: str, real_logits: tf.Tensor, amount: float | tf.Tensor) -> 
 
 
 def generator_loss(name: str, real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:
-    """What the generator minimises.
+    """Returns the generator's loss.
 
     | name | per example, with r = D(x), f = D(G(z)) |
     |---|---|
@@ -108,11 +108,11 @@ def generator_loss(name: str, real_logits: tf.Tensor, fake_logits: tf.Tensor) ->
     Args:
       name: one of `NAMES`.
       real_logits: D(x), float, shape (batch,) or (batch, ..., 1); only the losses of
-        `COMPARING` read it.
+        `COMPARING` use it.
       fake_logits: D(G(z)), same shape and dtype as `real_logits`.
 
     Returns:
-      Tensor of shape (batch,); patches are averaged, the batch is not.
+      Tensor of shape (batch,), averaged over patches but not over the batch.
 
     Raises:
       ValueError: the static shapes differ.
@@ -127,7 +127,7 @@ def generator_loss(name: str, real_logits: tf.Tensor, fake_logits: tf.Tensor) ->
         return per_example(tf.nn.softplus(real_logits - fake_logits))
     if name == "minimax":  # TF-GAN adds a constant to the paper's log(1 - D)
         return per_example(-tf.nn.softplus(fake_logits))
-    # The hinge and the Wasserstein generator are the same: TF-GAN gives both.
+    # The hinge and the Wasserstein loss of the generator are equal; TF-GAN has both.
     return per_example(_from_tfgan(name, "generator")(fake_logits))
 
 
@@ -142,7 +142,7 @@ def _from_tfgan(name: str, side: str) -> Callable[..., tf.Tensor]:
 
 
 def _relative(real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Each logit less the mean of the other side, over the global batch."""
+    """Returns real - mean fake and fake - mean real; the means are over the global batch."""
     means = [tf.reduce_mean(fake_logits), tf.reduce_mean(real_logits)]
     context = tf.distribute.get_replica_context()
     if context and context.num_replicas_in_sync > 1:
@@ -160,5 +160,5 @@ def _check(name: str, real_logits: tf.Tensor, fake_logits: tf.Tensor) -> None:
 
 
 def per_example(values: tf.Tensor) -> tf.Tensor:
-    """The mean over all but the first axis: shape (batch,)."""
+    """Returns the mean over all axes except the first, shape (batch,)."""
     return tf.reduce_mean(values, axis=list(range(1, values.shape.rank)))

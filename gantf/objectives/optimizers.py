@@ -1,4 +1,4 @@
-"""The optimizers of the players, whose rates and betas may change along one ramp of steps."""
+"""Optimizers of the players, with schedules of the learning rates and betas."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -17,21 +17,21 @@ def make(
     networks: Sequence[keras.Layer],
     updates_per_step: int = 1,
 ) -> keras.optimizers.Optimizer:
-    """The optimizer of one player, built for the variables that it moves.
+    """Returns the optimizer of one player, built for its variables.
 
     Args:
-      settings: the kind, the betas, and the ramp.
-      learning_rate: at the start.
-      networks: whose trainable variables it moves.
-      updates_per_step: moves of the player in one step; ramps count steps.
+      settings: the kind of optimizer, the betas, and the schedule.
+      learning_rate: learning rate at the first step.
+      networks: networks whose trainable variables the optimizer updates.
+      updates_per_step: updates of the player in one step; schedules count steps.
     """
     shape, start, end = settings.schedule, settings.schedule_from_step, settings.schedule_until_step
 
     def between(first: float, last: float | None) -> Ramp | float:
         if shape == "constant" or last is None or last == first:
             return first
-        return lambda moves: ramp(
-            shape, first, last, tf.cast(moves // updates_per_step, tf.float32), start, end
+        return lambda updates: ramp(
+            shape, first, last, tf.cast(updates // updates_per_step, tf.float32), start, end
         )
 
     rate = between(learning_rate, learning_rate * settings.final_learning_rate_fraction)
@@ -54,43 +54,43 @@ def make(
 def ramp(
     shape: str, first: float, last: float, step: tf.Tensor, start: float, end: float
 ) -> tf.Tensor:
-    """`first` until step `start`, `last` from step `end`, and a "linear" or "cosine" way between.
+    """Returns `first` until step `start`, `last` from step `end`, and values between in between.
 
     Args:
       shape: "linear", or "cosine" for half a period of a cosine.
-      first: value at the start.
-      last: value at the end.
-      step: float.
-      start: last step of `first`.
-      end: first step of `last`.
+      first: first value.
+      last: last value.
+      step: number of the step, float.
+      start: last step with the value `first`.
+      end: first step with the value `last`.
     """
-    share = tf.clip_by_value((step - start) / max(end - start, 1), 0.0, 1.0)
+    fraction = tf.clip_by_value((step - start) / max(end - start, 1), 0.0, 1.0)
     if shape == "cosine":
-        share = (1.0 - tf.cos(math.pi * share)) / 2.0
-    return first + (last - first) * share
+        fraction = (1.0 - tf.cos(math.pi * fraction)) / 2.0
+    return first + (last - first) * fraction
 
 
 class _Schedule(keras.optimizers.schedules.LearningRateSchedule):
-    """A ramp as Keras wants its learning rates."""
+    """A ramp as a Keras schedule of the learning rate."""
 
-    def __init__(self, of_moves: Ramp):
-        self._of_moves = of_moves
+    def __init__(self, ramp: Ramp):
+        self._ramp = ramp
 
     def __call__(self, step):
-        """The rate at a number of moves."""
-        return self._of_moves(step)
+        """Returns the learning rate after `step` updates."""
+        return self._ramp(step)
 
 
 class Adam(keras.optimizers.Adam):
-    """Adam whose betas may be functions of the number of moves made.
+    """Adam whose betas can be functions of the number of updates.
 
-    Source: Kingma & Ba 2014, arXiv:1412.6980, algorithm 1; a moving beta as in the published
+    Source: Kingma & Ba 2014, arXiv:1412.6980, algorithm 1; changing betas as in the published
     training of Huang et al. 2024, arXiv:2501.05441.
     """
 
     @property
     def beta_1(self):
-        """The decay of the first moment, now."""
+        """The current decay rate of the first moment."""
         return self._now(self._beta_1)
 
     @beta_1.setter
@@ -99,7 +99,7 @@ class Adam(keras.optimizers.Adam):
 
     @property
     def beta_2(self):
-        """The decay of the second moment, now."""
+        """The current decay rate of the second moment."""
         return self._now(self._beta_2)
 
     @beta_2.setter

@@ -1,7 +1,7 @@
-"""Builders for what most models repeat: a player, and the game of one generator against one critic.
+"""Builders of a player, and of the game of one generator against one discriminator.
 
-`adversarial_game` serves every model with one discriminator and one generator; a model gives only
-the losses that are its own.
+Every model with one discriminator and one generator uses `adversarial_game`, and passes only its
+own losses.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +14,7 @@ from gantf.game import Batch, Game, PerExample, Player
 from gantf.noise import Noise
 from gantf.objectives import optimizers
 from gantf.objectives.adversarial import AdversarialLoss, DiscriminatorFn, diversity
-from gantf.objectives.ema import Averaged
+from gantf.objectives.ema import AveragedNetwork
 from gantf.settings import Optimization
 
 Loss = Callable[[Batch, Noise], tuple[PerExample, Mapping[str, PerExample]]]
@@ -29,14 +29,14 @@ def player(
     updates_per_step: int = 1,
     weight_limit: float = 0.0,
 ) -> Player:
-    """A player with the optimizer and the gradient clipping of a model's settings.
+    """Returns a player with the optimizer and the gradient clipping of a model's settings.
 
     Args:
       config: the model's settings.
-      name: see `Player`, as for the arguments without a description.
-      networks: whose trainable variables the player updates.
-      loss: a function of (batch, noise).
-      learning_rate: at the first step.
+      name: see `Player`.
+      networks: networks whose trainable variables the player updates.
+      loss: (batch, noise) -> the loss and further values to log; see `Player`.
+      learning_rate: learning rate at the first step.
       updates_per_step: updates in one step.
       weight_limit: see `Player`.
     """
@@ -47,12 +47,12 @@ def player(
 def bind_inputs(
     discriminator: keras.Model, batch: Batch, names: Sequence[str] = ()
 ) -> DiscriminatorFn:
-    """The discriminator as a function of images alone; its other inputs come from the batch.
+    """Returns the discriminator as a function of images; its other inputs come from the batch.
 
     Args:
-      discriminator: takes a dict of "image" and `names`.
-      batch: holds `names`.
-      names: inputs beside the image, such as "label".
+      discriminator: a model whose inputs are "image" and `names`.
+      batch: tensors by name, among them `names`.
+      names: inputs beside the image, e.g. "label".
     """
     inputs = {name: batch[name] for name in names}
     return lambda images: discriminator({"image": images, **inputs}, training=True)
@@ -62,7 +62,7 @@ def adversarial_game(
     config: Any,
     adversarial: AdversarialLoss,
     discriminator: keras.Model,
-    generator: Averaged,
+    generator: AveragedNetwork,
     forward: Callable[[Batch, Noise], Batch],
     *,
     discriminator_loss: Loss | None = None,
@@ -74,21 +74,23 @@ def adversarial_game(
     weight_limit: float = 0.0,
     **fields: Any,
 ) -> Game:
-    """One generator against one discriminator, updated in this order: discriminator, generator.
+    """Returns the game of one generator against one discriminator, which is updated first.
 
     Args:
       config: the model's settings, with those of `Optimization`.
-      adversarial: the losses of both players, unless the model gives its own.
-      discriminator: images, and `inputs` -> logits; its name is the player's.
+      adversarial: the adversarial losses of both players; its name is the discriminator's name.
+      discriminator: images and `inputs` -> logits.
       generator: the trained network and its average.
       forward: (batch, noise) -> the batch with "fake".
-      discriminator_loss: the discriminator's own loss; None for the adversarial one.
-      generator_loss: likewise of the generator, which else logs the diversity of its samples, too.
-      inputs: what the discriminator takes beside the image, such as "label".
+      discriminator_loss: the model's own loss of the discriminator; None: the adversarial loss.
+      generator_loss: the model's own loss of the generator; None: the adversarial loss, and the
+        diversity of the samples in the log.
+      inputs: the discriminator's inputs beside the image, e.g. "label".
       more_networks: further networks and layers with state, by name.
       discriminator_networks: further networks that the discriminator's player updates.
       discriminator_updates: updates of the discriminator in one step.
-      weight_limit: the discriminator's weights are cut to +- this after an update; 0 for never.
+      weight_limit: the discriminator's weights are clipped to +- this after an update; 0: no
+        clipping.
       fields: further fields of the `Game`.
     """
 
@@ -139,11 +141,11 @@ def adversarial_game(
 
 
 def logits_of_images(discriminator: keras.Model, *inputs: str) -> Callable[[Batch], tf.Tensor]:
-    """A batch of real images -> the discriminator's logits outside of training.
+    """Returns a function: a batch of real images -> the discriminator's logits outside training.
 
     Args:
-      discriminator: its first output are the logits.
-      inputs: what it takes beside the image.
+      discriminator: a model whose first output are the logits.
+      inputs: inputs beside the image.
     """
 
     def logits(batch: Batch) -> tf.Tensor:

@@ -34,15 +34,15 @@ def test_the_controller_moves_towards_the_target(tf, mean_sign, expected):
     """Up where D is surer of real images than the target, down where less, by the share."""
     from gantf.objectives import ada
 
-    got = ada.moved(tf.constant(0.5), tf.constant(mean_sign), 0.6, 0.05)
+    got = ada.update_probability(tf.constant(0.5), tf.constant(mean_sign), 0.6, 0.05)
     assert float(got) == pytest.approx(expected)
 
 
 def test_the_probability_stays_between_0_and_1(tf):
     from gantf.objectives import ada
 
-    assert float(ada.moved(tf.constant(0.98), tf.constant(1.0), 0.6, 0.05)) == 1.0
-    assert float(ada.moved(tf.constant(0.02), tf.constant(0.0), 0.6, 0.05)) == 0.0
+    assert float(ada.update_probability(tf.constant(0.98), tf.constant(1.0), 0.6, 0.05)) == 1.0
+    assert float(ada.update_probability(tf.constant(0.02), tf.constant(0.0), 0.6, 0.05)) == 0.0
 
 
 def test_it_goes_from_0_to_1_in_so_many_images(tf):

@@ -90,8 +90,8 @@ def test_words_are_numbered_from_one_in_the_alphabets_order():
     [
         ("a sevn", r"^--prompt 'a sevn': 'sevn' is unknown; did you mean 'seven'\?$"),
         ("sevn fiv", r"'sevn' is unknown; did you mean .*\? 'fiv' is unknown; did you mean 'five'"),
-        ("xylophone", r"'xylophone' is unknown; the model knows 0, 1, .* and \d+ more\.$"),
-        ("", r"^--prompt '' has no words; give some, such as 0, 1"),
+        ("xylophone", r"'xylophone' is unknown; choose from 0, 1, .* and \d+ more\.$"),
+        ("", r"^--prompt '' has no words; give some, e.g. 0, 1"),
         (" !? ", r"^--prompt ' !\? ' has no words"),
         ("a a a a a a 7", r"has 7 words, and the model reads at most 6; shorten it"),
     ],

@@ -13,7 +13,9 @@ def test_turned_images_are_the_eight_of_a_square_and_the_four_of_a_rectangle(tf)
         ways = [way for turned in quarter for way in (turned, turned[:, ::-1])]
         allowed = {way.tobytes() for way in ways if way.shape == shape}
         source = noise.of_step(0, tf.constant(0, tf.int64), 200)
-        made = flips.turned(tf.constant(np.broadcast_to(image, (200, *shape))), source).numpy()
+        made = flips.rotate_and_flip(
+            tf.constant(np.broadcast_to(image, (200, *shape))), source
+        ).numpy()
         assert {one.tobytes() for one in made} == allowed
         assert len(allowed) == count
 
@@ -24,6 +26,6 @@ def test_flipped_images_are_the_two_and_pairs_stay_pairs(tf):
 
     image = np.arange(12, dtype=np.float32).reshape(2, 3, 2)
     source = noise.of_step(0, tf.constant(0, tf.int64), 200)
-    made = flips.flipped(tf.constant(np.broadcast_to(image, (200, 2, 3, 2))), source).numpy()
+    made = flips.random_flip(tf.constant(np.broadcast_to(image, (200, 2, 3, 2))), source).numpy()
     assert {one.tobytes() for one in made} == {image.tobytes(), image[:, ::-1].tobytes()}
     np.testing.assert_array_equal(made[..., 1], made[..., 0] + 1)

@@ -41,7 +41,7 @@ def test_dense_networks_are_for_small_images(tf):
 
 
 def test_resolutions_are_halved_rounding_up_to_four_and_at_least_twice():
-    from gantf.layers.building import resolutions
+    from gantf.layers.resolutions import resolutions
 
     assert resolutions((37, 37, 1)) == [(37, 37), (19, 19), (10, 10), (5, 5), (3, 3)]
     assert resolutions((32, 16, 1)) == [(32, 16), (16, 8), (8, 4), (4, 2)]
@@ -51,7 +51,7 @@ def test_resolutions_are_halved_rounding_up_to_four_and_at_least_twice():
 
 @pytest.mark.parametrize("shape", [(7, 8, 1), (8, 257, 3)])
 def test_sizes_out_of_range_are_refused(shape):
-    from gantf.layers.building import resolutions
+    from gantf.layers.resolutions import resolutions
 
     with pytest.raises(ValueError, match="from 8 to 256"):
         resolutions(shape)

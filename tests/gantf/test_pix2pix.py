@@ -211,11 +211,15 @@ class TestPairs:
     @pytest.mark.parametrize(
         ("inputs", "images", "message"),
         [
-            (["1.png", "2.png"], ["1.png", "3.png"], "no image is named as the input 2"),
+            (["1.png", "2.png"], ["1.png", "3.png"], "no image has the name of the input 2"),
             (["1.png", "2.png"], ["1.png"], "2 inputs and 1 images make no pairs"),
             (["1.png", "1.bmp"], ["1.png", "2.png"], "A has two images named 1"),
             (["1.png", "2.png"], ["1.png", "1.bmp"], "B has two images named 1"),
-            (["x/1.png", "x/2.png"], ["y/1.png", "y/2.png"], "no image is named as the input x"),
+            (
+                ["x/1.png", "x/2.png"],
+                ["y/1.png", "y/2.png"],
+                "no image has the name of the input x",
+            ),
         ],
     )
     def test_torn_pairs_are_refused(self, tf, tmp_path, inputs, images, message):

@@ -26,7 +26,7 @@ def in_turn(pool, fakes, coins, places, capacity):
 @pytest.mark.parametrize("batch", [1, 4, 7])
 def test_a_batch_is_exchanged_as_its_images_one_by_one(tf, capacity, batch):
     """Also where the pool fills up inside a batch, and where several go to the same place."""
-    from gantf.objectives.image_pool import exchanged
+    from gantf.objectives.image_pool import exchange
 
     rng = np.random.default_rng(0)
     held, pool, kept = np.zeros(capacity), [], 0
@@ -35,7 +35,7 @@ def test_a_batch_is_exchanged_as_its_images_one_by_one(tf, capacity, batch):
         fakes = 100.0 * (step + 1) + np.arange(batch)
         coins, places = rng.random((2, batch)).astype(np.float32)
         expected = in_turn(pool, fakes, coins, places, capacity)
-        given, holds = exchanged(
+        given, holds = exchange(
             tf.constant(kept), capacity, tf.constant(coins), tf.constant(places)
         )
         known = np.concatenate([held, fakes])
@@ -48,13 +48,13 @@ def test_a_batch_is_exchanged_as_its_images_one_by_one(tf, capacity, batch):
 
 def test_half_of_the_images_of_a_full_pool_are_exchanged_each_place_alike(tf):
     """A share within five standard errors of 1/2, and each of three places of 1/3."""
-    from gantf.objectives.image_pool import exchanged
+    from gantf.objectives.image_pool import exchange
 
     trials = 1000
     draws = np.random.default_rng(1).random((trials, 2, 1)).astype(np.float32)
     counts = np.zeros(CAPACITY)
     for coin, place in draws:
-        given, _ = exchanged(tf.constant(CAPACITY), CAPACITY, tf.constant(coin), tf.constant(place))
+        given, _ = exchange(tf.constant(CAPACITY), CAPACITY, tf.constant(coin), tf.constant(place))
         if given[0] < CAPACITY:
             counts[int(given[0])] += 1
     assert abs(counts.sum() - trials / 2) < 5 * (trials / 4) ** 0.5

@@ -95,7 +95,7 @@ def test_a_groups_field_with_another_default_leaves_the_group_as_it_is():
     [
         ({"final_beta_1": 0.5}, "needs a schedule; set schedule=linear or cosine"),
         ({"schedule": "cosine"}, "schedule=cosine changes nothing"),
-        ({**RAMP, "schedule_from_step": 4}, "schedule_until_step=4 must lie behind"),
+        ({**RAMP, "schedule_from_step": 4}, "schedule_until_step=4 must be above"),
         ({"loss": "hinge", "label_noise": 0.1}, "label_noise has no meaning for loss=hinge"),
         ({"spectral_norm": True, "penalty_every_steps": 2}, "set penalty_every_steps=1 or"),
         ({"discriminator_norm": "batch", "r1_weight": 0.0, "r2_weight": 1.0}, "mixes the images"),

@@ -285,7 +285,7 @@ class TestTheLosses:
         game, batch, source = make_step(tf, "text2image", conditioning_weight=weight)
         shared = game.forward(batch, source)
         _, _, fake = judgements(game, batch, shared)
-        divergence = kl_divergence(shared["law"])
+        divergence = kl_divergence(shared["code_distribution"])
         assert np.all(divergence > 0)
         loss, observed = game.players[1].loss(shared, source)
         np.testing.assert_allclose(loss, np.logaddexp(0, -fake) + weight * divergence, rtol=1e-5)
