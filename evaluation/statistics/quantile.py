@@ -29,10 +29,8 @@ def median_interval(values: np.ndarray, level: float) -> tuple[float, float]:
     """
     ascending = np.sort(values)
     n = len(ascending)
-    excluded = int(
-        stats.binom.ppf((1.0 - level) / 2.0, n, 0.5)
-    )  # P(fewer below) <= (1 - level) / 2
-    if stats.binom.cdf(excluded - 1, n, 0.5) > (1.0 - level) / 2.0:
-        excluded -= 1
-    excluded = max(excluded, 1)
-    return float(ascending[excluded - 1]), float(ascending[n - excluded])
+    rank = int(stats.binom.ppf((1.0 - level) / 2.0, n, 0.5))  # P(fewer below) <= (1 - level) / 2
+    if stats.binom.cdf(rank - 1, n, 0.5) > (1.0 - level) / 2.0:
+        rank -= 1
+    rank = max(rank, 1)
+    return float(ascending[rank - 1]), float(ascending[n - rank])
