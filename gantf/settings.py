@@ -95,8 +95,8 @@ class Optimization(ModelConfig):
     ema_half_life_images: int = Field(
         20_000,
         ge=0,
-        description="half-life, in images, of the moving average of the generator's weights, which "
-        "is the network that is sampled; 0: no average",
+        description="half-life, in images, of the moving average of the generator's weights, with "
+        "which samples are generated; 0: no average",
     )
 
     @model_validator(mode="after")

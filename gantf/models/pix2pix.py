@@ -6,7 +6,7 @@ when the model is used.
 
 Default differences: fewer channels, a U-Net down to 2 pixels, patches of 34 pixels, a higher
 learning rate of the generator that falls to 0, less dropout, and batch norm with running moments
-outside training. The paper uses the moments of the test batch, mostly of one image; that is
+outside training. The paper uses the moments of the test batch, mostly one image; that equals
 generator_norm=instance, which learns little on images of 32 pixels.
 """
 

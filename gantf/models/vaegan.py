@@ -8,7 +8,7 @@ the distance between features of the discriminator's last hidden layer.
 Default differences from the paper: real images count twice in the discriminator's loss, once
 against each kind of fakes; networks, R1 penalty (instead of batch norm in the discriminator) and
 optimizers are those of `gan`; sizes are for small images. With a moving average of the generator,
-the encoder has one too, because the averaged generator decodes its codes.
+the encoder has one too, so that the averaged generator decodes the codes of the averaged encoder.
 """
 
 import keras

@@ -5,7 +5,7 @@ default is the gradient penalty of Gulrajani et al. 2017, arXiv:1704.00028, with
 per generator update, Adam with betas 0 and 0.9, and no batch norm in the critic.
 
 Default differences from that paper: small networks and batches, a learning rate of 0.0005, and
-samples from a moving average of the generator.
+samples from a moving average of the generator. Settings called discriminator_* are the critic's.
 """
 
 from typing import Literal

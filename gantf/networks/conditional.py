@@ -73,7 +73,7 @@ def discriminator(
       classes: number of classes; 0: no labels.
       condition: use of the labels: "concatenation": one more channel of the image; "projection": an
         inner product with the features; "classifier": not an input, and the model has a second
-        output, class logits (n, classes); "none".
+        output, class logits (n, classes); "none": no labels.
       name: name of the model.
       output_bias: whether the logits have a bias; a loss of differences of logits cannot train it.
     """

@@ -14,7 +14,7 @@ from gantf.layers.instance_norm import InstanceNormalization
 from gantf.layers.padding import CropLike, PadToMultiple, ReflectionPadding
 
 DOWN = 2  # strided layers
-LEAST_PX = 16  # reflection by 3 pixels, and by 1 at a quarter of the size, needs larger images
+LEAST_PX = 16  # smallest padded side; reflection pads 3 pixels, and 1 at a quarter of the side
 
 
 def translator(

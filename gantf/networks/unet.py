@@ -82,8 +82,8 @@ def fitting_stages(image_shape: tuple[int, ...]) -> int:
 def receptive_field_px(stages: int) -> int:
     """Returns the largest distance, in pixels, at which an input pixel influences the output.
 
-    Every halving and every doubling adds 1 pixel of its resolution beyond the square that it
-    halves. Instance norm, which depends on the whole image, is not counted.
+    A halving adds 1 pixel of its input; a doubling adds 1 pixel of its input, which is 2 pixels of
+    its output. Instance norm, which depends on the whole image, is not counted.
 
     Args:
       stages: number of halvings.

@@ -54,7 +54,7 @@ def make(
 def ramp(
     shape: str, first: float, last: float, step: tf.Tensor, start: float, end: float
 ) -> tf.Tensor:
-    """Returns `first` until step `start`, `last` from step `end`, and values between in between.
+    """Returns `first` until step `start`, `last` from step `end`, and interpolates between them.
 
     Args:
       shape: "linear", or "cosine" for half a period of a cosine.
