@@ -62,12 +62,12 @@ def occupancy_variance(
             for chosen in itertools.combinations(range(count), order):
                 sets.append(np.sort(members[full][:, chosen], axis=1))
                 weights.append(np.full(len(full), change / balls))
-        weight = np.concatenate(weights)
+        of_sets = np.concatenate(weights)
         _, set_index = np.unique(np.concatenate(sets), axis=0, return_inverse=True)
-        total = np.bincount(set_index.ravel(), weights=weight)
+        total = np.bincount(set_index.ravel(), weights=of_sets)
         terms.append(float(np.square(total).sum()))
         if order == 1:
-            sums, fourth = float(weight.sum()), float((total**4).sum())
+            sums, fourth = float(of_sets.sum()), float((total**4).sum())
     one = 1.0 / balls**2
     freedom = max(2.0, (terms[0] + one) ** 2 / (fourth + one**2))
     jackknife = terms[0] - sums**2 / points

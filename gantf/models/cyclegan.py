@@ -229,6 +229,8 @@ def _all_networks(
 ) -> dict[str, keras.Layer]:
     """Returns all networks of the game by name."""
     networks: dict[str, keras.Layer] = {}
-    for part in (*generators.values(), *discriminators):
-        networks |= part.networks
+    for generator in generators.values():
+        networks |= generator.networks
+    for discriminator in discriminators:
+        networks |= discriminator.networks
     return networks

@@ -169,11 +169,9 @@ def _gap(window: Window, prefix: str) -> float:
 
 
 def _won(recent: Sequence[Window], prefix: str, settings) -> Alarm | None:
-    names = (
-        [f"{prefix}ranking"] if prefix else ["discriminator/ranking"]
-    )  # a critic has logits of any scale
+    name = f"{prefix}ranking" if prefix else "discriminator/ranking"  # never of a critic
     if not all(
-        window.get(names[0], 0.0) > WON_RANKING and _gap(window, prefix) > WON_MARGIN
+        window.get(name, 0.0) > WON_RANKING and _gap(window, prefix) > WON_MARGIN
         for window in recent
     ):
         return None
@@ -187,6 +185,6 @@ def _won(recent: Sequence[Window], prefix: str, settings) -> Alarm | None:
     )
     return Alarm(
         "discriminator_won",
-        f"the {who} has won: it ranks {recent[-1][names[0]]:.1%} of real images above fakes; in a "
+        f"the {who} has won: it ranks {recent[-1][name]:.1%} of real images above fakes; in a "
         f"new run, try {tried}",
     )

@@ -153,7 +153,8 @@ def test_another_hosts_lock_counts_while_it_is_touched(tmp_path, kind, monkeypat
     said, ended = [], threading.Event()
     put(monkeypatch, beat=0.3)
     holder = locks._read(tmp_path / locks.FILE)
-    beat = threading.Thread(target=locks._keep_touching, args=(tmp_path / locks.FILE, holder, ended))
+    path = tmp_path / locks.FILE
+    beat = threading.Thread(target=locks._keep_touching, args=(path, holder, ended))
     beat.start()
     try:
         with pytest.raises(InputError) as caught, locks.hold(tmp_path, said.append):
