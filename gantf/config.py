@@ -146,8 +146,10 @@ def parse_settings(pairs: tuple[str, ...]) -> dict[str, str]:
         key, equals, value = pair.partition("=")
         if not equals or not key:
             raise InputError(f"--set {pair!r}: write it as KEY=VALUE, e.g. --set loss=hinge.")
-        if key in settings:
-            raise InputError(f"--set {key} appears twice; give it once.")
+        name = FORMER_SETTINGS.get(key, key)
+        if name in {FORMER_SETTINGS.get(other, other) for other in settings}:
+            also = f" ({key} is a former name of it)" if name != key else ""
+            raise InputError(f"--set {name} appears twice{also}; give it once.")
         settings[key] = value
     return settings
 
@@ -159,18 +161,16 @@ def make_model_config(
 
     Args:
       config_class: the model's `Config`.
-      settings: values or their texts, by the names of the settings.
+      settings: values or their texts, by the names of the settings; of two names of one setting,
+        the later wins.
       model: the model's name, for messages.
 
     Raises:
-      InputError: a key is unknown (the message names the nearest one), a value has the wrong type
-        or is out of range, or a setting appears under both of its names.
+      InputError: a key is unknown (the message names the nearest one), or a value has the wrong
+        type or is out of range.
     """
     fields = config_class.model_fields
     former = {key: FORMER_SETTINGS.get(key, key) for key in settings if key not in fields}
-    for key, name in former.items():
-        if name in settings and name != key:
-            raise InputError(f"--set {key}: this is the former name of {name}; give only {name}.")
     settings = {former.get(key, key): value for key, value in settings.items()}
     for key in settings:
         if key not in fields:
