@@ -37,7 +37,6 @@ from types import MappingProxyType
 from typing import Any
 
 from evaluation import metrics as all_metrics
-from evaluation.core import validation
 from evaluation.errors import InputError
 
 Settings = dict[str, Any]
@@ -142,6 +141,8 @@ def check_metrics(metrics: Any, protocol: Any) -> tuple[str, ...]:
     Raises:
       InputError: no names, an unknown name, or a metric that the protocol does not define.
     """
+    from evaluation.core import validation  # imports NumPy, which `gantf-eval --help` does not need
+
     chosen = tuple(metrics) if validation.is_listing(metrics) else (metrics,)
     if not all(isinstance(name, str) for name in chosen):
         raise InputError(

@@ -303,7 +303,7 @@ def test_option_objects_and_flat_keywords_give_the_same_result(flat, features, i
 @pytest.mark.parametrize(
     ("function", "keywords", "message"),
     [
-        (evaluate, {"size": 64}, "unknown argument of evaluate 'size': did you mean 'size_px'"),
+        (evaluate, {"siz_px": 64}, "unknown argument of evaluate 'siz_px': did you mean 'size_px'"),
         (evaluate, {"metric": ["fid"]}, "did you mean 'metrics'"),
         (batch, {"skip_corupt": True}, "unknown argument of batch .* did you mean 'skip_corrupt'"),
         (compare_sources, {"layers": "a"}, "argument of compare_sources .* mean 'layer'"),
