@@ -168,6 +168,7 @@ def _as_input(pixels: np.ndarray, channels: int) -> np.ndarray:
 
 
 def _write(pixels: np.ndarray, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)  # its OSError names the folder, not the file
     encoded = io.BytesIO()
     Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).save(encoded, "PNG")
     files.write(path, encoded.getvalue(), durable=False)

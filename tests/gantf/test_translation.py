@@ -279,7 +279,10 @@ class TestFunction:
 
     @staticmethod
     def game(inputs, outputs):
-        from gantf.game import Game
+        from gantf.game import Game, Translator
 
         network = keras.Model(inputs, outputs)
-        return Game({}, lambda batch, noise: batch, (), {"generator": network})
+        translator = Translator(validation_pairs=lambda batch: {})
+        return Game(
+            {}, lambda batch, noise: batch, (), {"generator": network}, translator=translator
+        )
