@@ -58,7 +58,7 @@ def estimate(
     Source:
       Rabin et al. 2011, Wasserstein Barycenter and its Application to Texture Mixing; Bonneel et
       al. 2015, Journal of Mathematical Imaging and Vision 51, 22-45. The correction and its
-      interval are checked by simulation, see tests/evaluation/test_projections.py.
+      interval are checked by simulation in tests/evaluation/estimators.
 
     Example:
       >>> import numpy as np

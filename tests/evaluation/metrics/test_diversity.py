@@ -12,7 +12,7 @@ from evaluation import InputError, measure
 from evaluation.distances import mmd, spectral_entropy
 from evaluation.metrics import rke
 
-GOLDEN = Path(__file__).parent.parent / "golden"
+GOLDEN = Path(__file__).parents[2] / "golden"
 RNG = np.random.default_rng(0)
 ROWS = RNG.standard_normal((60, 5)) + 0.5
 

@@ -1,6 +1,6 @@
 """Inputs that break programs of this kind, on every metric: the right answer or one clear line.
 
-tests/test_every_metric.py asks what every metric must do of well-behaved rows; here are the others.
+test_every_metric.py covers well-behaved rows; this file covers the others.
 """
 
 import itertools

@@ -13,7 +13,7 @@ from gantf.pixels import to_floats
 from gantf.runs import checkpoints, metrics_log
 from gantf.training import recovery
 from tests import poisoned
-from tests.gantf.test_trainer import assert_same_end, command
+from tests.gantf.training.test_trainer import assert_same_end, command
 
 MODEL = Path(poisoned.__file__)
 BAD_STEP = 24

@@ -18,7 +18,7 @@ import pytest
 
 from evaluation import InputError
 from gantf.runs import locks
-from tests.gantf.test_trainer import command
+from tests.gantf.training.test_trainer import command
 
 HOLD = """
 import errno, fcntl, os, sys

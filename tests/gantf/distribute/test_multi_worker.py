@@ -10,7 +10,7 @@ import pytest
 
 from gantf.data import pipeline
 from gantf.runs import checkpoints
-from tests.gantf.test_trainer import command, train
+from tests.gantf.training.test_trainer import command, train
 
 PLAIN = ["--set", "optimizer=sgd", "--set", "ema_half_life_images=100", "--batch-size", "12"]
 

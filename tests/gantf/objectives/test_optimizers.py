@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from tests.gantf.test_step import move_linear_critic, strategy  # noqa: F401  a fixture
+from tests.gantf.training.test_step import move_linear_critic, strategy  # noqa: F401  a fixture
 
 
 def optimization(**settings):

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from gantf.cli import main
 
-PAGE = Path(__file__).parents[1] / "docs" / "own_model.md"
+PAGE = Path(__file__).parents[3] / "docs" / "own_model.md"
 CODE = re.search(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)[1]
 
 

@@ -12,7 +12,7 @@ import evaluation
 from gantf.cli import main
 from gantf.data import captions
 from tests.games import make_data, make_game
-from tests.gantf.test_cgan import CLASSES, SHAPE, make_step
+from tests.gantf.models.test_cgan import CLASSES, SHAPE, make_step
 
 TEXTS = (("one", "a one"), ("two",), ("three", "a three", "the three"))
 MOST = 1.0 - 2.0**-24  # at least as large as any U[0, 1) that is drawn

@@ -5,7 +5,7 @@ import pytest
 
 import evaluation
 from gantf import config
-from tests.gantf.test_cgan import CLASSES, make_step
+from tests.gantf.models.test_cgan import CLASSES, make_step
 
 WEIGHTS = ("real_class_weight", "fake_class_weight", "generator_class_weight")
 NONE = dict.fromkeys(WEIGHTS, 0.0)

@@ -11,7 +11,7 @@ import pytest
 
 from gantf.runs import checkpoints, metrics_log
 from gantf.training.preemption import Interrupted, stop_on_signals
-from tests.gantf.test_trainer import assert_same_end, command, train
+from tests.gantf.training.test_trainer import assert_same_end, command, train
 
 SAVED_SECONDS = 30
 
