@@ -21,3 +21,12 @@ def tf():
     tensorflow.config.set_logical_device_configuration(cpu, two)
     tensorflow.config.experimental.enable_op_determinism()
     return tensorflow
+
+
+@pytest.fixture
+def eager_steps(tf):
+    """Trainings in this process run their steps eagerly; see `tests.games.eager_steps`."""
+    from tests import games
+
+    with games.eager_steps(tf):
+        yield

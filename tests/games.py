@@ -1,8 +1,11 @@
 """Small games and data for the tests of models: whatever a model needs, made from random pixels."""
 
+import contextlib
+import dataclasses
 import functools
 import json
 from types import MappingProxyType
+from unittest import mock
 
 import numpy as np
 
@@ -106,6 +109,32 @@ def make_run(tf, strategy, game, data, batch_size=BATCH, eagerly=False):
         return dict(zip(compiled.names, sums.numpy() / count, strict=False)), int(fault)
 
     return run
+
+
+@contextlib.contextmanager
+def eager_steps(tf):
+    """Runs the steps of trainings eagerly while the block runs: a few are done before a trace is.
+
+    Their data are still read by a graph, and their exports are traced.
+    """
+    from gantf.training import step
+
+    make_steps = step.make_steps
+
+    def make_eager_steps(*arguments):
+        steps = make_steps(*arguments)
+
+        def run(*inputs):
+            tf.config.run_functions_eagerly(True)
+            try:
+                return steps.run(*inputs)
+            finally:
+                tf.config.run_functions_eagerly(False)
+
+        return dataclasses.replace(steps, run=run)
+
+    with mock.patch.object(step, "make_steps", make_eager_steps):
+        yield
 
 
 def run_steps(tf, strategy, game, data, count, batch_size=BATCH):

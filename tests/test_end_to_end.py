@@ -10,6 +10,8 @@ from PIL import Image
 
 import evaluation
 
+pytestmark = pytest.mark.slow
+
 
 def run(module, *words):
     code = f"from {module}.cli import main; main()"

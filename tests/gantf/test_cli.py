@@ -14,6 +14,8 @@ from gantf import config
 from gantf.cli import main
 from gantf.runs import config_file
 
+pytestmark = pytest.mark.usefixtures("eager_steps")
+
 
 def run(*words):
     return CliRunner().invoke(main, [str(word) for word in words])

@@ -186,7 +186,7 @@ def test_float32_is_not_cut_on_gpus(tf):
     """During the run alone: what else runs in the process keeps its setting."""
     setting = tf.config.experimental.tensor_float_32_execution_enabled
     before = setting()
-    assert inception._exact(lambda images: setting())(None) is False
+    assert inception._without_tf32(lambda images: setting())(None) is False
     assert setting() is before is True
 
 

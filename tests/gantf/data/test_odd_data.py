@@ -10,6 +10,8 @@ from gantf.cli import main
 from gantf.runs import metrics_log
 from tests.games import SMALL
 
+pytestmark = pytest.mark.usefixtures("eager_steps")
+
 KINDS = ("gan", "cgan", "cyclegan")  # of needs: images, labels, domains
 MODELS = [*KINDS, "r3gan", "stylegan2"]
 

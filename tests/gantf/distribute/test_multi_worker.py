@@ -96,6 +96,7 @@ def test_a_worker_that_never_comes_is_named(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_what_the_chief_is_refused_ends_all_with_the_same_line(tmp_path):
     run_dir, ports = tmp_path / "run", free_ports(2)
     run_dir.mkdir()
@@ -107,6 +108,7 @@ def test_what_the_chief_is_refused_ends_all_with_the_same_line(tmp_path):
     assert said == [refused] * 2
 
 
+@pytest.mark.slow
 def test_workers_with_other_options_are_refused(tmp_path):
     """All of them end, and one says what differs."""
     run_dir, ports = tmp_path / "run", free_ports(2)

@@ -7,6 +7,7 @@ from PIL import Image
 
 import evaluation
 from gantf.cli import main
+from tests import games
 
 SIDE = 8
 
@@ -38,7 +39,8 @@ def runs(tf, images, tmp_path_factory):
         made[model] = tmp_path_factory.mktemp("runs") / model
         words = ["--steps", 2, "--batch-size", 4, "--eval-every", 0, *small, *own]
         words = ["--model", model, "--data", f"folder:{images}", *words]
-        result = run("train", *words, "--run-dir", made[model])
+        with games.eager_steps(tf):
+            result = run("train", *words, "--run-dir", made[model])
         assert result.exit_code == 0, result.output
     return made
 

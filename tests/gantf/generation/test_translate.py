@@ -10,6 +10,7 @@ from PIL import Image
 
 from evaluation import InputError
 from gantf.cli import main
+from tests import games
 from tests.games import make_data, make_game
 
 
@@ -83,7 +84,8 @@ def run_dir(tf, tmp_path_factory):
     words += ["--steps", 2, "--batch-size", 2, "--eval-every", 0, "--set", "residual_blocks=1"]
     for setting in small:
         words += ["--set", setting]
-    result = run("train", *words, "--run-dir", root / "run")
+    with games.eager_steps(tf):
+        result = run("train", *words, "--run-dir", root / "run")
     assert result.exit_code == 0, result.output
     return root / "run"
 

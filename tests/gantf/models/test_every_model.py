@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gantf import config, models
-from tests.games import BATCH, SIDE, make_data, make_game, make_run, run_steps, weights
+from tests.games import BATCH, SIDE, make_data, make_game, make_run, weights
 
 PLAIN = {"optimizer": "sgd", "final_beta_1": None, "final_beta_2": None}
 CALM = {"cyclegan": {"generator_learning_rate": 5e-5, "discriminator_learning_rate": 5e-5}}
@@ -72,8 +72,11 @@ class TestEveryModel:
         kept = {id(variable) for variable in game.variables().values()}
         assert set(owned) <= kept
 
-    def test_two_replicas_train_as_one(self, tf, name):
-        """After 20 steps all agree to 1e-6, moving averages and pools too.
+    @pytest.mark.parametrize(
+        ("steps", "eagerly"), [(4, True), pytest.param(20, False, marks=pytest.mark.slow)]
+    )
+    def test_two_replicas_train_as_one(self, tf, name, steps, eagerly):
+        """After some steps all agree to 1e-6, moving averages and pools too.
 
         At cyclegan's own rates a ReLU's kink, met on one side or the other after some 10 steps,
         makes 1e-4 of a rounding error; it gets lower ones.
@@ -85,7 +88,7 @@ class TestEveryModel:
             strategy = strategies.make(kind)
             game = make_game(strategy, name, data, **PLAIN, **CALM.get(name, {}))
             before = weights(game)
-            run_steps(tf, strategy, game, data, 20)
+            make_run(tf, strategy, game, data, eagerly=eagerly)(steps)
             finals.append(weights(game))
         moved = [
             np.abs(finals[0][key] - old).max() for key, old in before.items() if "kernel" in key
@@ -94,24 +97,25 @@ class TestEveryModel:
         for variable, value in finals[0].items():
             np.testing.assert_allclose(finals[1][variable], value, atol=1e-6, err_msg=variable)
 
-    def test_a_checkpoint_brings_everything_back(self, tf, name, played, tmp_path):
+    def test_a_checkpoint_brings_everything_back(self, tf, name, tmp_path):
         """Into a new game, which then goes on as the old one does, bit for bit."""
         from gantf.distribute import strategies
         from gantf.runs import checkpoints
 
         strategy, data = strategies.make("one-device"), make_data(name)
-        game, run = played
-        twin = make_game(strategy, name, data)
+        game, twin = (make_game(strategy, name, data) for _ in range(2))
+        run = make_run(tf, strategy, game, data, eagerly=True)
         run(2)
         path = checkpoints.save(tmp_path, checkpoints.Checkpoint(2, weights(game), {}))
         checkpoints.restore(checkpoints.read(path), twin.variables())
         run(2, first_step=2)
-        make_run(tf, strategy, twin, data)(2, first_step=2)
+        make_run(tf, strategy, twin, data, eagerly=True)(2, first_step=2)
         for (variable, value), other in zip(
             weights(game).items(), weights(twin).values(), strict=True
         ):
             np.testing.assert_array_equal(value, other, err_msg=variable)
 
+    @pytest.mark.slow
     def test_xla_compiles_its_loop_of_whole_steps(self, tf, name):
         """As on a TPU: static shapes, no operation of the host, the updates among the rest.
 

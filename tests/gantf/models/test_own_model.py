@@ -48,6 +48,7 @@ def test_the_pages_model_trains_goes_on_and_is_exported_and_sampled(tf, mine, tm
     assert run("sample", run_dir, "--n", 4, "--out", tmp_path / "grid.png").exit_code == 0
 
 
+@pytest.mark.slow
 def test_the_pages_model_learns(tf, mine, tmp_path):
     """FID after 1000 steps is far below that of its start."""
     words = ["--steps", 1000, "--eval-every", 1000, "--strategy", "one-device"]

@@ -219,6 +219,7 @@ def test_ranges_are_the_papers(tf, source):
     assert areas.std() == pytest.approx(0.2, abs=5 * 0.2 / math.sqrt(2 * COUNT))
 
 
+@pytest.mark.slow
 def test_two_replicas_train_as_one_and_share_one_probability(tf):
     """From 1/2 it goes up or down by batch / ada_images a step: to a multiple of 1/32."""
     from gantf.distribute import strategies
@@ -242,6 +243,7 @@ def test_two_replicas_train_as_one_and_share_one_probability(tf):
     assert 32 * probability == pytest.approx(round(32 * float(probability)), abs=1e-5)
 
 
+@pytest.mark.slow
 def test_xla_compiles_it_and_its_gradient(tf):
     """The same warp; XLA's own random numbers differ, so of the rest only that it runs."""
     from gantf import noise

@@ -224,6 +224,7 @@ def test_who_lost_it_asleep_is_told_by_whom(tmp_path, kind):
             locks.check(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_training_that_lost_it_writes_nothing_and_ends(tmp_path):
     run_dir = tmp_path / "run"
     words = [*command(run_dir, "--steps", "100000", "--checkpoint-every", "10", "--keep", "100000")]

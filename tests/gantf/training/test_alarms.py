@@ -36,12 +36,13 @@ def train(run_dir, settings, *words):
     [
         ("the discriminator has won", EASY_PREY, []),
         ("vanishing gradient", {**EASY_PREY, "loss": "minimax"}, []),
-        (
+        pytest.param(
             "mode collapse",
             {"r1_weight": 0, "generator_learning_rate": 0.1, "discriminator_learning_rate": 1e-5},
             [],
+            marks=pytest.mark.slow,
         ),
-        (
+        pytest.param(
             "oscillation",
             {
                 "loss": "hinge",
@@ -51,8 +52,9 @@ def train(run_dir, settings, *words):
                 "discriminator_learning_rate": 0.01,
             },
             ["--steps", 1000],
+            marks=pytest.mark.slow,
         ),
-        (
+        pytest.param(
             "the discriminator has overfitted",
             {
                 "network": "dcgan",
@@ -63,6 +65,7 @@ def train(run_dir, settings, *words):
                 "discriminator_learning_rate": 0.002,
             },
             ["--data", "digits:train[:20]", "--eval-every", 100, "--steps", 500],
+            marks=pytest.mark.slow,
         ),
     ],
 )
@@ -90,6 +93,7 @@ def test_a_run_that_fails_says_how_and_what_to_try(tf, tmp_path, start, settings
             models.load("gan").Config(**{name: value})
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_well_is_silent(tf, tmp_path):
     """The default networks at half their width, with scores on held-out images."""
     settings = {"generator_channels": 16, "discriminator_channels": 16}

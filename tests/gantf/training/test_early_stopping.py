@@ -59,6 +59,7 @@ def test_auto_is_the_first_score():
     assert deciding_score({"psnr": 1, "ssim": 2}, "ssim") == "ssim"
 
 
+@pytest.mark.slow
 def test_a_run_that_no_longer_improves_ends_by_itself_and_stays_so(tf, tmp_path):
     """With next to no learning rate: after the scores at 4 and 8 steps, of 100."""
     run_dir = tmp_path / "run"

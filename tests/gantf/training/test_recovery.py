@@ -72,6 +72,7 @@ def test_killed_after_a_rollback_it_ends_in_the_same_bits(rolled_back, one_batch
     assert_same_end(run_dir, rolled_back[0])
 
 
+@pytest.mark.slow
 def test_without_rollbacks_it_stops_and_says_where_it_began(one_batch, tmp_path):
     done = train(tmp_path / "run", *one_batch, "--max-rollbacks", "0")
     assert done.returncode == 1
@@ -82,6 +83,7 @@ def test_without_rollbacks_it_stops_and_says_where_it_began(one_batch, tmp_path)
     assert not any(recovery.nonfinite_variables({"x": _Variable(v)}) for v in kept.values.values())
 
 
+@pytest.mark.slow
 def test_poison_in_every_batch_ends_it_after_so_many_rollbacks(tmp_path):
     always = ["--set", "poison_low=-2", "--set", "poison_high=2"]
     done = train(tmp_path / "run", *always, "--max-rollbacks", "2")

@@ -92,6 +92,7 @@ def test_kill_9_and_the_same_command_end_in_the_same_bits(uninterrupted, tmp_pat
     assert_same_end(run_dir, uninterrupted)
 
 
+@pytest.mark.slow
 def test_a_truncated_checkpoint_falls_back_and_says_so(uninterrupted, tmp_path):
     run_dir = tmp_path / "truncated"
     assert train(run_dir, "--steps", "20").returncode == 0
@@ -104,6 +105,7 @@ def test_a_truncated_checkpoint_falls_back_and_says_so(uninterrupted, tmp_path):
     assert_same_end(run_dir, uninterrupted)
 
 
+@pytest.mark.slow
 def test_an_interrupt_in_the_middle_of_a_log_window_loses_nothing(uninterrupted, tmp_path):
     """SIGINT saves, says how to go on, and exits with 130; then it goes on bit for bit."""
     run_dir = tmp_path / "interrupted"
@@ -123,6 +125,7 @@ def test_an_interrupt_in_the_middle_of_a_log_window_loses_nothing(uninterrupted,
     assert _untimed(run_dir) == _untimed(uninterrupted)
 
 
+@pytest.mark.slow
 def test_two_logical_cpus_go_on_with_a_run_of_one(uninterrupted, tmp_path):
     run_dir = tmp_path / "elastic"
     assert train(run_dir, "--steps", "10").returncode == 0
@@ -160,6 +163,7 @@ def test_a_finished_run_says_so_and_mends_a_missing_generator(uninterrupted):
     assert (uninterrupted / "config.yaml").read_text() == before
 
 
+@pytest.mark.slow
 def test_damaged_checkpoints_without_a_whole_one_stop_and_lose_nothing(tmp_path):
     run_dir = tmp_path / "damaged"
     assert train(run_dir, "--steps", "20").returncode == 0
@@ -183,6 +187,7 @@ def test_a_directory_in_use_is_refused(uninterrupted):
     assert "is in use by another training" in done.stderr
 
 
+@pytest.mark.slow
 def test_what_diverges_stops_and_keeps_the_last_good_checkpoint(tmp_path):
     run_dir = tmp_path / "diverged"
     wild = ["--set", "loss=least_squares", "--set", "optimizer=sgd"]
@@ -197,6 +202,7 @@ def test_what_diverges_stops_and_keeps_the_last_good_checkpoint(tmp_path):
     assert all(np.all(np.isfinite(value)) for value in kept.values.values())
 
 
+@pytest.mark.slow
 def test_logs_in_a_pipe_hold_no_control_characters(uninterrupted, tmp_path):
     done = train(tmp_path / "plain", "--steps", "10")
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f]", done.stdout + done.stderr)
