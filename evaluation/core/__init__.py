@@ -1,0 +1,1 @@
+"""Checked tables of rows, pairs of them, and estimates with intervals."""

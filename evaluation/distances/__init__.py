@@ -1,0 +1,1 @@
+"""Distances between distributions, and the moments and kernels behind them."""

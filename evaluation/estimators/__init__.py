@@ -1,0 +1,1 @@
+"""Estimators with intervals that several metrics share."""

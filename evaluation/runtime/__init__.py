@@ -1,0 +1,1 @@
+"""Progress, errors, files and the import of TensorFlow; no statistics."""

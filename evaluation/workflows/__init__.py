@@ -1,0 +1,1 @@
+"""From images to results: `evaluate`, `batch`, `curve` and the others."""

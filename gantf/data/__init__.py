@@ -1,0 +1,1 @@
+"""From `--data` to the batch of a step."""

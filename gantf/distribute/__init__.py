@@ -1,0 +1,1 @@
+"""tf.distribute strategies, and the worker processes that train together."""

@@ -1,0 +1,1 @@
+"""`gantf doctor`: versions, devices, and which strategies work here."""

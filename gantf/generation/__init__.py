@@ -1,0 +1,1 @@
+"""Samples, translations and exports of a game."""

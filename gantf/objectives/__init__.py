@@ -1,0 +1,1 @@
+"""Losses, penalties, augmentation, optimizers, moving averages, players."""

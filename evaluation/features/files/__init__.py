@@ -1,0 +1,1 @@
+"""Files of features, statistics and network weights, also of other programs."""
