@@ -23,7 +23,7 @@ from tests.gantf.training.test_trainer import command
 HOLD = """
 import errno, fcntl, os, sys
 from pathlib import Path
-from gantf import locks
+from gantf.runs import locks
 
 def none(*_):
     raise OSError(errno.ENOTSUP, "no flock here")
@@ -275,7 +275,7 @@ def test_twice_in_one_process_is_refused(tmp_path, kind):
 FORK = """
 import os, sys, time
 from pathlib import Path
-from gantf import locks
+from gantf.runs import locks
 
 with locks.hold(Path(sys.argv[1]), print):
     begun, begin = os.pipe()
