@@ -221,6 +221,7 @@ def logged(run_dir, name):
 
 
 class TestTraining:
+    @pytest.mark.slow
     def test_what_is_left_out_is_told_and_counted_once(self, digits, tmp_path):
         """Also where the run goes on; and the damage ends a run that was not told to go on."""
         cut(digits[0])
