@@ -136,7 +136,7 @@ def test_mixes_are_refused_by_the_field():
         ([1.0, math.nan], {}, r"runs\[1\] is nan"),
         ([2.0, 2.0], {}, "runs all hold 2.0"),
         ([1.0, 2.0], {"standard_errors": [0.1]}, "must hold 2 finite numbers"),
-        ([1.0, 2.0], {"standard_errors": [0.1, -0.1]}, "of 0 or more"),
+        ([1.0, 2.0], {"standard_errors": [0.1, -0.1]}, "numbers, 0 or more"),
         ([1.0, 2.0], {"level": 2.0}, "level=2.0"),
         ([1.0, 2.0], {"metric": 3}, "metric=3; it must be one metric's name"),
         ([1.0, 2.0], {"metric": ["fid"]}, r"metric=\['fid'\]; it must be one"),
