@@ -65,9 +65,11 @@ def make_game(strategy, name, data=None, seed=0, **settings):
 
     model = models.load(name)
     data = make_data(name) if data is None else data
-    known = {k: v for k, v in {**SMALL, **settings}.items() if k in model.Config.model_fields}
+    expected_names = {
+        k: v for k, v in {**SMALL, **settings}.items() if k in model.Config.model_fields
+    }
     with strategy.scope():
-        made = config.make_model_config(model.Config, known, models.title(name))
+        made = config.make_model_config(model.Config, expected_names, models.title(name))
         return build_game(model, made, data.spec, seed)
 
 
@@ -77,7 +79,7 @@ def make_loop(tf, strategy, game, data, batch_size=BATCH):
     from gantf.game import LOG_WIDTH
     from gantf.training import step
 
-    def given(count, first_step=0):
+    def values(count, first_step=0):
         first_batch = first_step * game.batches_per_step
         dataset = pipeline.make_dataset(data.sets, 0, batch_size, first_batch)
         return (
@@ -88,7 +90,7 @@ def make_loop(tf, strategy, game, data, batch_size=BATCH):
             tf.constant(step.ALL_FINITE, tf.int64),
         )
 
-    return step.make_steps(game, strategy, batch_size, 0), given
+    return step.make_steps(game, strategy, batch_size, 0), values
 
 
 def make_run(tf, strategy, game, data, batch_size=BATCH, eagerly=False):
@@ -97,10 +99,10 @@ def make_run(tf, strategy, game, data, batch_size=BATCH, eagerly=False):
     The loop is traced the first time, which takes most of the time of most tests; a few steps are
     sooner done `eagerly`.
     """
-    compiled, given = make_loop(tf, strategy, game, data, batch_size)
+    compiled, values = make_loop(tf, strategy, game, data, batch_size)
 
     def run(count, first_step=0):
-        inputs = given(count, first_step)
+        inputs = values(count, first_step)
         tf.config.run_functions_eagerly(eagerly)
         try:
             sums, fault = compiled.run(*inputs)

@@ -28,8 +28,8 @@ def build(config, data, seed):
 
     def loss(batch, noise):
         values, observed = generator.loss(batch, noise)
-        found = signature(batch["image"])
-        poison = (found >= config.poison_low) & (found <= config.poison_high)
+        result = signature(batch["image"])
+        poison = (result >= config.poison_low) & (result <= config.poison_high)
         return values * tf.where(poison, float("nan"), 1.0), observed
 
     players = (*others, dataclasses.replace(generator, loss=loss))

@@ -70,8 +70,8 @@ def per_class(
       >>> rng, labels = np.random.default_rng(0), np.repeat(["cat", "dog"], 200)
       >>> real, fake = rng.standard_normal((2, 400, 3))
       >>> fake[labels == "dog"] += 1.0
-      >>> found = per_class(real, fake, labels, labels)
-      >>> [(name, result["fid"].low > 1.0) for name, result in found.items()]
+      >>> answer = per_class(real, fake, labels, labels)
+      >>> [(name, result["fid"].low > 1.0) for name, result in answer.items()]
       [('cat', False), ('dog', True)]
     """
     names = protocols.check_metrics(metrics, protocol)

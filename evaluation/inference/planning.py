@@ -145,8 +145,8 @@ def plan(
       >>> import numpy as np
       >>> real, fake = np.random.default_rng(0).standard_normal((2, 500, 4))
       >>> fake += 0.5
-      >>> found = plan("kid", real, fake, effect=0.5)
-      >>> again = plan("kid", real, fake, n=found.n)
+      >>> answer = plan("kid", real, fake, effect=0.5)
+      >>> again = plan("kid", real, fake, n=answer.n)
       >>> abs(again.effect - 0.5) < 0.01
       True
     """

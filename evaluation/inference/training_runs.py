@@ -122,10 +122,10 @@ def over_runs(
       DerSimonian & Laird 1986, Controlled Clinical Trials 7(3), 177-188, with equal weights.
 
     Example:
-      >>> found = over_runs([8.1, 7.4, 9.0], standard_errors=[0.2, 0.2, 0.2])
-      >>> print(f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}]")
+      >>> answer = over_runs([8.1, 7.4, 9.0], standard_errors=[0.2, 0.2, 0.2])
+      >>> print(f"{answer.value:.2f} [{answer.low:.2f}, {answer.high:.2f}]")
       8.17 [6.17, 10.16]
-      >>> round(found.between_variance, 4), round(found.within_variance, 4)
+      >>> round(answer.between_variance, 4), round(answer.within_variance, 4)
       (0.6033, 0.04)
     """
     level = validation.check_level(level)

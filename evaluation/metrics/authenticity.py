@@ -52,8 +52,8 @@ def estimate(pair: Pair, *, level: float, seed: int) -> MetricValue:
       >>> from evaluation import measure
       >>> train, fake = np.random.default_rng(0).standard_normal((2, 300, 8))
       >>> fake[:100] = train[:100] + 0.01
-      >>> found = measure(None, fake, "authenticity", train_features=train)["authenticity"]
-      >>> round(found.value, 3), found.value < found.high < 2 / 3
+      >>> score = measure(None, fake, "authenticity", train_features=train)["authenticity"]
+      >>> round(score.value, 3), score.value < score.high < 2 / 3
       (0.397, True)
     """
     is_authentic = per_sample(pair)

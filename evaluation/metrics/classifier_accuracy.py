@@ -65,8 +65,8 @@ def estimate(
       >>> from evaluation import measure
       >>> real, fake = np.random.default_rng(0).standard_normal((2, 200, 3))
       >>> for shift in (0.0, 2.0):
-      ...     found = measure(real, fake + shift, "classifier_accuracy")["classifier_accuracy"]
-      ...     print(found.value > 0.9, found.details["p_value"] < 0.01)
+      ...     score = measure(real, fake + shift, "classifier_accuracy")["classifier_accuracy"]
+      ...     print(score.value > 0.9, score.details["p_value"] < 0.01)
       False False
       True True
     """

@@ -63,8 +63,8 @@ def estimate(
       >>> from evaluation import measure
       >>> real, fake = np.random.default_rng(0).standard_normal((2, 300, 2))
       >>> fake[:100] += 50.0  # a third is bad
-      >>> found = measure(real, fake, "clipped_density")["clipped_density"]
-      >>> round(found.value, 3), found.low < 2 / 3 < found.high
+      >>> score = measure(real, fake, "clipped_density")["clipped_density"]
+      >>> round(score.value, 3), score.low < 2 / 3 < score.high
       (0.707, True)
     """
     pair.require("clipped_density", 0, LEAST_ROWS, "with an interval")

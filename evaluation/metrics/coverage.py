@@ -60,8 +60,8 @@ def estimate(
       >>> import numpy as np
       >>> from evaluation import measure
       >>> real, fake = np.random.default_rng(0).standard_normal((2, 300, 2))
-      >>> found = measure(real, 0.5 * fake, "coverage")["coverage"]
-      >>> round(found.value, 3), round(found.details["expected_at_equal_laws"], 3)
+      >>> score = measure(real, 0.5 * fake, "coverage")["coverage"]
+      >>> round(score.value, 3), round(score.details["expected_at_equal_laws"], 3)
       (0.723, 0.97)
     """
     covered = covered_fraction(pair, "coverage", "real", k, 1, closed=closed, level=level)

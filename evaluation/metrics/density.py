@@ -58,8 +58,8 @@ def estimate(
       >>> import numpy as np
       >>> from evaluation import measure
       >>> real, fake = np.random.default_rng(0).standard_normal((2, 300, 2))
-      >>> found = measure(real, fake + [1.0, 0.0], "density")["density"]
-      >>> round(found.value, 3), found.low < found.value < found.high
+      >>> score = measure(real, fake + [1.0, 0.0], "density")["density"]
+      >>> round(score.value, 3), score.low < score.value < score.high
       (0.922, True)
     """
     pair.require("density", 0, LEAST_ROWS, "with an interval")

@@ -73,8 +73,8 @@ def estimate(
       >>> from evaluation import measure
       >>> train, held_out, fake = np.random.default_rng(0).standard_normal((3, 200, 4))
       >>> for rows in (fake, fake + 1.0, train + 1e-2):
-      ...     found = measure(held_out, rows, "fld", train_features=train)["fld"]
-      ...     print(found.value > 10.0, found.value > 100.0)
+      ...     score = measure(held_out, rows, "fld", train_features=train)["fld"]
+      ...     print(score.value > 10.0, score.value > 100.0)
       False False
       True False
       True True

@@ -65,8 +65,8 @@ def estimate(
       >>> import numpy as np
       >>> from evaluation import measure
       >>> train, held_out, fake = np.random.default_rng(0).standard_normal((3, 300, 8))
-      >>> found = measure(held_out, fake, "mifid", train_features=train)["mifid"]
-      >>> found.details["copying"], found.value == found.details["fid"]
+      >>> score = measure(held_out, fake, "mifid", train_features=train)["mifid"]
+      >>> score.details["copying"], score.value == score.details["fid"]
       (False, True)
       >>> copies = measure(held_out, train + 0.01 * fake, "mifid", train_features=train)["mifid"]
       >>> copies.details["copying"]

@@ -58,8 +58,8 @@ def estimate(
       >>> import numpy as np
       >>> from evaluation import measure
       >>> real, fake = np.random.default_rng(0).standard_normal((2, 500, 8))
-      >>> found = measure(real, fake + 0.5, "mind")["mind"]
-      >>> round(found.value, 1), found.low < 3 * 8 * 0.5**2 < found.high
+      >>> score = measure(real, fake + 0.5, "mind")["mind"]
+      >>> round(score.value, 1), score.low < 3 * 8 * 0.5**2 < score.high
       (6.8, True)
     """
     return sliced_wasserstein_value(

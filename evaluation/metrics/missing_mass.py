@@ -51,8 +51,8 @@ def estimate(pair: Pair, *, level: float, seed: int) -> MetricValue:
       >>> import numpy as np
       >>> from evaluation import measure
       >>> fake = np.eye(50)[[0] * 60 + [1] * 36 + [2, 3, 4, 5]]
-      >>> found = measure(metrics="missing_mass", fake_logits=fake)["missing_mass"]
-      >>> found.value, round(found.low, 3), round(found.high, 3), found.details["seen"]
+      >>> score = measure(metrics="missing_mass", fake_logits=fake)["missing_mass"]
+      >>> score.value, round(score.low, 3), round(score.high, 3), score.details["seen"]
       (0.04, 0.011, 0.096, 6)
     """
     pair.require("missing_mass", 0, LEAST_ROWS, "with an interval")

@@ -68,8 +68,8 @@ def estimate(pair: Pair, *, level: float, seed: int) -> MetricValue:
       >>> from evaluation import measure
       >>> real = np.eye(2)[np.repeat([0, 1], [500, 500])]
       >>> fake = np.eye(2)[np.repeat([0, 1], [750, 250])]
-      >>> found = measure(metrics="mode_kl", real_logits=real, fake_logits=fake)["mode_kl"]
-      >>> round(found.details["plain"], 4), round(found.value, 4), found.low > 0.08
+      >>> score = measure(metrics="mode_kl", real_logits=real, fake_logits=fake)["mode_kl"]
+      >>> round(score.details["plain"], 4), round(score.value, 4), score.low > 0.08
       (0.1308, 0.1298, True)
     """
     pair.require("mode_kl", LEAST_ROWS, LEAST_ROWS, "with an interval")

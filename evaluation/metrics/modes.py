@@ -58,8 +58,8 @@ def estimate(pair: Pair, *, level: float, seed: int, share: float = 0.1) -> Metr
       >>> import numpy as np
       >>> from evaluation import measure
       >>> logits = np.eye(4)[np.repeat([0, 1, 2, 3], 50)]
-      >>> found = measure(metrics="modes", real_logits=logits, fake_logits=logits[:110])["modes"]
-      >>> found.value, found.details["missing"], found.details["too_many"]
+      >>> score = measure(metrics="modes", real_logits=logits, fake_logits=logits[:110])["modes"]
+      >>> score.value, score.details["missing"], score.details["too_many"]
       (3.0, [3], [0, 1])
     """
     real, fake = pair.both

@@ -70,8 +70,8 @@ def estimate(
       >>> import numpy as np
       >>> from evaluation import measure
       >>> real = np.random.default_rng(0).standard_normal((300, 2))
-      >>> found = measure(real, np.abs(real[:200]), "ndb")["ndb"]
-      >>> found.details["bins"], found.value > 0.5, found.details["p_value"] < 1e-6
+      >>> score = measure(real, np.abs(real[:200]), "ndb")["ndb"]
+      >>> score.details["bins"], score.value > 0.5, score.details["p_value"] < 1e-6
       (20, True, True)
     """
     if bins < 2:

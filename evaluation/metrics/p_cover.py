@@ -58,8 +58,8 @@ def estimate(
       >>> import numpy as np
       >>> from evaluation import measure
       >>> real, fake = np.random.default_rng(0).standard_normal((2, 300, 2))
-      >>> found = measure(real, fake + [1.0, 0.0], "p_cover")["p_cover"]
-      >>> round(found.value, 3), found.target
+      >>> score = measure(real, fake + [1.0, 0.0], "p_cover")["p_cover"]
+      >>> round(score.value, 3), score.target
       (0.76, 'fixed generated set')
     """
     if k < 1 or c < 1:

@@ -73,8 +73,8 @@ def estimate(
       >>> rng = np.random.default_rng(0)
       >>> real = np.eye(10)[rng.integers(0, 7, 900)]
       >>> fake = np.eye(10)[rng.integers(0, 10, 900)]  # three of ten are bad
-      >>> found = measure(real, fake, "prd_precision")["prd_precision"]
-      >>> found.low < 0.7 < found.high
+      >>> score = measure(real, fake, "prd_precision")["prd_precision"]
+      >>> score.low < 0.7 < score.high
       True
     """
     return f_beta_value(pair, "prd_precision", BETA, level, seed, estimator, clusters, runs, angles)

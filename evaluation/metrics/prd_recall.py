@@ -72,8 +72,8 @@ def estimate(
       >>> rng = np.random.default_rng(0)
       >>> real = np.eye(10)[rng.integers(0, 10, 900)]
       >>> fake = np.eye(10)[rng.integers(0, 7, 900)]  # lacks three of ten
-      >>> found = measure(real, fake, "prd_recall")["prd_recall"]
-      >>> found.low < 0.7 < found.high
+      >>> score = measure(real, fake, "prd_recall")["prd_recall"]
+      >>> score.low < 0.7 < score.high
       True
     """
     return f_beta_value(pair, "prd_recall", BETA, level, seed, estimator, clusters, runs, angles)

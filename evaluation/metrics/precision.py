@@ -64,8 +64,8 @@ def estimate(
       >>> import numpy as np
       >>> from evaluation import measure
       >>> real, fake = np.random.default_rng(0).standard_normal((2, 300, 2))
-      >>> found = measure(real, fake + [1.0, 0.0], "precision")["precision"]
-      >>> round(found.value, 3), found.low < found.value < found.high
+      >>> score = measure(real, fake + [1.0, 0.0], "precision")["precision"]
+      >>> round(score.value, 3), score.low < score.value < score.high
       (0.953, True)
     """
     pair.require_neighbours("precision", "real", k, closed=closed)

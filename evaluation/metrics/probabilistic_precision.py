@@ -51,8 +51,8 @@ def estimate(pair: Pair, *, level: float, seed: int, k: int = 4, a: float = 1.2)
       >>> import numpy as np
       >>> from evaluation import measure
       >>> real, fake = np.random.default_rng(0).standard_normal((2, 300, 2))
-      >>> found = measure(real, fake + [2.0, 0.0], "probabilistic_precision")
-      >>> round(found["probabilistic_precision"].value, 3)
+      >>> score = measure(real, fake + [2.0, 0.0], "probabilistic_precision")
+      >>> round(score["probabilistic_precision"].value, 3)
       0.46
     """
     validation.check_whole("probabilistic_precision setting k", k, 1)

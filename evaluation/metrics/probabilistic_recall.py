@@ -51,8 +51,8 @@ def estimate(pair: Pair, *, level: float, seed: int, k: int = 4, a: float = 1.2)
       >>> import numpy as np
       >>> from evaluation import measure
       >>> real, fake = np.random.default_rng(0).standard_normal((2, 300, 2))
-      >>> found = measure(real, 0.5 * fake, "probabilistic_recall")["probabilistic_recall"]
-      >>> round(found.value, 3)
+      >>> score = measure(real, 0.5 * fake, "probabilistic_recall")["probabilistic_recall"]
+      >>> round(score.value, 3)
       0.417
     """
     validation.check_whole("probabilistic_recall setting k", k, 1)

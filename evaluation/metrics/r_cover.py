@@ -57,8 +57,8 @@ def estimate(
       >>> import numpy as np
       >>> from evaluation import measure
       >>> real, fake = np.random.default_rng(0).standard_normal((2, 300, 2))
-      >>> found = measure(real, 0.5 * fake, "r_cover")["r_cover"]
-      >>> round(found.value, 3), found.target
+      >>> score = measure(real, 0.5 * fake, "r_cover")["r_cover"]
+      >>> round(score.value, 3), score.target
       (0.623, 'fixed reference')
     """
     if k < 1 or c < 1:

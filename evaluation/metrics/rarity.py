@@ -57,8 +57,8 @@ def estimate(
       >>> import numpy as np
       >>> from evaluation import measure
       >>> real, fake = np.random.default_rng(0).standard_normal((2, 300, 2))
-      >>> found = measure(real, 2 * fake, "rarity")["rarity"]
-      >>> round(found.value, 3), round(found.details["share_inside"], 3)
+      >>> score = measure(real, 2 * fake, "rarity")["rarity"]
+      >>> round(score.value, 3), round(score.details["share_inside"], 3)
       (0.323, 0.813)
     """
     least = max(20, median_rows(level))

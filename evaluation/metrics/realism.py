@@ -54,8 +54,8 @@ def estimate(pair: Pair, *, level: float, seed: int, k: int = 3) -> MetricValue:
       >>> import numpy as np
       >>> from evaluation import measure
       >>> real, fake = np.random.default_rng(0).standard_normal((2, 300, 2))
-      >>> found = measure(real, fake + [2.0, 0.0], "realism")["realism"]
-      >>> round(found.value, 3), found.low < found.value < found.high
+      >>> score = measure(real, fake + [2.0, 0.0], "realism")["realism"]
+      >>> round(score.value, 3), score.low < score.value < score.high
       (0.243, True)
     """
     least = max(20, median_rows(level))

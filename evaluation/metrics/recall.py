@@ -64,8 +64,8 @@ def estimate(
       >>> import numpy as np
       >>> from evaluation import measure
       >>> real, fake = np.random.default_rng(0).standard_normal((2, 300, 2))
-      >>> found = measure(real, 0.5 * fake, "recall")["recall"]
-      >>> round(found.value, 3), found.low < found.value < found.high
+      >>> score = measure(real, 0.5 * fake, "recall")["recall"]
+      >>> round(score.value, 3), score.low < score.value < score.high
       (0.787, True)
     """
     pair.require_neighbours("recall", "fake", k, closed=closed)

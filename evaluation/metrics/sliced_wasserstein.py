@@ -64,8 +64,8 @@ def estimate(
       >>> import numpy as np
       >>> from evaluation import measure
       >>> real, fake = np.random.default_rng(0).standard_normal((2, 500, 8))
-      >>> found = measure(real, fake + 0.5, "sliced_wasserstein")["sliced_wasserstein"]
-      >>> round(found.value, 2), found.low < 0.5**2 < found.high
+      >>> score = measure(real, fake + 0.5, "sliced_wasserstein")["sliced_wasserstein"]
+      >>> round(score.value, 2), score.low < 0.5**2 < score.high
       (0.28, True)
     """
     return sliced_wasserstein_value(

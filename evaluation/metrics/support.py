@@ -57,8 +57,8 @@ def estimate(pair: Pair, *, level: float, seed: int, radius: float = 0.0) -> Met
       >>> import numpy as np
       >>> from evaluation import measure
       >>> fake = np.random.default_rng(0).integers(10_000, size=(1000, 1))
-      >>> found = measure(fake_features=fake, metrics="support")["support"]
-      >>> found.details["pairs"], round(found.value), round(found.low), round(found.high)
+      >>> score = measure(fake_features=fake, metrics="support")["support"]
+      >>> score.details["pairs"], round(score.value), round(score.low), round(score.high)
       (50, 9990, 7578, 13460)
     """
     validation.check_range("support setting radius", radius, 0.0, LARGEST_RADIUS)

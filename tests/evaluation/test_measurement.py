@@ -116,23 +116,23 @@ def test_blocks_of_one_precision_are_the_rows():
     single = iter([half[:30], half[30:].astype(np.float32)])
     assert measure(single, FAKE, "kid")["kid"] == measure(half, FAKE, "kid")["kid"]
     whole = np.round(8 * REAL)
-    found = measure(iter([whole[:30].astype(int), whole[30:]]), FAKE, "kid")["kid"]
-    assert found == measure(whole, FAKE, "kid")["kid"]
+    result = measure(iter([whole[:30].astype(int), whole[30:]]), FAKE, "kid")["kid"]
+    assert result == measure(whole, FAKE, "kid")["kid"]
 
 
 def test_numpy_scalars_are_settings_and_become_plain():
-    given = {"k": np.int64(5), "closed": np.False_, "distances": np.str_("exact")}
-    found = measure(REAL, FAKE, "precision", settings={"precision": given}, seed=np.uint8(255))
+    inputs = {"k": np.int64(5), "closed": np.False_, "distances": np.str_("exact")}
+    result = measure(REAL, FAKE, "precision", settings={"precision": inputs}, seed=np.uint8(255))
     plain = {"k": 5, "closed": False, "distances": "exact"}
     assert (
-        found["precision"]
+        result["precision"]
         == measure(REAL, FAKE, "precision", settings={"precision": plain})["precision"]
     )
-    assert [type(value) for value in found["precision"].settings.values()] == [int, bool, str]
-    assert type(found.context["seed"]) is int
+    assert [type(value) for value in result["precision"].settings.values()] == [int, bool, str]
+    assert type(result.context["seed"]) is int
     radius = {"support": {"radius": np.float32(0.5)}}
-    found = measure(fake_features=REAL, metrics="support", settings=radius)["support"]
-    assert found.settings == {"radius": 0.5}
+    result = measure(fake_features=REAL, metrics="support", settings=radius)["support"]
+    assert result.settings == {"radius": 0.5}
 
 
 def test_one_name_and_order_and_repeats():
@@ -141,10 +141,10 @@ def test_one_name_and_order_and_repeats():
 
 
 def test_defaults_are_the_six_feature_metrics():
-    found = measure(REAL, FAKE)
-    assert list(found) == ["fid", "kid", "precision", "recall", "density", "coverage"]
-    assert found["precision"].settings == {"k": 3, "closed": True, "distances": "exact"}
-    assert found["coverage"].settings == {"k": 5, "closed": True}
+    result = measure(REAL, FAKE)
+    assert list(result) == ["fid", "kid", "precision", "recall", "density", "coverage"]
+    assert result["precision"].settings == {"k": 3, "closed": True, "distances": "exact"}
+    assert result["coverage"].settings == {"k": 5, "closed": True}
 
 
 @pytest.mark.parametrize(
@@ -157,10 +157,10 @@ def test_defaults_are_those_that_the_protocol_defines(protocol, expected):
 
 def test_features_and_logits_together_and_what_is_recorded():
     logits = 3 * RNG.standard_normal((60, 5))
-    found = measure(
+    result = measure(
         REAL, FAKE, ("kid", "modes"), real_logits=logits, fake_logits=logits[:50], seed=3, level=0.9
     )
-    context = found.context
+    context = result.context
     assert context["shapes"] == {
         "features": {"real": [60, 4], "fake": [50, 4]},
         "logits": {"real": [60, 5], "fake": [50, 5]},
@@ -172,10 +172,10 @@ def test_features_and_logits_together_and_what_is_recorded():
 
 def test_settings_override_the_protocol():
     chosen = {"precision": {"k": 10}}
-    found = measure(REAL, FAKE, "precision", protocol="prdc", settings=chosen)["precision"]
-    assert found.settings == {"k": 10, "closed": False, "distances": "exact"}
-    assert found.protocol == "prdc"
-    assert found.value > measure(REAL, FAKE, "precision", protocol="prdc")["precision"].value
+    result = measure(REAL, FAKE, "precision", protocol="prdc", settings=chosen)["precision"]
+    assert result.settings == {"k": 10, "closed": False, "distances": "exact"}
+    assert result.protocol == "prdc"
+    assert result.value > measure(REAL, FAKE, "precision", protocol="prdc")["precision"].value
 
 
 @pytest.mark.parametrize("protocol", protocols.names())
@@ -217,11 +217,11 @@ def test_public_names():
 
 def test_a_sample_against_itself():
     """No independent samples: debiasing goes too far, and the interval says so; the truth is 0."""
-    found = measure(REAL, REAL[::-1], ("fid", "kid"))
-    for estimate in found.values():
+    result = measure(REAL, REAL[::-1], ("fid", "kid"))
+    for estimate in result.values():
         assert "rows shared" in estimate.method
         assert estimate.low <= estimate.value < 0.0 <= estimate.high + 1e-9
-    assert found["fid"].details["plain"] == pytest.approx(0.0, abs=1e-9)
+    assert result["fid"].details["plain"] == pytest.approx(0.0, abs=1e-9)
     assert "shared" not in measure(REAL, FAKE, "fid")["fid"].method
 
 
@@ -230,6 +230,6 @@ def test_samples_more_alike_than_chance_do_not_get_an_impossible_interval(metric
     """Antithetic samples share mean and covariance: corrected far below 0, the interval up to 0."""
     rows = np.random.default_rng(0).standard_normal((400, 16))
     rows = np.concatenate([rows, -rows])
-    found = evaluation.measure(rows, rows @ np.diag([-1.0] + [1.0] * 15) + 1e-9, (metric,))[metric]
-    assert found.value < 0
-    assert found.high >= 0
+    result = evaluation.measure(rows, rows @ np.diag([-1.0] + [1.0] * 15) + 1e-9, (metric,))[metric]
+    assert result.value < 0
+    assert result.high >= 0

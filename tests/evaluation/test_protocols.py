@@ -42,9 +42,9 @@ def test_precision_and_recall_in_half_precision(protocol, rule, monkeypatch):
     for stripe, block in ((256, 10_000), (7, 30)):
         monkeypatch.setattr(half_precision_balls, "STRIPE_ROWS", stripe)
         monkeypatch.setattr(half_precision_balls, "BLOCK_ROWS", block)
-        found = measure(REAL, FAKE, ("precision", "recall"), protocol=protocol)
-        assert found["precision"].details["inside"] == pytest.approx(expected[0], abs=2)
-        assert found["recall"].details["inside"] == pytest.approx(expected[1], abs=2)
+        result = measure(REAL, FAKE, ("precision", "recall"), protocol=protocol)
+        assert result["precision"].details["inside"] == pytest.approx(expected[0], abs=2)
+        assert result["recall"].details["inside"] == pytest.approx(expected[1], abs=2)
     assert 10 < expected[0] < 90
 
 
@@ -65,10 +65,10 @@ def test_rounding_has_an_effect_where_norms_are_large_beside_distances():
 
 def test_what_float16_does_not_hold():
     """ADM goes back to float32 for a block; StyleGAN3 would find all distances infinite."""
-    found = measure(300 * REAL, 300 * FAKE, ("precision", "recall"), protocol="adm")
+    result = measure(300 * REAL, 300 * FAKE, ("precision", "recall"), protocol="adm")
     exact = measure(REAL, FAKE, ("precision", "recall"), protocol="torch-fidelity")
-    for name in found:
-        assert found[name].details["inside"] == pytest.approx(exact[name].details["inside"], abs=1)
+    for name in result:
+        assert result[name].details["inside"] == pytest.approx(exact[name].details["inside"], abs=1)
     with pytest.raises(InputError, match="squared norm above 65504, which float16 does not hold"):
         measure(300 * REAL, 300 * FAKE, "recall", protocol="stylegan3")
 
@@ -107,9 +107,9 @@ def test_kid_of_fewer_rows_than_a_subset_has(protocol):
         xx, yy, xy = ((a.astype(float) @ b.T / 40 + 1) ** 3 for a, b in ((x, x), (y, y), (x, y)))
         inner = sum(k[~np.eye(100, dtype=bool)].mean() for k in (xx, yy))
         values.append(inner - 2 * xy.mean())
-    found = measure(REAL, FAKE, "kid", protocol=protocol)["kid"]
-    assert found.value == pytest.approx(np.mean(values), rel=1e-9)
-    assert not found.has_interval
+    result = measure(REAL, FAKE, "kid", protocol=protocol)["kid"]
+    assert result.value == pytest.approx(np.mean(values), rel=1e-9)
+    assert not result.has_interval
 
 
 def test_chunks_of_so_many_rows():
@@ -123,9 +123,9 @@ def test_chunks_of_so_many_rows():
         ]
 
     parts = [score(part, splits=1).value for part in (logits[:10], logits[10:20], logits[20:])]
-    found = score(logits, split_rows=10)
-    assert found.value == pytest.approx(np.mean(parts), rel=1e-12)
-    assert "over 3 splits" in found.method
+    result = score(logits, split_rows=10)
+    assert result.value == pytest.approx(np.mean(parts), rel=1e-12)
+    assert "over 3 splits" in result.method
     assert score(logits[:3], split_rows=10).value == score(logits[:3], splits=1).value
     with pytest.raises(InputError, match="split_rows=0; it must be at least 1"):
         score(logits, split_rows=0)
@@ -196,31 +196,33 @@ def test_numbers_of_programs_that_differ_are_refused(metric, one, other, setting
 
 
 def test_results_compare_features_reference_and_metrics():
-    found = measure(REAL, FAKE, ("fid", "kid"))
+    result = measure(REAL, FAKE, ("fid", "kid"))
 
-    def said(**features):
-        return Result(found, context={"features": features, "images": {"real": {"sha256": "a"}}})
+    def output(**features):
+        return Result(result, context={"features": features, "images": {"real": {"sha256": "a"}}})
 
-    found.check_comparable(found)
-    said(name="pixels", sha256="1").check_comparable(found)  # bare arrays do not say what they are
+    result.check_comparable(result)
+    output(name="pixels", sha256="1").check_comparable(
+        result
+    )  # bare arrays do not say what they are
     with pytest.raises(InputError, match="features name 'pixels' and 'digits'; they must agree"):
-        said(name="pixels").check_comparable(said(name="digits"))
+        output(name="pixels").check_comparable(output(name="digits"))
     with pytest.raises(InputError, match="features sha256 '1' and '2'"):
-        said(name="own", sha256="1").check_comparable(said(name="own", sha256="2"))
-    reference = Result(found, context={"images": {"real": {"sha256": "b"}}})
+        output(name="own", sha256="1").check_comparable(output(name="own", sha256="2"))
+    reference = Result(result, context={"images": {"real": {"sha256": "b"}}})
     with pytest.raises(InputError, match="images real sha256 'b' and 'a'"):
-        reference.check_comparable(said(name="own"))
+        reference.check_comparable(output(name="own"))
     with pytest.raises(InputError, match="only one of the results holds kid"):
-        found.check_comparable(Result({"fid": found["fid"]}))
+        result.check_comparable(Result({"fid": result["fid"]}))
     with pytest.raises(InputError, match="fid setting estimator is 'corrected'"):
-        found.check_comparable(
-            Result({**found, "fid": measure(REAL, FAKE, protocol="ttur")["fid"]})
+        result.check_comparable(
+            Result({**result, "fid": measure(REAL, FAKE, protocol="ttur")["fid"]})
         )
 
 
 def test_a_saved_result_compares_like_the_one_it_was(tmp_path):
-    found = measure(REAL, FAKE, ("fid", "precision"))
-    found.check_comparable(Result.load(found.save(tmp_path / "scores.json")))
+    result = measure(REAL, FAKE, ("fid", "precision"))
+    result.check_comparable(Result.load(result.save(tmp_path / "scores.json")))
 
 
 def test_the_example_prints_what_it_says():

@@ -50,8 +50,8 @@ def test_torch_fidelity_fid(case, protocol):
 def test_sfid_of_adm(case):
     """Its formula is that of FID, on other rows."""
     real, fake, answers = case
-    found = measure(metrics="sfid", real_spatial=real, fake_spatial=fake, protocol="adm")["sfid"]
-    assert found.value == pytest.approx(answers["torch_fidelity.fid"], rel=1e-6)
+    result = measure(metrics="sfid", real_spatial=real, fake_spatial=fake, protocol="adm")["sfid"]
+    assert result.value == pytest.approx(answers["torch_fidelity.fid"], rel=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -71,21 +71,21 @@ def test_fid_of_other_programs(arrays, protocol, ddof, dtype):
     gap = np.subtract(*(x.astype(dtype).mean(axis=0) for x in rows)).astype(np.float64)
     s1, s2 = (np.cov(x.astype(np.float64), rowvar=False, ddof=ddof) for x in rows)
     expected = gap @ gap + np.trace(s1 + s2) - 2.0 * np.trace(scipy.linalg.sqrtm(s1 @ s2)).real
-    found = measure(*rows, "fid", protocol=protocol)["fid"]
-    assert found.value == pytest.approx(expected, rel=1e-6)
-    assert not found.has_interval
+    result = measure(*rows, "fid", protocol=protocol)["fid"]
+    assert result.value == pytest.approx(expected, rel=1e-6)
+    assert not result.has_interval
 
 
 def test_torch_fidelity_kid(case):
     """torch-fidelity sums in float32, which errs by 1e-7; the tolerance is absolute."""
     real, fake, answers = case
     settings = {"kid": {"subset_size": answers["torch_fidelity.kid_subset_size"]}}
-    found = measure(real, fake, "kid", protocol="torch-fidelity", settings=settings)["kid"]
+    result = measure(real, fake, "kid", protocol="torch-fidelity", settings=settings)["kid"]
     theirs = answers["torch_fidelity.kid"]
-    assert found.value == pytest.approx(theirs["kernel_inception_distance_mean"], abs=1e-6)
+    assert result.value == pytest.approx(theirs["kernel_inception_distance_mean"], abs=1e-6)
     spread = theirs["kernel_inception_distance_std"]
-    assert found.details["spread_over_subsets"] == pytest.approx(spread, abs=1e-6)
-    assert not found.has_interval
+    assert result.details["spread_over_subsets"] == pytest.approx(spread, abs=1e-6)
+    assert not result.has_interval
 
 
 @pytest.mark.parametrize("protocol", ["clean-fid", "stylegan3"])
@@ -98,10 +98,10 @@ def test_kid_of_other_programs(arrays, expected, protocol):
 
 def test_torch_fidelity_precision_and_recall(case):
     real, fake, answers = case
-    found = measure(real, fake, ("precision", "recall"), protocol="torch-fidelity")
-    for name in found:
-        assert found[name].value == pytest.approx(answers["torch_fidelity.prc_k3"][name], abs=1e-6)
-    score = scipy.stats.hmean([found[name].value for name in found])
+    result = measure(real, fake, ("precision", "recall"), protocol="torch-fidelity")
+    for name in result:
+        assert result[name].value == pytest.approx(answers["torch_fidelity.prc_k3"][name], abs=1e-6)
+    score = scipy.stats.hmean([result[name].value for name in result])
     assert score == pytest.approx(answers["torch_fidelity.prc_k3"]["f_score"], abs=1e-6)
 
 
@@ -109,17 +109,17 @@ def test_torch_fidelity_precision_and_recall(case):
 def test_float16_precision_and_recall_are_near_the_exact_ones(case, protocol):
     """The same balls but for rounding, which moves rows near a sphere: no more than one in 100."""
     real, fake, answers = case
-    found = measure(real, fake, ("precision", "recall"), protocol=protocol)
-    for name in found:
-        assert found[name].value == pytest.approx(answers["torch_fidelity.prc_k3"][name], abs=0.01)
+    result = measure(real, fake, ("precision", "recall"), protocol=protocol)
+    for name in result:
+        assert result[name].value == pytest.approx(answers["torch_fidelity.prc_k3"][name], abs=0.01)
 
 
 def test_prdc(case):
     real, fake, answers = case
     names = ("precision", "recall", "density", "coverage")
-    found = measure(real, fake, names, protocol="prdc")
+    result = measure(real, fake, names, protocol="prdc")
     for name in names:
-        assert found[name].value == pytest.approx(answers["prdc_k5"][name], abs=1e-9)
+        assert result[name].value == pytest.approx(answers["prdc_k5"][name], abs=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -134,20 +134,20 @@ def test_prdc(case):
     ],
 )
 def test_inception_score(arrays, expected, protocol, splits, key):
-    found = measure(
+    result = measure(
         metrics="inception_score",
         fake_logits=arrays["logits"],
         protocol=protocol,
         settings={"inception_score": {"splits": splits}},
     )["inception_score"]
-    assert found.value == pytest.approx(expected[key]["inception_score_mean"], rel=1e-9)
+    assert result.value == pytest.approx(expected[key]["inception_score_mean"], rel=1e-9)
     spread = expected[key]["inception_score_std"]
-    assert found.details["spread_over_splits"] == pytest.approx(spread, abs=1e-9)
-    assert not found.has_interval
+    assert result.details["spread_over_splits"] == pytest.approx(spread, abs=1e-9)
+    assert not result.has_interval
 
 
 def test_default_inception_score_starts_from_one_split(arrays, expected):
-    found = measure(metrics="inception_score", fake_logits=arrays["logits"])["inception_score"]
+    result = measure(metrics="inception_score", fake_logits=arrays["logits"])["inception_score"]
     plain = expected["inception_score_1_split"]["inception_score_mean"]
-    assert found.details["plain"] == pytest.approx(plain, rel=1e-9)
-    assert found.value > plain  # finite samples bias the score downwards
+    assert result.details["plain"] == pytest.approx(plain, rel=1e-9)
+    assert result.value > plain  # finite samples bias the score downwards

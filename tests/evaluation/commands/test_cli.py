@@ -127,8 +127,8 @@ def test_options_reach_the_evaluation(sets):
     ],
 )
 def test_mistakes_are_one_line_and_exit_code_two(sets, arguments, message):
-    given = arguments if not arguments[0].startswith("--") else [*sets, *arguments]
-    result = run(*given)
+    inputs = arguments if not arguments[0].startswith("--") else [*sets, *arguments]
+    result = run(*inputs)
     assert result.exit_code == 2
     assert result.stdout == ""
     assert result.stderr.startswith("Error: ") and result.stderr.count("\n") == 1
@@ -144,10 +144,10 @@ def test_corrupt_file_is_skipped_only_on_request(tmp_path, noise_images, sets):
     for place, image in enumerate(noise_images(40)):
         Image.fromarray(image[..., 0]).save(tmp_path / f"{place}.png")
     (tmp_path / "7.png").write_bytes(b"broken")
-    given = (tmp_path, *sets[1:], "--metrics", "kid")
-    result = run(*given)
+    inputs = (tmp_path, *sets[1:], "--metrics", "kid")
+    result = run(*inputs)
     assert result.exit_code == 2 and "7.png cannot be decoded" in result.stderr
-    result = run(*given, "--skip-corrupt")
+    result = run(*inputs, "--skip-corrupt")
     assert result.exit_code == 0 and "1 corrupt files were skipped" in result.stderr
 
 

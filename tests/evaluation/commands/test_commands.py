@@ -90,7 +90,7 @@ def test_csv_is_all_of_stdout(sets):
     rows = list(csv.DictReader(io.StringIO(run(*words, "--csv").stdout)))
     expected = json.loads(run(*words, "--json").stdout)["metrics"]
     assert {row["metric"]: float(row["value"]) for row in rows} == {
-        name: found["value"] for name, found in expected.items()
+        name: outcome["value"] for name, outcome in expected.items()
     }
     one_error(run(*words, "--csv", "--json"), "--json and --csv: give one of them")
 
@@ -151,10 +151,12 @@ def test_every_option_of_a_generator_reaches_its_options():
         "strict": True,
     }
     others = ("n", "seed", "level", "size_px", "skip_corrupt", "features", "layer", "weights")
-    given = options.keywords({**values, **dict.fromkeys((*others, "resize", "precision", "cache"))})
+    inputs = options.keywords(
+        {**values, **dict.fromkeys((*others, "resize", "precision", "cache"))}
+    )
     expected = {**values, "labels": 3, "value_range": (0.0, 255.0)}
-    assert given["options"] == GeneratorOptions(**expected)
-    assert given["features"].batch_size == 5
+    assert inputs["options"] == GeneratorOptions(**expected)
+    assert inputs["features"].batch_size == 5
 
 
 def test_every_option_of_features_reaches_the_extraction(sets, monkeypatch):
@@ -208,8 +210,8 @@ def estimate(value, low, high, metric="fid"):
 )
 def test_a_limit_is_broken_only_by_the_whole_interval(text, side, low, high, broken):
     result = Result({"fid": estimate(13.0 if side == "above" else 11.0, low, high)})
-    ((found, sentence),) = limits.judge(limits.parse([text], side), result)
-    assert found is broken
+    ((outcome, sentence),) = limits.judge(limits.parse([text], side), result)
+    assert outcome is broken
     assert sentence.startswith("FAILED" if broken else "Passed")
 
 
@@ -250,13 +252,13 @@ def test_per_class_finds_the_class_that_is_wrong(labelled):
 
 
 def test_per_class_scores_are_those_of_the_rows_of_each_class(labelled):
-    found = evaluation.evaluate_classes(labelled / "fake", labelled / "real", ["kid"])
+    outcome = evaluation.evaluate_classes(labelled / "fake", labelled / "real", ["kid"])
     real, fake = (evaluation.load_images(f"folder:{labelled / part}") for part in ("real", "fake"))
     for number, name in enumerate(real.class_names):
         rows = [evaluation.extract(x.images[x.labels == number]).features for x in (real, fake)]
         alone = evaluation.measure(*rows, ["kid"], level=0.975)["kid"]
-        assert found[name]["kid"].value == pytest.approx(alone.value, rel=1e-9)
-        assert found[name]["kid"].low == pytest.approx(alone.low, rel=1e-9)
+        assert outcome[name]["kid"].value == pytest.approx(alone.value, rel=1e-9)
+        assert outcome[name]["kid"].low == pytest.approx(alone.low, rel=1e-9)
 
 
 @pytest.fixture
@@ -275,13 +277,13 @@ def conditional(tf, make_generator, tmp_path):
 
 def test_per_class_asks_a_generator_for_each_class(conditional, labelled):
     """Class 0, by the names' order the cats, is all black."""
-    found = evaluation.evaluate_classes(conditional, labelled / "real", ["kid"], n=120)
-    assert list(found) == ["cat", "dog"]
-    assert {label: result["kid"].n_fake for label, result in found.items()} == {
+    outcome = evaluation.evaluate_classes(conditional, labelled / "real", ["kid"], n=120)
+    assert list(outcome) == ["cat", "dog"]
+    assert {label: result["kid"].n_fake for label, result in outcome.items()} == {
         "cat": 60,
         "dog": 60,
     }
-    assert found["cat"]["kid"].low > found["dog"]["kid"].high
+    assert outcome["cat"]["kid"].low > outcome["dog"]["kid"].high
     usual = evaluation.evaluate_classes(conditional, labelled / "real", ["kid"])
     assert usual["cat"]["kid"].n_fake == 40  # as many as the reference has
 
@@ -302,26 +304,26 @@ def test_per_class_needs_labels_and_the_same_classes(conditional, labelled, tanh
 
 def test_compare_gives_what_compare_gives_on_the_features(sets):
     words = ["compare", sets / "same.npy", sets / "dark.npy", "--reference", sets / "real.npy"]
-    found = json.loads(run(*words, "--metrics", "kid", "--json", "--level", 0.9).stdout)
+    outcome = json.loads(run(*words, "--metrics", "kid", "--json", "--level", 0.9).stdout)
     rows = {
         name: evaluation.extract(np.load(sets / f"{name}.npy")).features
         for name in ("same", "dark", "real")
     }
     models = {"same.npy": rows["same"], "dark.npy": rows["dark"]}
     expected = evaluation.compare(models, rows["real"], "kid", level=0.9)
-    pair = found["metrics"]["kid"]["differences"][0]
+    pair = outcome["metrics"]["kid"]["differences"][0]
     assert pair["value"] == expected.differences[0].value
     assert pair["adjusted_p_value"] == expected.differences[0].adjusted_p_value
     assert pair["better"] == "same.npy"
-    assert found["sentences"][0].startswith("same.npy is better than dark.npy by kid: lower by")
-    assert found["sentences"][-1] == "Ranking by kid: same.npy < dark.npy."
+    assert outcome["sentences"][0].startswith("same.npy is better than dark.npy by kid: lower by")
+    assert outcome["sentences"][-1] == "Ranking by kid: same.npy < dark.npy."
 
 
 def test_intervals_of_all_pairs_are_bonferronis(sets):
     """With K pairs each is that of one pair at level 1 - (1 - level) / K."""
     paths = {name: sets / f"{name}.npy" for name in ("same", "dark")}
     paths["half"] = np.load(sets / "dark.npy") // 2
-    found = evaluation.compare_sources(paths, sets / "real.npy", "kid")["kid"]
+    outcome = evaluation.compare_sources(paths, sets / "real.npy", "kid")["kid"]
     rows = {k: evaluation.extract(v if k == "half" else np.load(v)) for k, v in paths.items()}
     alone = evaluation.compare(
         {name: of.features for name, of in rows.items()},
@@ -329,7 +331,7 @@ def test_intervals_of_all_pairs_are_bonferronis(sets):
         "kid",
         level=1 - 0.05 / 3,
     )
-    for ours, theirs in zip(found.differences, alone.differences, strict=True):
+    for ours, theirs in zip(outcome.differences, alone.differences, strict=True):
         assert (ours.joint_low, ours.joint_high) == pytest.approx((theirs.low, theirs.high))
 
 
@@ -367,10 +369,10 @@ def test_mistakes_of_compare(sets, words, message):
 
 def test_plan_is_that_of_the_features(sets):
     words = ["plan", sets / "dark.npy", "--reference", sets / "real.npy", "--json"]
-    found = json.loads(run(*words, "--effect", "0.005").stdout)
+    outcome = json.loads(run(*words, "--effect", "0.005").stdout)
     rows = [evaluation.extract(np.load(sets / f"{name}.npy")).features for name in ("real", "dark")]
     expected = evaluation.plan("kid", *rows, effect=0.005)
-    assert found["n"] == expected.n and found["effect"] == 0.005
+    assert outcome["n"] == expected.n and outcome["effect"] == 0.005
     back = json.loads(run(*words, "--images", expected.n).stdout)
     assert back["effect"] == pytest.approx(0.005, rel=0.01)
     other = json.loads(run(*words, "--effect", "0.005", "--other", sets / "same.npy").stdout)
@@ -412,8 +414,8 @@ def logged(tmp_path):
 
 
 def test_curve_holds_the_logged_scores(logged):
-    found = json.loads(run("curve", logged, "--json").stdout)
-    points = [(p["metric"], p["step"], p["value"], p["low"], p["high"]) for p in found["points"]]
+    outcome = json.loads(run("curve", logged, "--json").stdout)
+    points = [(p["metric"], p["step"], p["value"], p["low"], p["high"]) for p in outcome["points"]]
     assert points == [
         ("fid", 0, 9.0, 8.0, 10.0),
         ("fid", 10, 3.0, 2.0, 4.5),
@@ -439,17 +441,17 @@ def test_curve_evaluates_exports_of_several_steps(logged, make_generator):
     for step in (10, 20):
         make_generator(logged / f"generator-{step}", contract={"step": step})
     words = ["curve", logged, "--metrics", "fid", "--n", 200, "--json"]
-    found = json.loads(run(*words).stdout)["points"]
-    assert [(p["step"], p["from" if "from" in p else "origin"]) for p in found] == [
+    outcome = json.loads(run(*words).stdout)["points"]
+    assert [(p["step"], p["from" if "from" in p else "origin"]) for p in outcome] == [
         (0, "while training"),
         (10, "while training"),
         (10, "fresh images"),
         (20, "fresh images"),
     ]
     alone = evaluation.evaluate(logged / "generator-20", metrics=["fid"], n=200)["fid"]
-    assert found[-1]["value"] == alone.value
+    assert outcome[-1]["value"] == alone.value
     without = json.loads(run(*words, "--no-exports").stdout)["points"]
-    assert without == found[:2]
+    assert without == outcome[:2]
 
 
 @pytest.mark.parametrize(

@@ -99,11 +99,11 @@ def test_coupled_coordinates():
     """Both samples white, and centred inner products are sum_i s_i y1_i y2_i."""
     rng = np.random.default_rng(6)
     a, b = rng.exponential(size=(300, 5)), rng.standard_normal((200, 5)) @ rng.random((5, 5))
-    found = couple(a, b)
-    (first, white1), (second, white2) = (next(side.white()) for side in found.sides)
+    result = couple(a, b)
+    (first, white1), (second, white2) = (next(side.white()) for side in result.sides)
     for white in (white1, white2):
         assert white.T @ white / (len(white) - 1) == pytest.approx(np.eye(5), abs=1e-9)
-    assert (white1 * found.s) @ white2.T == pytest.approx(first @ second.T, abs=1e-9)
+    assert (white1 * result.s) @ white2.T == pytest.approx(first @ second.T, abs=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -114,11 +114,11 @@ def test_leaving_one_row_out_is_leaving_it_out(n, m, dim):
     rng = np.random.default_rng(7)
     a = rng.exponential(size=(n, dim))
     b = rng.standard_normal((m, dim)) * rng.uniform(0.5, 2.0, dim)
-    found = leave_one_out(couple(a, b))
+    result = leave_one_out(couple(a, b))
     expected = [frechet_distance(np.delete(a, i, axis=0), b) for i in range(n)]
-    assert found[0] == pytest.approx(np.array(expected), rel=2e-6)
+    assert result[0] == pytest.approx(np.array(expected), rel=2e-6)
     expected = [frechet_distance(a, np.delete(b, i, axis=0)) for i in range(m)]
-    assert found[1] == pytest.approx(np.array(expected), rel=2e-6)
+    assert result[1] == pytest.approx(np.array(expected), rel=2e-6)
 
 
 def test_float32_rows_have_the_same_jackknife(monkeypatch):
@@ -139,8 +139,8 @@ def test_bias_of_equal_gaussians():
     pairs = np.outer(variances, variances) / np.add.outer(variances, variances)
     bracket = variances.sum() + 0.5 * (pairs.sum() + np.trace(pairs))
     expected = (1 / len(a) + 1 / len(b)) * bracket
-    found = couple(a, b)
-    assert found.plain - jackknife(found).value == pytest.approx(expected, rel=0.02)
+    result = couple(a, b)
+    assert result.plain - jackknife(result).value == pytest.approx(expected, rel=0.02)
 
 
 def test_second_order_variance_of_equal_gaussians_in_one_dimension():
@@ -150,9 +150,9 @@ def test_second_order_variance_of_equal_gaussians_in_one_dimension():
     """
     rng = np.random.default_rng(9)
     a, b = rng.standard_normal((2, 50_000, 1)) * 2.0
-    found = second_order_variance(couple(a, b), seed=0, pairs=400_000)
+    result = second_order_variance(couple(a, b), seed=0, pairs=400_000)
     expected = 2.0 * (4.0 * (1 / len(a) + 1 / len(b))) ** 2 * 1.25
-    assert found == pytest.approx(expected, rel=0.15)
+    assert result == pytest.approx(expected, rel=0.15)
 
 
 def test_lower_bound_is_below_and_tight_for_multiples():
@@ -180,18 +180,18 @@ def test_moments_merge_and_are_float64():
 def test_too_few_rows_for_their_dimension_gives_bounds_that_hold():
     """Fewer rows than dimensions, equal laws: the interval says that it cannot tell."""
     rng = np.random.default_rng(12)
-    found = measure(rng.standard_normal((60, 100)), rng.standard_normal((50, 100)), "fid")["fid"]
-    assert found.details["regime"] == "bounds"
-    assert found.details["rows_for_an_interval"] > 60
-    assert found.low < 0.0 < found.value < found.high
+    result = measure(rng.standard_normal((60, 100)), rng.standard_normal((50, 100)), "fid")["fid"]
+    assert result.details["regime"] == "bounds"
+    assert result.details["rows_for_an_interval"] > 60
+    assert result.low < 0.0 < result.value < result.high
 
 
 def test_seed_has_an_effect_below_the_standard_error_where_tails_are_heavy():
     rng = np.random.default_rng(13)
     rows = rng.standard_normal((2, 400, 64)) / np.sqrt(rng.chisquare(5, (2, 400, 1)))
-    found = [measure(*rows, "fid", seed=seed)["fid"] for seed in (0, 1)]
-    assert found[0].details["second_order"] != found[1].details["second_order"]
-    assert abs(found[0].value - found[1].value) < found[0].details["standard_error"]
+    result = [measure(*rows, "fid", seed=seed)["fid"] for seed in (0, 1)]
+    assert result[0].details["second_order"] != result[1].details["second_order"]
+    assert abs(result[0].value - result[1].value) < result[0].details["standard_error"]
 
 
 def test_shards_merge_to_one_pass():

@@ -56,9 +56,9 @@ def test_unit_rows_neither_overflow_nor_vanish():
 def test_sums_with_the_diagonal(monkeypatch):
     monkeypatch.setattr(mmd, "BLOCK_ENTRIES", 100)
     matrix = mmd.polynomial(ROWS, ROWS)
-    found = mmd.sums(ROWS)
-    assert found.diagonal == pytest.approx(np.diag(matrix).mean(), rel=1e-12)
-    assert found.whole == pytest.approx(matrix.mean(), rel=1e-12)
+    result = mmd.sums(ROWS)
+    assert result.diagonal == pytest.approx(np.diag(matrix).mean(), rel=1e-12)
+    assert result.whole == pytest.approx(matrix.mean(), rel=1e-12)
     across = mmd.sums(ROWS, OTHERS)
     assert across.whole == across.mean
     assert across.mean == pytest.approx(mmd.polynomial(ROWS, OTHERS).mean(), rel=1e-12)
@@ -81,9 +81,9 @@ def test_median_bandwidth_is_the_median_distance():
 def test_median_bandwidth_of_many_rows_is_that_of_a_part_whatever_their_order():
     """Distances of N(0, 1) have median sqrt(2) z; 1000 rows know it to 0.05."""
     rows = np.random.default_rng(1).standard_normal((1500, 1))
-    found = mmd.choose_bandwidth(rows, 0.0, "kid")
-    assert found == mmd.choose_bandwidth(rows[::-1], 0.0, "kid")
-    assert found == pytest.approx(math.sqrt(2.0) * stats.norm.ppf(0.75), abs=0.05)
+    result = mmd.choose_bandwidth(rows, 0.0, "kid")
+    assert result == mmd.choose_bandwidth(rows[::-1], 0.0, "kid")
+    assert result == pytest.approx(math.sqrt(2.0) * stats.norm.ppf(0.75), abs=0.05)
 
 
 @pytest.mark.parametrize(
@@ -112,14 +112,14 @@ def published_cmmd(x, y):
 def test_published_cmmd_counts_each_row_against_itself():
     x, y = mmd.unit(ROWS), mmd.unit(OTHERS)
     settings = {"cmmd": {"estimator": "published"}}
-    found = measure(x, y, "cmmd", settings=settings)["cmmd"]
-    assert found.value == pytest.approx(published_cmmd(x, y), rel=1e-9)
-    assert not found.has_interval
+    result = measure(x, y, "cmmd", settings=settings)["cmmd"]
+    assert result.value == pytest.approx(published_cmmd(x, y), rel=1e-9)
+    assert not result.has_interval
     default = measure(x, y, "cmmd")["cmmd"]
-    assert default.details["published"] == found.value
+    assert default.details["published"] == result.value
     own = [(1 - (mmd.gaussian(10.0)(r, r).sum() - len(r)) / len(r) / (len(r) - 1)) / len(r)
            for r in (x, y)]  # fmt: skip
-    assert found.value - default.value == pytest.approx(1000 * sum(own), rel=1e-9)
+    assert result.value - default.value == pytest.approx(1000 * sum(own), rel=1e-9)
     assert default.details["mean_length"] == 1.0
 
 
@@ -150,7 +150,7 @@ def test_gaussian_mmd_is_unbiased_and_covered(metric, settings, bandwidth, scale
     rng = np.random.default_rng(4)
     m, s = np.full(3, 0.5), 1.3
     expected = scale * truth(m, s, bandwidth)
-    found = [
+    result = [
         measure(
             rng.standard_normal((80, 3)),
             m + s * rng.standard_normal((100, 3)),
@@ -159,9 +159,9 @@ def test_gaussian_mmd_is_unbiased_and_covered(metric, settings, bandwidth, scale
         )[metric]
         for _ in range(200)
     ]
-    values = [one.value for one in found]
+    values = [one.value for one in result]
     assert np.mean(values) == pytest.approx(expected, abs=4 * np.std(values) / math.sqrt(200))
-    covered = sum(one.low <= expected <= one.high for one in found)
+    covered = sum(one.low <= expected <= one.high for one in result)
     assert stats.binom.cdf(174, 200, 0.92) < 0.01
     assert covered >= 175
 

@@ -26,8 +26,8 @@ def test_transport_on_a_line_is_that_of_repeated_values(n, m):
     a, b = rng.standard_normal((3, n)) + 5.0, rng.standard_exponential((3, m))
     pairs = np.repeat(np.sort(a), m, axis=1) - np.repeat(np.sort(b), n, axis=1)
     centred = pairs - pairs.mean(axis=1, keepdims=True)
-    found = wasserstein2(a, b - b.mean(axis=1, keepdims=True) + a.mean(axis=1, keepdims=True))
-    assert found == pytest.approx(np.square(centred).mean(axis=1), rel=1e-10)
+    result = wasserstein2(a, b - b.mean(axis=1, keepdims=True) + a.mean(axis=1, keepdims=True))
+    assert result == pytest.approx(np.square(centred).mean(axis=1), rel=1e-10)
 
 
 def test_transport_counts_the_shift():
@@ -85,8 +85,8 @@ def test_mind_of_a_shift_is_three_times_its_square():
     A plain mean over 4000 directions of d (u.v)^2 / |v|^2 has the standard error sqrt(2 / 4000).
     """
     rows = np.random.default_rng(3).standard_normal((60, 16))
-    found = ask(rows, rows + 0.5, "mind", projections=4000, estimator="plain")
-    assert found.value == pytest.approx(3 * 16 * 0.25, rel=4 * np.sqrt(2 / 4000))
+    result = ask(rows, rows + 0.5, "mind", projections=4000, estimator="plain")
+    assert result.value == pytest.approx(3 * 16 * 0.25, rel=4 * np.sqrt(2 / 4000))
 
 
 @pytest.mark.parametrize("law", ["normal", "t"])
@@ -95,13 +95,14 @@ def test_no_bias_at_equal_laws(law, n, m):
     """The mean of 300 draws lies within four standard errors of 0; the plain one far above."""
     rng = np.random.default_rng(4)
     draw = rng.standard_normal if law == "normal" else lambda size: rng.standard_t(4, size)
-    found = [sliced(draw((n, 3)), draw((m, 3)), 30, seed) for seed in range(300)]
-    values, plain = (np.array([getattr(f, name) for f in found]) for name in ("value", "plain"))
+    result = [sliced(draw((n, 3)), draw((m, 3)), 30, seed) for seed in range(300)]
+    values, plain = (np.array([getattr(f, name) for f in result]) for name in ("value", "plain"))
     error = values.std() / np.sqrt(300)
     assert abs(values.mean()) < 4 * error
     assert plain.mean() > 20 * error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("shift", "scale"), [(0.0, 1.0), (1.0, 1.0), (0.0, 1.3), (0.0, 2.0), (0.5, 0.7)]
 )
@@ -111,16 +112,16 @@ def test_interval_covers_gaussian_distances(shift, scale):
     200 draws of n = 300, d = 5; 0.91 is 2.6 binomial errors below 0.95, and of the mean of values
     at most a third of one error may be bias.
     """
-    rng, truth, found = np.random.default_rng(5), shift**2 / 5 + (1 - scale) ** 2, []
+    rng, truth, result = np.random.default_rng(5), shift**2 / 5 + (1 - scale) ** 2, []
     for seed in range(200):
         real, fake = rng.standard_normal((300, 5)), scale * rng.standard_normal((300, 5))
         fake[:, 0] += shift
-        found.append(ask(real, fake, seed=seed, projections=30))
-    covered = np.mean([f.low <= truth <= f.high for f in found])
+        result.append(ask(real, fake, seed=seed, projections=30))
+    covered = np.mean([f.low <= truth <= f.high for f in result])
     assert covered >= 0.91
     if truth > 0.0:
         assert covered <= 0.99
-    values = np.array([f.value for f in found])
+    values = np.array([f.value for f in result])
     assert abs(values.mean() - truth) < values.std() / 3
 
 
@@ -132,9 +133,9 @@ def test_interval_covers_over_directions():
     rng = np.random.default_rng(6)
     real, fake = rng.standard_normal((2, 400, 10))
     fake[:, 0] *= 4.0
-    found = [sliced(real, fake, 30, seed) for seed in range(200)]
-    spread = np.var([f.value for f in found])
-    stated = np.mean([f.variance_of_directions for f in found])
+    result = [sliced(real, fake, 30, seed) for seed in range(200)]
+    spread = np.var([f.value for f in result])
+    stated = np.mean([f.variance_of_directions for f in result])
     assert stated == pytest.approx(spread, rel=0.4)
     more = sliced(real, fake, 3000, 0)
     assert more.variance_of_directions < stated / 50
@@ -175,9 +176,9 @@ def test_rows_far_from_the_origin_lose_no_digits():
 
 def test_a_sample_against_itself_reaches_zero():
     rows = np.random.default_rng(11).standard_normal((100, 4))
-    found = ask(rows, rows)
-    assert found.value < 0.0 == pytest.approx(found.details["plain"], abs=1e-12)
-    assert found.high >= 0.0
+    result = ask(rows, rows)
+    assert result.value < 0.0 == pytest.approx(result.details["plain"], abs=1e-12)
+    assert result.high >= 0.0
     shared = ask(rows, np.concatenate([rows[:70], rows[:30] + 1.0]))
     assert shared.high >= shared.details["plain"]
 
@@ -200,9 +201,9 @@ def test_a_single_direction_is_enough_for_the_plain_statistic(metric):
     real, fake = np.random.default_rng(14).standard_normal((2, 30, 2))
     unit = directions(1, 2, 0)[0]
     gaps = np.sort(real @ unit) - np.sort(fake @ unit)
-    found = ask(real, fake, metric, projections=1, estimator="plain").value
+    result = ask(real, fake, metric, projections=1, estimator="plain").value
     expected = np.mean(gaps**2)
-    assert found == pytest.approx(6.0 * expected if metric == "mind" else expected)
+    assert result == pytest.approx(6.0 * expected if metric == "mind" else expected)
 
 
 def test_mistakes_of_projections_are_named():

@@ -21,13 +21,13 @@ def batches(size=16):
 def test_batches_in_any_order_give_the_local_features_and_moments(tf):
     local = extract(IMAGES, "random-conv", batch_size=16)
     order = np.random.default_rng(1).permutation(len(batches()))
-    found = [pipelines.compute(JOB, batches()[place]) for place in order]
-    for first, features, logits in found:
+    result = [pipelines.compute(JOB, batches()[place]) for place in order]
+    for first, features, logits in result:
         assert (features == local.features[first : first + len(features)]).all()
         assert logits is None
     halves = [
         pipelines.merged(Moments.from_rows(f) for _, f, _ in part)
-        for part in (found[:2], found[2:])
+        for part in (result[:2], result[2:])
     ]
     whole, expected = pipelines.merged([None, *halves]), Moments.from_rows(local.features)
     assert whole.n == 90
@@ -83,10 +83,10 @@ def test_a_pipeline_with_several_workers_equals_one_machine(mode, tmp_path, tf):
         source = pipeline | beam.Create(batches()) | beam.Reshuffle()
         pipelines.extract(source, "random-conv", SHAPE, tmp_path / "out", 16)
     local = extract(IMAGES, "random-conv", batch_size=16)
-    found, whole = pipelines.read_shards(tmp_path / "out"), Moments.from_rows(local.features)
-    assert np.abs(found.features - local.features).max() <= 1e-9
-    assert (found.name, found.sha256) == (local.name, local.sha256)
-    assert found.settings == local.settings
+    result, whole = pipelines.read_shards(tmp_path / "out"), Moments.from_rows(local.features)
+    assert np.abs(result.features - local.features).max() <= 1e-9
+    assert (result.name, result.sha256) == (local.name, local.sha256)
+    assert result.settings == local.settings
     statistics = read_statistics(tmp_path / "out" / "statistics.npz")
     assert (statistics.n, statistics.sha256) == (90, local.sha256)
     np.testing.assert_allclose(statistics.mean, whole.mean, rtol=0, atol=1e-9)

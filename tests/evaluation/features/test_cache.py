@@ -46,11 +46,11 @@ def test_what_is_written_is_read_and_listed(tmp_path):
     name = cache.key(FACTS)
     assert cache.read(tmp_path, name) is None
     cache.write(tmp_path, name, ARRAYS, FACTS)
-    found = cache.read(tmp_path, name)
-    assert list(found) == list(ARRAYS)
+    result = cache.read(tmp_path, name)
+    assert list(result) == list(ARRAYS)
     for kind, array in ARRAYS.items():
-        assert found[kind].dtype == array.dtype
-        assert (found[kind] == array).all()
+        assert result[kind].dtype == array.dtype
+        assert (result[kind] == array).all()
     (entry,) = cache.entries(tmp_path)
     assert (entry.key, entry.facts) == (name, FACTS)
     assert entry.shapes == {"features": (2, 3), "labels": (2,)}
@@ -85,14 +85,14 @@ def test_features_are_found_by_content_whatever_the_images_are_called(tmp_path, 
     first = extract(images, cache=tmp_path)
     assert len(files(tmp_path)) == 1
     np.save(tmp_path.parent / "named.npy", images)
-    told = []
+    output = []
     again = extract(
         evaluation.open_source(tmp_path.parent / "named.npy"),
         cache=tmp_path,
-        progress=lambda *words: told.append(words),
+        progress=lambda *words: output.append(words),
     )
     assert (again.features == first.features).all()
-    assert told == []  # nothing was computed
+    assert output == []  # nothing was computed
     assert len(files(tmp_path)) == 1
     assert again.images == evaluation.open_source(images).sha256
 
@@ -109,8 +109,8 @@ def test_what_changes_features_changes_the_entry(tmp_path, noise_images, tf):
             (images[::-1], {"features": "random-conv"}),
         ]
     ):
-        found = extract(other, **options, cache=tmp_path)
-        assert (extract(other, **options).features == found.features).all()
+        result = extract(other, **options, cache=tmp_path)
+        assert (extract(other, **options).features == result.features).all()
         assert len(files(tmp_path)) == number + 2
     extract(images, "random-conv", batch_size=3, cache=tmp_path)
     assert len(files(tmp_path)) == 6
@@ -162,9 +162,9 @@ def test_a_generator_is_known_by_its_weights_seed_and_number(tmp_path, tf, monke
 
 def test_features_by_a_function_are_not_kept(tmp_path, noise_images):
     (tmp_path / "mine.py").write_text("def f(images): return images.mean((1, 2))")
-    found = extract(noise_images(3), f"{tmp_path / 'mine.py'}:f", cache=tmp_path / "cache")
+    result = extract(noise_images(3), f"{tmp_path / 'mine.py'}:f", cache=tmp_path / "cache")
     note = "mine.py:f of array: not cached, since no hash identifies the content."
-    assert note in found.notes[0]
+    assert note in result.notes[0]
     assert not (tmp_path / "cache").exists()
 
 
@@ -193,9 +193,9 @@ def test_a_full_disk_loses_nothing_but_the_cache(monkeypatch, tmp_path, noise_im
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr("evaluation.runtime.files.os.replace", full)
-    found = extract(noise_images(4), cache=tmp_path)
-    assert (found.features == extract(noise_images(4)).features).all()
-    (note,) = found.notes
+    result = extract(noise_images(4), cache=tmp_path)
+    assert (result.features == extract(noise_images(4)).features).all()
+    (note,) = result.notes
     assert "cannot be written (No space left on device)" in note
     assert "gantf-eval cache clear" in note
     assert "\n" not in note

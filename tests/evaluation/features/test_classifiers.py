@@ -68,11 +68,11 @@ def onnx_model(path, softmax=False, batch="n", transposed=False):
     return path
 
 
-def check(found, name):
-    np.testing.assert_allclose(found.features, EXPECTED, atol=1e-5)
-    np.testing.assert_allclose(found.logits, LOGITS, atol=1e-5)
-    assert found.name == name
-    assert found.logits.dtype == found.features.dtype == np.float32
+def check(result, name):
+    np.testing.assert_allclose(result.features, EXPECTED, atol=1e-5)
+    np.testing.assert_allclose(result.logits, LOGITS, atol=1e-5)
+    assert result.name == name
+    assert result.logits.dtype == result.features.dtype == np.float32
 
 
 @pytest.mark.parametrize("end", ["logits", "dense softmax", "softmax layer", "activation layer"])
@@ -89,11 +89,11 @@ def test_a_keras_classifier(suffix, end, tmp_path, tf):
     }
     path = record(tmp_path / f"own{suffix}", classes=["a", "b", "c"])
     keras_model(*layers[end]).save(path)
-    found = extract(IMAGES, f"classifier:{path}")
-    check(found, str(path))
-    assert found.settings["layer"] == "input of top"
-    assert found.classes == ("a", "b", "c")
-    assert found.sha256 == extract(IMAGES, path).sha256
+    result = extract(IMAGES, f"classifier:{path}")
+    check(result, str(path))
+    assert result.settings["layer"] == "input of top"
+    assert result.classes == ("a", "b", "c")
+    assert result.sha256 == extract(IMAGES, path).sha256
 
 
 def test_a_layer_by_its_name_and_layers_with_places(tmp_path, tf):
@@ -118,9 +118,9 @@ def test_a_saved_model(tmp_path, tf):
     folder = tmp_path / "exported"
     keras_model("softmax").export(folder, verbose=False)
     record(folder)
-    found = extract(IMAGES, f"classifier:{folder}", batch_size=2)
-    check(found, str(folder))
-    operation = found.settings["layer"].removeprefix("input of ")
+    result = extract(IMAGES, f"classifier:{folder}", batch_size=2)
+    check(result, str(folder))
+    operation = result.settings["layer"].removeprefix("input of ")
     product = extract(IMAGES, folder, layer=operation)
     np.testing.assert_allclose(product.features, LOGITS - BIAS, atol=1e-5)
     refused(r"has no layer 'nix'; it has .*MatMul.* \(None, 3\)", IMAGES, folder, layer="nix")
@@ -193,9 +193,9 @@ def test_images_of_another_size_are_resized_where_that_is_asked_for(tmp_path):
     smooth = extract(large, name, resize="bilinear")
     assert np.abs(smooth.features - EXPECTED).max() > 1e-2
     record(path, {"resize": "bilinear"})
-    told = extract(large, name)
-    assert (told.features == smooth.features).all()
-    assert (told.settings["resize"], smooth.settings["resize"]) == ("bilinear", "bilinear")
+    output = extract(large, name)
+    assert (output.features == smooth.features).all()
+    assert (output.settings["resize"], smooth.settings["resize"]) == ("bilinear", "bilinear")
     assert extract(IMAGES, name).settings["resize"] is None
 
 

@@ -124,11 +124,11 @@ def test_batches_come_in_order_and_are_made_ready_in_another_thread():
 
     plus = Extractor("f", "", {}, lambda x: (x.reshape(len(x), 1), None), (), prepare)
     source = stream.from_images(Images(images, None, (), "ten"))
-    told = []
-    found = list(stream.run(source, plus, 4, lambda *words: told.append(words)))
-    assert np.concatenate([rows for rows, _ in found])[:, 0].tolist() == list(range(1, 11))
-    assert [len(rows) for rows, _ in found] == [4, 4, 2]
-    assert told == [("computing features", done, 10) for done in (4, 8, 10)]
+    message = []
+    result = list(stream.run(source, plus, 4, lambda *words: message.append(words)))
+    assert np.concatenate([rows for rows, _ in result])[:, 0].tolist() == list(range(1, 11))
+    assert [len(rows) for rows, _ in result] == [4, 4, 2]
+    assert message == [("computing features", done, 10) for done in (4, 8, 10)]
     assert threading.main_thread() not in threads
 
 
@@ -197,10 +197,10 @@ def test_random_conv_is_what_its_definition_says(height, width, noise_images):
         values = convolved(values, kernel)
         values = np.where(values < 0, 0.2 * values, values)
         expected += [values.mean((1, 2)), values.std((1, 2))]
-    found = extract(images, "random-conv:5")
-    np.testing.assert_allclose(found.features, np.concatenate(expected, 1), atol=2e-5)
-    assert found.logits is None
-    assert found.name == "random-conv:5"
+    result = extract(images, "random-conv:5")
+    np.testing.assert_allclose(result.features, np.concatenate(expected, 1), atol=2e-5)
+    assert result.logits is None
+    assert result.name == "random-conv:5"
 
 
 def test_random_kernels_are_orthonormal_and_on_a_grid():
@@ -247,10 +247,10 @@ def test_neither_batch_size_nor_replicas_change_features(kind, digits, tf):
     assert len(devices) == 2
     with tf.distribute.MirroredStrategy(devices).scope():
         spread = extract(images, kind, batch_size=63)
-    for found in (parts, spread):
-        np.testing.assert_allclose(found.features, whole.features, atol=1e-5)
+    for result in (parts, spread):
+        np.testing.assert_allclose(result.features, whole.features, atol=1e-5)
         if whole.logits is not None:
-            np.testing.assert_allclose(found.logits, whole.logits, atol=1e-4)
+            np.testing.assert_allclose(result.logits, whole.logits, atol=1e-4)
 
 
 def test_each_replica_takes_an_equal_part_of_a_batch(tf):
@@ -338,12 +338,12 @@ def module(tmp_path):
 
 def test_a_function_of_ones_own(module, noise_images, monkeypatch):
     images = noise_images(7, 4, 4, 3)
-    found = extract(images, f"{module}:means", batch_size=3)
-    np.testing.assert_allclose(found.features, images.mean((1, 2)), rtol=1e-6)
-    assert found.features.dtype == np.float32
-    assert (found.sha256, found.name) == ("", f"{module}:means")
+    result = extract(images, f"{module}:means", batch_size=3)
+    np.testing.assert_allclose(result.features, images.mean((1, 2)), rtol=1e-6)
+    assert result.features.dtype == np.float32
+    assert (result.sha256, result.name) == ("", f"{module}:means")
     monkeypatch.syspath_prepend(module.parent)
-    assert (extract(images, "mine:means").features == found.features).all()
+    assert (extract(images, "mine:means").features == result.features).all()
 
 
 @pytest.mark.parametrize(
@@ -408,16 +408,16 @@ def mobile_net(tf, tmp_path_factory):
 
 def test_a_network_of_keras_applications(mobile_net):
     path, images, logits, pooled = mobile_net
-    found = extract(images, "keras:MobileNet", weights=path, batch_size=2)
-    np.testing.assert_allclose(found.features, pooled, rtol=1e-4, atol=1e-5 * pooled.max())
-    np.testing.assert_allclose(found.logits, logits, atol=1e-4 * np.abs(logits).max())
+    result = extract(images, "keras:MobileNet", weights=path, batch_size=2)
+    np.testing.assert_allclose(result.features, pooled, rtol=1e-4, atol=1e-5 * pooled.max())
+    np.testing.assert_allclose(result.logits, logits, atol=1e-4 * np.abs(logits).max())
     other = extract(images, "keras:MobileNet", weights=path, layer="conv_pw_13_relu")
     np.testing.assert_allclose(other.features, pooled, rtol=1e-4, atol=1e-5 * pooled.max())
     again = extract(images, "keras:MobileNet", weights=path, layer="global_average_pooling2d")
     np.testing.assert_allclose(again.features, pooled, rtol=1e-4, atol=1e-5 * pooled.max())
     lanczos = extract(images, "keras:MobileNet", weights=path, resize="lanczos")
-    assert np.abs(lanczos.features - found.features).max() > 1e-2 * pooled.max()
-    assert (lanczos.settings["resize"], found.settings["resize"]) == ("lanczos", "bilinear")
+    assert np.abs(lanczos.features - result.features).max() > 1e-2 * pooled.max()
+    assert (lanczos.settings["resize"], result.settings["resize"]) == ("lanczos", "bilinear")
     rough = extract(images, "keras:MobileNet", weights=path, precision="bfloat16")
     error = np.linalg.norm(rough.features - pooled) / np.linalg.norm(pooled)
     assert 1e-4 < error < 0.1

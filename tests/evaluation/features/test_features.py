@@ -17,19 +17,19 @@ SHIPPED = Path(kinds.__file__).parent
 
 def test_pixels_are_flat_and_in_zero_one(noise_images):
     images = noise_images(3, 4, 5, 3)
-    found = extract(images, "pixels")
-    assert found.features.dtype == np.float32
-    assert (found.features == images.reshape(3, 60).astype(np.float32) / 255).all()
-    assert found.logits is None
+    result = extract(images, "pixels")
+    assert result.features.dtype == np.float32
+    assert (result.features == images.reshape(3, 60).astype(np.float32) / 255).all()
+    assert result.logits is None
 
 
 def test_larger_images_are_reduced_to_equal_areas(noise_images):
     images = noise_images(3, 32, 32, 3)
-    found = extract(images, "pixels")
+    result = extract(images, "pixels")
     blocks = images.reshape(3, 8, 4, 8, 4, 3).mean((2, 4)) / 255
-    np.testing.assert_allclose(found.features, blocks.reshape(3, 192), atol=1e-6)
-    assert found.name == "pixels-8x8"
-    assert found.sha256 != extract(noise_images(3), "pixels").sha256
+    np.testing.assert_allclose(result.features, blocks.reshape(3, 192), atol=1e-6)
+    assert result.name == "pixels-8x8"
+    assert result.sha256 != extract(noise_images(3), "pixels").sha256
     assert extract(noise_images(1, 16, 16), "pixels").features.shape == (1, 256)
     assert extract(noise_images(1, 4, 100), "pixels").features.shape == (1, 32)
 
@@ -43,16 +43,16 @@ def test_areas_that_cut_pixels_are_exact(noise_images):
 
 def test_many_images_are_reduced_in_parts(noise_images):
     images = noise_images(1030, 20, 20)
-    found = extract(images).features
-    assert (found[[0, 1029]] == extract(images[[0, 1029]]).features).all()
+    result = extract(images).features
+    assert (result[[0, 1029]] == extract(images[[0, 1029]]).features).all()
 
 
 def test_shipped_classifier_is_as_accurate_as_recorded(digits):
     record = json.loads((SHIPPED / "digits.json").read_text())
-    found = extract(digits["test"], "digits")
-    correct = int((found.logits.argmax(axis=1) == digits["test"].labels).sum())
-    assert (correct, len(found.logits)) == (record["test_correct"], record["test_images"])
-    assert record["test_accuracy"] == correct / len(found.logits) >= 0.97
+    result = extract(digits["test"], "digits")
+    correct = int((result.logits.argmax(axis=1) == digits["test"].labels).sum())
+    assert (correct, len(result.logits)) == (record["test_correct"], record["test_images"])
+    assert record["test_accuracy"] == correct / len(result.logits) >= 0.97
     assert record["classes"] == list(digits["test"].class_names)
 
 
@@ -64,11 +64,11 @@ def test_shipped_classifier_is_the_recorded_file():
 
 
 def test_digits_features_have_the_recorded_scale(digits):
-    found = extract(digits["train"], "digits")
-    assert found.features.shape == (1437, 64)
-    assert found.features.min() >= 0
-    assert found.features.var(axis=0).mean() == pytest.approx(1, abs=1e-3)
-    assert found.sha256 == json.loads((SHIPPED / "digits.json").read_text())["sha256"]
+    result = extract(digits["train"], "digits")
+    assert result.features.shape == (1437, 64)
+    assert result.features.min() >= 0
+    assert result.features.var(axis=0).mean() == pytest.approx(1, abs=1e-3)
+    assert result.sha256 == json.loads((SHIPPED / "digits.json").read_text())["sha256"]
 
 
 def test_batch_size_does_not_change_features(digits):
@@ -99,9 +99,9 @@ def test_a_classifier_of_ones_own(tmp_path, noise_images):
     form = {"height": 8, "width": 8, "channels": 1, "range": [0, 1]}
     path.with_suffix(".json").write_text(json.dumps({"images": form}))
     images = noise_images(3)
-    found = extract(images, path, batch_size=2)
-    np.testing.assert_allclose(found.features, images.reshape(3, 64) / 255, atol=1e-6)
-    np.testing.assert_allclose(found.logits[:, 0], images.reshape(3, 64).sum(1) / 255, rtol=1e-5)
+    result = extract(images, path, batch_size=2)
+    np.testing.assert_allclose(result.features, images.reshape(3, 64) / 255, atol=1e-6)
+    np.testing.assert_allclose(result.logits[:, 0], images.reshape(3, 64).sum(1) / 255, rtol=1e-5)
 
 
 def test_other_keras_files_are_refused(tmp_path, noise_images):

@@ -52,9 +52,9 @@ def opened(weights):
     return make
 
 
-def apart(found, expected):
+def apart(result, expected):
     """The norm of the difference over the norm."""
-    return np.linalg.norm(found - expected) / np.linalg.norm(expected)
+    return np.linalg.norm(result - expected) / np.linalg.norm(expected)
 
 
 # --- numbers ---
@@ -138,8 +138,8 @@ def test_two_replicas_change_nothing(tf, golden, weights):
     cpus = ["CPU:0", "CPU:1"]
     one_device = tf.distribute.ReductionToOneDevice()
     with tf.distribute.MirroredStrategy(cpus, cross_device_ops=one_device).scope():
-        found = extract(golden["images/64x48"], "inception", layer="192", weights=weights)
-    assert apart(found.features, golden["features/64x48/192"]) < TOLERANCE
+        result = extract(golden["images/64x48"], "inception", layer="192", weights=weights)
+    assert apart(result.features, golden["features/64x48/192"]) < TOLERANCE
 
 
 # --- options ---

@@ -22,8 +22,8 @@ NAME = inception_files.NAMES[0]
 def published(monkeypatch, tmp_path):
     """The cache in a directory of its own, and CONTENT as what the published file holds."""
     monkeypatch.setenv("GANTF_CACHE", str(tmp_path / "cache"))
-    known = {hashlib.sha256(CONTENT).hexdigest(): "PyTorch port"}
-    monkeypatch.setattr(inception_weights, "PUBLISHED", known)
+    expected_names = {hashlib.sha256(CONTENT).hexdigest(): "PyTorch port"}
+    monkeypatch.setattr(inception_weights, "PUBLISHED", expected_names)
     return tmp_path / "cache" / "weights"
 
 
@@ -177,15 +177,15 @@ def test_a_full_disk(published, server, monkeypatch):
 
 def test_several_may_fill_one_directory_at_once(published, server):
     server(CONTENT)
-    found = []
+    result = []
     threads = [
-        threading.Thread(target=lambda: found.append(inception_files.find())) for _ in range(4)
+        threading.Thread(target=lambda: result.append(inception_files.find())) for _ in range(4)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert found == [published / NAME] * 4
+    assert result == [published / NAME] * 4
     assert (published / NAME).read_bytes() == CONTENT
     assert os.listdir(published) == [NAME]
 

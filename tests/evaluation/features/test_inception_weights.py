@@ -48,9 +48,9 @@ def test_every_file_gives_the_same_weights_and_features(form, folder):
     torch = form.endswith(".pth")
     arrays = drawn.with_counters(drawn.draw()) if torch else drawn.draw()
     path = drawn.write(folder / form, form, arrays)
-    found = inception_weights.read(path)
-    assert list(found.arrays) == list(drawn.SHAPES)
-    assert all((found.arrays[name] == values).all() for name, values in drawn.draw().items())
+    result = inception_weights.read(path)
+    assert list(result.arrays) == list(drawn.SHAPES)
+    assert all((result.arrays[name] == values).all() for name, values in drawn.draw().items())
     with np.load(drawn.GOLDEN / "inception_features.npz") as golden:
         images, expected = golden["images/32x32"], golden["features/32x32/64"]
     features = extract(images, "inception", layer="64", weights=path).features

@@ -45,11 +45,11 @@ def prepared(method="BICUBIC", through=(8, 9), top=0, left=0):
 
 def test_images_are_prepared_as_the_file_says(tmp_path):
     """The shorter side, 10, becomes 8: 12 x 10 becomes 9 x 8, of which the upper 8 rows stay."""
-    found = extract(IMAGES, write(tmp_path / "a.onnx", nodes=FLAT, rank=2), batch_size=2)
+    result = extract(IMAGES, write(tmp_path / "a.onnx", nodes=FLAT, rank=2), batch_size=2)
     expected = prepared().transpose(0, 3, 1, 2).reshape(5, -1)
-    np.testing.assert_allclose(found.features, expected, atol=1e-5)
-    assert found.logits is None
-    assert found.settings["fit"]["method"] == "bicubic"
+    np.testing.assert_allclose(result.features, expected, atol=1e-5)
+    assert result.logits is None
+    assert result.settings["fit"]["method"] == "bicubic"
 
 
 @pytest.mark.parametrize(
@@ -62,8 +62,8 @@ def test_images_are_prepared_as_the_file_says(tmp_path):
     ],
 )
 def test_each_key_has_its_effect(form, expected, tmp_path):
-    found = extract(IMAGES, write(tmp_path / "a.onnx", form, FLAT, rank=2)).features
-    np.testing.assert_allclose(found, expected.transpose(0, 3, 1, 2).reshape(5, -1), atol=1e-5)
+    result = extract(IMAGES, write(tmp_path / "a.onnx", form, FLAT, rank=2)).features
+    np.testing.assert_allclose(result, expected.transpose(0, 3, 1, 2).reshape(5, -1), atol=1e-5)
 
 
 def test_layout_and_resize_option(tmp_path):
@@ -112,8 +112,8 @@ def test_one_of_several_outputs_is_named(tmp_path):
     plus, minus = (extract(IMAGES, name, layer=layer) for layer in ("out", "minus"))
     assert (plus.features == -minus.features).all()
     assert (plus.settings["output"], minus.settings["output"]) == ("out", "minus")
-    told = write(tmp_path / "b.onnx", None, nodes, 2, ("out", "minus"), output="minus")
-    assert (extract(IMAGES, told).features == minus.features).all()
+    text = write(tmp_path / "b.onnx", None, nodes, 2, ("out", "minus"), output="minus")
+    assert (extract(IMAGES, text).features == minus.features).all()
 
 
 def test_batch_size_changes_nothing_and_gray_is_rgb(tmp_path):

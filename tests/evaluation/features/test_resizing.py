@@ -24,10 +24,10 @@ def test_clean_fid_is_pillows_bicubic_on_floats(height, width, noise_images):
     for index in np.ndindex(2, 3):
         channel = Image.fromarray(images[index[0], ..., index[1]].astype(np.float32))
         expected[index[0], ..., index[1]] = channel.resize((299, 299), Image.Resampling.BICUBIC)
-    found = resized(images, "clean-fid")
-    np.testing.assert_allclose(found, (expected.clip(0, 255) - 128) / 128, atol=2e-6)
-    assert found.min() >= -1
-    assert found.max() <= 127 / 128
+    result = resized(images, "clean-fid")
+    np.testing.assert_allclose(result, (expected.clip(0, 255) - 128) / 128, atol=2e-6)
+    assert result.min() >= -1
+    assert result.max() <= 127 / 128
 
 
 @pytest.mark.parametrize(("height", "width"), SHAPES)
@@ -43,8 +43,8 @@ def test_tf1_bilinear_is_its_formula(height, width, noise_images):
         share = (at - below).reshape([-1 if a == axis else 1 for a in range(4)])
         above = np.minimum(below + 1, size - 1)
         image = image.take(below, axis) * (1 - share) + image.take(above, axis) * share
-    found = resized(noise_images(1, height, width, 3), "tf1-bilinear")
-    np.testing.assert_allclose(found, (image - 128) / 128, atol=max(height, width) * 2**-21)
+    result = resized(noise_images(1, height, width, 3), "tf1-bilinear")
+    np.testing.assert_allclose(result, (image - 128) / 128, atol=max(height, width) * 2**-21)
 
 
 @pytest.mark.parametrize(("height", "width"), [(5, 7), (400, 310)])
@@ -54,8 +54,8 @@ def test_pytorch_fid_is_pytorchs_interpolation(height, width):
     images = {s: rng.integers(0, 256, (1, *s, 3), dtype=np.uint8) for s in ((5, 7), (400, 310))}
     with np.load(GOLDEN / "inception_resize.npz") as golden:
         expected = golden[f"{height}x{width}"]
-    found = resized(images[height, width], "pytorch-fid")
-    np.testing.assert_allclose(found[:, ::13, ::13], expected, atol=3e-6)
+    result = resized(images[height, width], "pytorch-fid")
+    np.testing.assert_allclose(result[:, ::13, ::13], expected, atol=3e-6)
 
 
 @pytest.mark.parametrize("resize", resizing.NORMALISATION)
@@ -66,9 +66,9 @@ def test_images_of_the_networks_size_keep_their_pixels(resize, noise_images):
 
 
 def test_the_ways_differ(noise_images):
-    found = [resized(noise_images(1, 40, 40, 3), resize) for resize in resizing.NORMALISATION]
+    result = [resized(noise_images(1, 40, 40, 3), resize) for resize in resizing.NORMALISATION]
     for first, second in ((0, 1), (0, 2), (1, 2)):
-        assert np.abs(found[first] - found[second]).mean() > 0.01
+        assert np.abs(result[first] - result[second]).mean() > 0.01
 
 
 def test_gray_is_repeated(noise_images):

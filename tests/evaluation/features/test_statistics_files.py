@@ -35,12 +35,12 @@ MEAN, COVARIANCE = ROWS.mean(0, dtype="f8"), np.cov(ROWS.astype("f8"), rowvar=Fa
 def test_each_form_gives_back_mean_and_covariance(form, tmp_path):
     path = tmp_path / ("s.pkl" if form == "stylegan3" else "s.npz")
     save_statistics(MADE, path, form=form)
-    found = read_statistics(path)
-    np.testing.assert_allclose(found.mean, MEAN, rtol=1e-12)
-    np.testing.assert_allclose(found.covariance, COVARIANCE, rtol=1e-9, atol=1e-12)
-    assert found.n == (50 if form in ("gantf", "stylegan3") else None)
-    assert found.source == str(path)
-    named = (found.name, found.sha256, found.settings, found.images)
+    outcome = read_statistics(path)
+    np.testing.assert_allclose(outcome.mean, MEAN, rtol=1e-12)
+    np.testing.assert_allclose(outcome.covariance, COVARIANCE, rtol=1e-9, atol=1e-12)
+    assert outcome.n == (50 if form in ("gantf", "stylegan3") else None)
+    assert outcome.source == str(path)
+    named = (outcome.name, outcome.sha256, outcome.settings, outcome.images)
     ours = (MADE.name, MADE.sha256, MADE.settings, MADE.images)
     assert named == (ours if form == "gantf" else ("", "", {}, None))
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
@@ -70,9 +70,9 @@ def test_pickles_of_every_protocol_are_read(protocol, tmp_path):
         {"mu": MEAN, "sigma": np.asfortranarray(COVARIANCE)},
     ):  # fmt: skip
         path.write_bytes(pickle.dumps(content, protocol=protocol))
-        found = read_statistics(path)
-        np.testing.assert_allclose(found.mean, MEAN, rtol=1e-12)
-        np.testing.assert_allclose(found.covariance, COVARIANCE, rtol=1e-9, atol=1e-12)
+        outcome = read_statistics(path)
+        np.testing.assert_allclose(outcome.mean, MEAN, rtol=1e-12)
+        np.testing.assert_allclose(outcome.covariance, COVARIANCE, rtol=1e-9, atol=1e-12)
 
 
 class Evil:
@@ -114,8 +114,8 @@ def test_statistics_that_are_none_are_refused(tmp_path):
     newer = json.dumps({"format": 2})
     refused(r"format 2, this version reads 1", n=5, mean=MEAN, scatter=COVARIANCE,
             description=newer)  # fmt: skip
-    told = json.dumps({"format": 1, "name": "", "sha256": "", "settings": {}, "images": None})
-    refused(r"has n=1 images", n=1, mean=MEAN, scatter=COVARIANCE, description=told)
+    output = json.dumps({"format": 1, "name": "", "sha256": "", "settings": {}, "images": None})
+    refused(r"has n=1 images", n=1, mean=MEAN, scatter=COVARIANCE, description=output)
     (tmp_path / "s.npz").write_bytes(b"damaged")
     refused(r"s\.npz is damaged")
     pkl = tmp_path / "s.pkl"
@@ -166,11 +166,11 @@ def test_features_come_back_as_they_were(tmp_path):
     logits = np.random.default_rng(2).normal(size=(50, 3)).astype("f4")
     made = dataclasses.replace(MADE, logits=logits, classes=("a", "b", "c"))
     save_features(made, tmp_path / "f.npz")
-    found = read_features(tmp_path / "f.npz")
-    assert (found.features == ROWS).all()
-    assert (found.logits == logits).all()
+    outcome = read_features(tmp_path / "f.npz")
+    assert (outcome.features == ROWS).all()
+    assert (outcome.logits == logits).all()
     for name in ("name", "sha256", "settings", "classes", "images"):
-        assert getattr(found, name) == getattr(made, name)
+        assert getattr(outcome, name) == getattr(made, name)
 
 
 def test_files_that_hold_no_features(tmp_path):
@@ -317,9 +317,9 @@ def test_sides_that_do_not_go_together(sets, digits, tmp_path):
 
 def test_streamed_moments_are_those_of_all_rows():
     blocks = (ROWS[start : start + 7] for start in range(0, 50, 7))
-    found, whole = moments_of_blocks(blocks), Moments.from_rows(ROWS)
-    assert found.n == 50
-    np.testing.assert_allclose(found.scatter, whole.scatter, rtol=1e-12)
+    outcome, whole = moments_of_blocks(blocks), Moments.from_rows(ROWS)
+    assert outcome.n == 50
+    np.testing.assert_allclose(outcome.scatter, whole.scatter, rtol=1e-12)
     with pytest.raises(InputError, match="blocks holds no rows"):
         moments_of_blocks(iter(()))
 

@@ -35,7 +35,7 @@ def refused(path, line):
 @pytest.mark.parametrize("form", FORMS)
 def test_files_of_pytorch_itself(form):
     """Written by PyTorch 2.13, in the form of today and in that before 1.6."""
-    found = torch_files.read(drawn.GOLDEN / f"inception_torch_{form}.pth")
+    result = torch_files.read(drawn.GOLDEN / f"inception_torch_{form}.pth")
     expected = {
         "plain": np.array([[1.5, -2.0], [0.25, 3.0]], np.float32),
         "turned": np.arange(24, dtype=np.float32).reshape(4, 6).T,
@@ -44,10 +44,10 @@ def test_files_of_pytorch_itself(form):
         "double": np.linspace(0, 1, 5),
         "empty": np.empty((0, 3), np.float32),
     }
-    assert list(found) == list(expected)
+    assert list(result) == list(expected)
     for name, values in expected.items():
-        assert found[name].dtype == values.dtype
-        np.testing.assert_array_equal(found[name], values)
+        assert result[name].dtype == values.dtype
+        np.testing.assert_array_equal(result[name], values)
 
 
 class _Call:

@@ -20,20 +20,20 @@ def draws(seed, *sizes, d=3):
 def test_linear_part_of_shifted_gaussians():
     """FID of N(0, I) and N(mu, I): influences 2 mu.x, so that L = 2 (4 |mu|^2) for two models."""
     real, a, b = draws(0, 4000, 4000, 4000)
-    found = plan("fid", real, a + 0.8, effect=0.1, other=b + 0.8)
-    assert found.linear == pytest.approx(8 * 3 * 0.8**2, rel=0.1)
-    expected = (1.96 + 0.8416) ** 2 * found.linear / 0.1**2
-    assert found.n == pytest.approx(expected, rel=0.01)
+    result = plan("fid", real, a + 0.8, effect=0.1, other=b + 0.8)
+    assert result.linear == pytest.approx(8 * 3 * 0.8**2, rel=0.1)
+    expected = (1.96 + 0.8416) ** 2 * result.linear / 0.1**2
+    assert result.n == pytest.approx(expected, rel=0.01)
 
 
 def test_quadratic_part_of_equal_gaussians():
     """KID's kernel at equal laws: 12 times the mean square of the centred kernel."""
     real, a, b = draws(1, 1500, 1500, 1500, d=2)
-    found = plan("kid", real, a, n=100, other=b)
+    result = plan("kid", real, a, n=100, other=b)
     x, y = draws(2, 1500, 1500, d=2)
     kernel = (x @ y.T / 2 + 1) ** 3
     kernel += kernel.mean() - kernel.mean(axis=0) - kernel.mean(axis=1)[:, None]
-    assert found.quadratic == pytest.approx(12 * np.square(kernel).mean(), rel=0.3)
+    assert result.quadratic == pytest.approx(12 * np.square(kernel).mean(), rel=0.3)
 
 
 @pytest.mark.parametrize("metric", ["kid", "fid"])
@@ -42,12 +42,12 @@ def test_quadratic_part_of_equal_gaussians():
 def test_rows_for_an_effect_and_the_effect_for_rows_agree(metric, question, shift):
     real, fake = draws(3, 300, 300)
     options = {"question": question, "power": 0.9, "level": 0.9}
-    found = plan(metric, real, fake + shift, effect=0.1, **options)
-    again = plan(metric, real, fake + shift, n=found.n, **options)
+    result = plan(metric, real, fake + shift, effect=0.1, **options)
+    again = plan(metric, real, fake + shift, n=result.n, **options)
     assert again.effect == pytest.approx(0.1, rel=0.02)
-    assert again.standard_error == pytest.approx(found.standard_error, rel=0.02)
+    assert again.standard_error == pytest.approx(result.standard_error, rel=0.02)
     more = plan(metric, real, fake + shift, effect=0.05, **options)
-    assert more.n > 1.9 * found.n
+    assert more.n > 1.9 * result.n
 
 
 def test_power_and_level_cost_rows():
@@ -57,6 +57,7 @@ def test_power_and_level_cost_rows():
     assert plan("kid", real, fake + 0.5, effect=0.1, level=0.99).n > n
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", ["kid", "fid"])
 def test_power_of_a_planned_comparison(metric):
     """Pilots of 400 rows of models that differ by a known effect; `compare` then finds it."""
@@ -84,6 +85,7 @@ def _value(metric, real, fake):
     return np.mean([kid_influences(x, [y])[0].value for x, y in parts])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", ["kid", "fid"])
 def test_power_of_a_planned_test_of_equality(metric):
     hits, shift = [], 0.35
@@ -116,11 +118,11 @@ def test_rows_without_any_spread_are_refused():
 
 def test_the_plan_is_plain_and_says_what_it_was_made_of():
     real, fake = draws(12, 80, 60)
-    found = plan("kid", real, fake + 0.5, n=500, seed=2)
-    fields = dataclasses.asdict(found)
+    result = plan("kid", real, fake + 0.5, n=500, seed=2)
+    fields = dataclasses.asdict(result)
     json.dumps(fields)
     assert (fields["n"], fields["n_real"], fields["n_fake"], fields["seed"]) == (500, 80, 60, 2)
-    assert "500 rows per sample detect a difference of" in str(found)
+    assert "500 rows per sample detect a difference of" in str(result)
 
 
 @pytest.mark.parametrize(
@@ -149,9 +151,9 @@ def test_the_plan_is_plain_and_says_what_it_was_made_of():
 )
 def test_refusals(change, line):
     real, fake = draws(13, 60, 60)
-    given = {"metric": "kid", "real": real, "fake": fake + 0.5, "effect": 0.1}
+    inputs = {"metric": "kid", "real": real, "fake": fake + 0.5, "effect": 0.1}
     with pytest.raises(InputError, match=line):
-        plan(**(given | change))
+        plan(**(inputs | change))
 
 
 @pytest.mark.parametrize("metric", ["kid", "fid"])

@@ -33,16 +33,16 @@ def test_shares_differ_as_in_newcombes_example():
 @pytest.mark.parametrize("metric", METRICS)
 def test_values_are_those_of_measure(metric):
     real, a, b = draws(0, 120, 100, 90)
-    found = compare({"a": a, "b": b + 0.5}, real, metric)
+    result = compare({"a": a, "b": b + 0.5}, real, metric)
     for name, rows in (("a", a), ("b", b + 0.5)):
         expected = measure(real, rows, metric)[metric]
-        assert found.models[name].value == pytest.approx(expected.value, rel=1e-6)
-        assert found.models[name].low == pytest.approx(expected.low, rel=1e-6)
-        assert found.models[name].high == pytest.approx(expected.high, rel=1e-6)
-    pair = found.differences[0]
-    values = [found.models[name].value for name in (pair.first, pair.second)]
+        assert result.models[name].value == pytest.approx(expected.value, rel=1e-6)
+        assert result.models[name].low == pytest.approx(expected.low, rel=1e-6)
+        assert result.models[name].high == pytest.approx(expected.high, rel=1e-6)
+    pair = result.differences[0]
+    values = [result.models[name].value for name in (pair.first, pair.second)]
     assert pair.value == pytest.approx(values[0] - values[1], abs=1e-12)
-    assert found.direction == measure(real, a, metric)[metric].better
+    assert result.direction == measure(real, a, metric)[metric].better
 
 
 @pytest.mark.parametrize("metric", ["fid", "kid"])
@@ -117,14 +117,14 @@ def test_coverage_of_differences(metric):
 def test_false_findings_at_most_at_their_rate(metric):
     """Two models of one law that is not the reference's, p <= 0.1 in 120 draws."""
     real = draws(4, 150)[0]
-    found = 0
+    result = 0
     for seed in range(120):
         fresh, a, b = draws((5, seed), 150, 100, 100)
         reference = fresh if metric == "fid" else real
         pair = compare({"a": a + 0.5, "b": b + 0.5}, reference, metric).differences[0]
-        found += pair.p_value <= 0.1
-    assert stats.binom.sf(found - 1, 120, 0.1) > 1e-3
-    assert found >= 1
+        result += pair.p_value <= 0.1
+    assert stats.binom.sf(result - 1, 120, 0.1) > 1e-3
+    assert result >= 1
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -143,11 +143,11 @@ def test_interval_and_p_value_agree(metric):
 def test_order_of_rows_and_of_models_does_not_matter(metric):
     real, a, b, c = draws(7, 80, 60, 60, 60)
     rng = np.random.default_rng(1)
-    found = compare({"a": a, "b": b + 0.3, "c": c + 1.0}, real, metric)
+    result = compare({"a": a, "b": b + 0.3, "c": c + 1.0}, real, metric)
     shuffled = {"c": rng.permutation(c + 1.0), "b": b + 0.3, "a": rng.permutation(a)}
     again = compare(shuffled, rng.permutation(real), metric)
-    assert again.ranking == found.ranking
-    for one, other in zip(found.differences, again.differences, strict=True):
+    assert again.ranking == result.ranking
+    for one, other in zip(result.differences, again.differences, strict=True):
         assert (one.first, one.second) == (other.first, other.second)
         assert one.value == pytest.approx(other.value, rel=1e-6, abs=1e-9)
         assert one.p_value == pytest.approx(other.p_value, rel=0.1, abs=1e-9)
@@ -155,11 +155,13 @@ def test_order_of_rows_and_of_models_does_not_matter(metric):
 
 def test_corrections_are_those_of_multiplicity():
     real, *models = draws(8, 80, 60, 60, 60)
-    given = {name: rows + 0.2 * i for i, (name, rows) in enumerate(zip("abc", models, strict=True))}
+    inputs = {
+        name: rows + 0.2 * i for i, (name, rows) in enumerate(zip("abc", models, strict=True))
+    }
     for correction, adjust in (("holm", holm), ("benjamini-hochberg", benjamini_hochberg)):
-        found = compare(given, real, "kid", correction=correction).differences
-        adjusted = [pair.adjusted_p_value for pair in found]
-        np.testing.assert_allclose(adjusted, adjust([pair.p_value for pair in found]))
+        result = compare(inputs, real, "kid", correction=correction).differences
+        adjusted = [pair.adjusted_p_value for pair in result]
+        np.testing.assert_allclose(adjusted, adjust([pair.p_value for pair in result]))
 
 
 def test_paired_latents_narrow_the_interval():
@@ -177,14 +179,18 @@ def test_paired_latents_narrow_the_interval():
 def test_ranking_says_what_is_established():
     real, a, b, c = draws(10, 300, 300, 300, 300)
     assert compare({"a": a, "far": b + 1.0}, real).ranking == "a < far"
-    found = compare({"a": a, "b": b, "far": c + 1.0}, real)
-    assert found.ranking in ("a = b < far", "b = a < far")
-    assert [pair.better for pair in found.differences] == [None, found.ranking[0], found.ranking[4]]
-    assert "no significant difference; detectable with power 0.8: " in str(found)
-    found = compare({"a": a, "far": c + 1.0}, real, "precision")
-    assert found.ranking == "a > far"
-    found = compare({"x": a, "y": b + 0.15, "z": c + 0.25}, real)
-    assert found.ranking == "x = y = z; also x < z"
+    result = compare({"a": a, "b": b, "far": c + 1.0}, real)
+    assert result.ranking in ("a = b < far", "b = a < far")
+    assert [pair.better for pair in result.differences] == [
+        None,
+        result.ranking[0],
+        result.ranking[4],
+    ]
+    assert "no significant difference; detectable with power 0.8: " in str(result)
+    result = compare({"a": a, "far": c + 1.0}, real, "precision")
+    assert result.ranking == "a > far"
+    result = compare({"x": a, "y": b + 0.15, "z": c + 0.25}, real)
+    assert result.ranking == "x = y = z; also x < z"
 
 
 def test_the_same_rows_twice_are_no_difference():
@@ -208,8 +214,8 @@ def test_what_would_have_been_found():
 def test_few_rows_establish_only_what_bounds_must():
     """With n < 2 d FID's bias is not known: the interval is that of bounds, wide but right."""
     real, a, b, c = draws(14, 40, 40, 50, 40, d=60)
-    found = compare({"a": a, "b": 1.05 * b, "far": c + 1.0}, real)
-    near, far = found.differences[0], found.differences[1]
+    result = compare({"a": a, "b": 1.05 * b, "far": c + 1.0}, real)
+    near, far = result.differences[0], result.differences[1]
     assert near.better is None and near.p_value == 1.0
     assert far.low <= -60.0 <= far.high and far.better
 
@@ -217,26 +223,26 @@ def test_few_rows_establish_only_what_bounds_must():
 def test_a_collapsed_model_is_worse():
     real, a = draws(15, 80, 60)
     for metric in ("fid", "kid", "coverage"):
-        found = compare({"a": a, "one": np.ones((60, 3))}, real, metric)
-        assert found.differences[0].better == "a"
+        result = compare({"a": a, "one": np.ones((60, 3))}, real, metric)
+        assert result.differences[0].better == "a"
 
 
 @pytest.mark.parametrize("kind", [np.float16, np.int64])
 def test_dtypes(kind):
     real, a, b = ((10 * rows).astype(kind) for rows in draws(16, 60, 50, 50))
-    found = compare({"a": a, "b": b}, real, "kid").differences[0]
+    result = compare({"a": a, "b": b}, real, "kid").differences[0]
     wide = compare({"a": a.astype(float), "b": b.astype(float)}, real.astype(float), "kid")
-    assert found.p_value == pytest.approx(wide.differences[0].p_value, rel=1e-6)
+    assert result.p_value == pytest.approx(wide.differences[0].p_value, rel=1e-6)
 
 
 def test_the_comparison_is_plain_and_says_what_it_was_made_of():
     real, a, b = draws(17, 60, 50, 40)
-    found = compare({"a": a, "b": b}, real, "density", k=4, seed=5)
-    fields = dataclasses.asdict(found)
+    result = compare({"a": a, "b": b}, real, "density", k=4, seed=5)
+    fields = dataclasses.asdict(result)
     json.dumps(fields)
     assert fields["models"]["b"]["n_fake"] == 40
-    assert (found.settings, found.seed, found.n_real) == ({"k": 4, "closed": True}, 5, 60)
-    assert found.differences != compare({"a": a, "b": b}, real, "density").differences
+    assert (result.settings, result.seed, result.n_real) == ({"k": 4, "closed": True}, 5, 60)
+    assert result.differences != compare({"a": a, "b": b}, real, "density").differences
 
 
 @pytest.mark.parametrize(

@@ -20,17 +20,17 @@ def features(seed, shift=0.0):
 
 def test_interval_is_scipys_t():
     values = [3.1, 2.7, 3.9, 3.3]
-    found = over_runs(values, level=0.9)
+    outcome = over_runs(values, level=0.9)
     expected = stats.ttest_1samp(values, 0.0).confidence_interval(0.9)
-    assert (found.low, found.high) == pytest.approx(tuple(expected))
-    assert found.value == pytest.approx(np.mean(values))
-    assert found.spread == pytest.approx(np.std(values, ddof=1))
+    assert (outcome.low, outcome.high) == pytest.approx(tuple(expected))
+    assert outcome.value == pytest.approx(np.mean(values))
+    assert outcome.spread == pytest.approx(np.std(values, ddof=1))
 
 
 def test_variances_add_up():
-    found = over_runs([1.0, 2.0, 4.0], standard_errors=[0.1, 0.2, 0.3])
-    assert found.within_variance == pytest.approx((0.01 + 0.04 + 0.09) / 3)
-    assert found.between_variance + found.within_variance == pytest.approx(found.spread**2)
+    outcome = over_runs([1.0, 2.0, 4.0], standard_errors=[0.1, 0.2, 0.3])
+    assert outcome.within_variance == pytest.approx((0.01 + 0.04 + 0.09) / 3)
+    assert outcome.between_variance + outcome.within_variance == pytest.approx(outcome.spread**2)
 
 
 def test_between_variance_is_that_of_balanced_analysis_of_variance():
@@ -38,10 +38,10 @@ def test_between_variance_is_that_of_balanced_analysis_of_variance():
     rng = np.random.default_rng(0)
     groups = rng.standard_normal((6, 1)) + 0.5 * rng.standard_normal((6, 20))
     errors = groups.std(axis=1, ddof=1) / math.sqrt(20)
-    found = over_runs(groups.mean(axis=1).tolist(), standard_errors=errors.tolist())
+    outcome = over_runs(groups.mean(axis=1).tolist(), standard_errors=errors.tolist())
     between = 20 * groups.mean(axis=1).var(ddof=1)
     within = groups.var(axis=1, ddof=1).mean()
-    assert found.between_variance == pytest.approx((between - within) / 20)
+    assert outcome.between_variance == pytest.approx((between - within) / 20)
 
 
 @settings(max_examples=40, deadline=None)
@@ -51,20 +51,20 @@ def test_between_variance_is_that_of_balanced_analysis_of_variance():
     st.floats(-50.0, 50.0),
 )
 def test_units_and_order_do_not_matter(values, scale, shift):
-    found = over_runs(values, standard_errors=[1.0] * len(values))
+    outcome = over_runs(values, standard_errors=[1.0] * len(values))
     moved = [scale * value + shift for value in reversed(values)]
     again = over_runs(moved, standard_errors=[scale] * len(values))
-    assert again.value == pytest.approx(scale * found.value + shift, abs=1e-6 * scale + 1e-9)
-    assert again.high - again.low == pytest.approx(scale * (found.high - found.low), rel=1e-6)
+    assert again.value == pytest.approx(scale * outcome.value + shift, abs=1e-6 * scale + 1e-9)
+    assert again.high - again.low == pytest.approx(scale * (outcome.high - outcome.low), rel=1e-6)
     assert again.between_variance == pytest.approx(
-        scale**2 * found.between_variance, rel=1e-6, abs=1e-6 * scale**2
+        scale**2 * outcome.between_variance, rel=1e-6, abs=1e-6 * scale**2
     )
 
 
 def test_never_negative_and_says_so():
-    found = over_runs([1.0, 1.1, 1.05], standard_errors=[0.5, 0.5, 0.5])
-    assert found.between_variance == 0.0
-    assert "between runs 0 (within-run variance explains all)" in str(found)
+    outcome = over_runs([1.0, 1.1, 1.05], standard_errors=[0.5, 0.5, 0.5])
+    assert outcome.between_variance == 0.0
+    assert "between runs 0 (within-run variance explains all)" in str(outcome)
 
 
 @pytest.mark.parametrize("runs", [3, 5, 10])
@@ -85,15 +85,15 @@ def test_coverage(runs, between):
 
 def test_results_and_estimates():
     results = [measure(features(0), features(s, 0.5), ["kid", "fid"]) for s in (1, 2, 3)]
-    found = over_runs(results, metric="kid")
-    assert found.values == tuple(result["kid"].value for result in results)
+    outcome = over_runs(results, metric="kid")
+    assert outcome.values == tuple(result["kid"].value for result in results)
     errors = [result["kid"].details["standard_error"] for result in results]
-    assert found.within_variance == pytest.approx(np.mean(np.square(errors)))
+    assert outcome.within_variance == pytest.approx(np.mean(np.square(errors)))
     again = over_runs([result["kid"] for result in results])
-    assert dataclasses.asdict(again) == dataclasses.asdict(found)
-    assert (found.metric, found.protocol, found.n_fake) == ("kid", "default", 60)
-    assert found.settings == dict(results[0]["kid"].settings)
-    json.dumps(dataclasses.asdict(found))
+    assert dataclasses.asdict(again) == dataclasses.asdict(outcome)
+    assert (outcome.metric, outcome.protocol, outcome.n_fake) == ("kid", "default", 60)
+    assert outcome.settings == dict(results[0]["kid"].settings)
+    json.dumps(dataclasses.asdict(outcome))
 
 
 def test_an_interval_without_a_standard_error_gives_one():
@@ -105,9 +105,9 @@ def test_an_interval_without_a_standard_error_gives_one():
 def test_without_any_standard_error_the_two_are_not_parted():
     plain = {"fid": {"estimator": "plain"}}
     runs = [measure(features(0), features(s), "fid", settings=plain) for s in (1, 2)]
-    found = over_runs(runs)
-    assert math.isnan(found.within_variance) and math.isnan(found.between_variance)
-    assert "training and sampling together" in str(found)
+    outcome = over_runs(runs)
+    assert math.isnan(outcome.within_variance) and math.isnan(outcome.between_variance)
+    assert "training and sampling together" in str(outcome)
 
 
 def test_mixes_are_refused_by_the_field():
@@ -164,9 +164,9 @@ def test_refusals(runs, change, line):
 
 @pytest.mark.parametrize("unit", [1e-300, 1e-200, 1e-100, 1e100, 1e149])
 def test_the_interval_scales_from_the_smallest_to_the_largest_unit(unit):
-    found, expected = over_runs([unit, 2.0 * unit, 4.0 * unit]), over_runs([1.0, 2.0, 4.0])
+    outcome, expected = over_runs([unit, 2.0 * unit, 4.0 * unit]), over_runs([1.0, 2.0, 4.0])
     for name in ("value", "low", "high", "spread", "standard_error"):
-        assert getattr(found, name) / unit == pytest.approx(getattr(expected, name))
+        assert getattr(outcome, name) / unit == pytest.approx(getattr(expected, name))
 
 
 def test_which_metric_must_be_said():

@@ -26,16 +26,16 @@ def samples(n, m, d, seed=0, shift=0.0):
 
 def test_energy_distance_is_scipys_squared():
     x, y = samples(40, 70, 1, shift=0.3)
-    found = same_distribution(x, y, "energy", permutations=19)
-    assert found.statistic == pytest.approx(stats.energy_distance(x[:, 0], y[:, 0]) ** 2, rel=1e-9)
+    result = same_distribution(x, y, "energy", permutations=19)
+    assert result.statistic == pytest.approx(stats.energy_distance(x[:, 0], y[:, 0]) ** 2, rel=1e-9)
 
 
 def test_kid_and_fid_are_the_metrics():
     x, y = samples(60, 45, 4, shift=0.5)
     settings = {"fid": {"estimator": "plain"}}
     for name in ("kid", "fid"):
-        given = {name: settings[name]} if name in settings else None
-        expected = measure(x, y, name, settings=given)[name].value
+        inputs = {name: settings[name]} if name in settings else None
+        expected = measure(x, y, name, settings=inputs)[name].value
         assert same_distribution(x, y, name, 19).statistic == pytest.approx(expected, rel=1e-9)
 
 
@@ -61,9 +61,9 @@ def test_p_value_of_all_splits(test):
             value = _unbiased(a) + _unbiased(b) - 2 * _cubic(a, b).mean()
         every.append(value)
     share = np.mean(np.array(every) >= every[-1] - 1e-12)  # the last is the observed split
-    found = same_distribution(x, y, test, permutations=4000)
-    assert found.statistic == pytest.approx(every[-1], abs=1e-12)
-    assert found.p_value == pytest.approx(share, abs=4 * np.sqrt(share * (1 - share) / 4000))
+    result = same_distribution(x, y, test, permutations=4000)
+    assert result.statistic == pytest.approx(every[-1], abs=1e-12)
+    assert result.p_value == pytest.approx(share, abs=4 * np.sqrt(share * (1 - share) / 4000))
 
 
 def _cubic(a, b):
@@ -83,13 +83,13 @@ def test_sums_by_tiles_are_those_of_the_whole_matrix(monkeypatch):
     rows = np.random.default_rng(1).standard_normal((50, 3))
     chosen = np.random.default_rng(2).random((50, 7)) < 0.4
     monkeypatch.setattr("evaluation.inference.permutation.TILE_ROWS", 16)
-    found = pair_sums(rows, distance_kernel, chosen, shift=0.7)
+    result = pair_sums(rows, distance_kernel, chosen, shift=0.7)
     whole = np.sqrt(np.square(rows[:, None] - rows).sum(axis=2)) - 0.7
     np.fill_diagonal(whole, 0.0)
     for split, mark in enumerate(chosen.T):
-        assert found.inner[split] == pytest.approx(whole[mark][:, mark].sum())
-        assert found.outer[split] == pytest.approx(whole[~mark][:, ~mark].sum())
-        assert found.across[split] == pytest.approx(whole[mark][:, ~mark].sum())
+        assert result.inner[split] == pytest.approx(whole[mark][:, mark].sum())
+        assert result.outer[split] == pytest.approx(whole[~mark][:, ~mark].sum())
+        assert result.across[split] == pytest.approx(whole[mark][:, ~mark].sum())
 
 
 def test_splits_have_the_sizes_of_the_samples_and_hold_each_row_alike():
@@ -108,15 +108,15 @@ def test_ties_count_as_at_least():
 @pytest.mark.parametrize("test", TESTS)
 def test_order_of_rows_and_of_samples_does_not_matter(test):
     x, y = samples(40, 40 if test == "fid" else 30, 3, shift=0.2)
-    found = same_distribution(x, y, test, 99)
+    result = same_distribution(x, y, test, 99)
     rng = np.random.default_rng(9)
     again = same_distribution(x[rng.permutation(len(x))], y[rng.permutation(len(y))], test, 99)
-    assert again.p_value == found.p_value
-    assert again.statistic == pytest.approx(found.statistic, rel=1e-9)
+    assert again.p_value == result.p_value
+    assert again.statistic == pytest.approx(result.statistic, rel=1e-9)
     if test != "classifier":  # whose halves are drawn anew
         swapped = same_distribution(y, x, test, 99)
-        assert swapped.p_value == found.p_value
-        assert swapped.statistic == pytest.approx(found.statistic, rel=1e-9)
+        assert swapped.p_value == result.p_value
+        assert swapped.statistic == pytest.approx(result.statistic, rel=1e-9)
 
 
 STEPS = st.floats(-9, 9).map(lambda x: round(x, 3))  # finer ones are refused, see test_kernels
@@ -131,13 +131,13 @@ STEPS = st.floats(-9, 9).map(lambda x: round(x, 3))  # finer ones are refused, s
 def test_any_rows_get_a_p_value_that_their_order_does_not_change(rows, n, test):
     """Copies, constant columns and single values of any kind included."""
     x, y = rows[:n], rows[n:]
-    found = same_distribution(x, y, test, 39)
+    result = same_distribution(x, y, test, 39)
     again = same_distribution(x[::-1], y[::-1], test, 39)
-    assert 1 / 40 <= found.p_value <= 1.0
-    assert again.p_value == pytest.approx(found.p_value)
-    assert np.isfinite([found.statistic, found.detectable, found.critical]).all()
+    assert 1 / 40 <= result.p_value <= 1.0
+    assert again.p_value == pytest.approx(result.p_value)
+    assert np.isfinite([result.statistic, result.detectable, result.critical]).all()
     if (rows == rows[0]).all():
-        assert found.p_value == 1.0
+        assert result.p_value == 1.0
 
 
 @pytest.mark.parametrize("test", TESTS)
@@ -145,10 +145,10 @@ def test_any_rows_get_a_p_value_that_their_order_does_not_change(rows, n, test):
 def test_dtypes(test, kind):
     x, y = samples(30, 25, 2)
     x, y = (8 * x).astype(kind), (8 * y).astype(kind)
-    found = same_distribution(x, y, test, 49)
+    result = same_distribution(x, y, test, 49)
     wide = same_distribution(x.astype(np.float64), np.asfortranarray(y.astype(float)), test, 49)
-    assert found.p_value == wide.p_value
-    assert found.statistic == pytest.approx(wide.statistic, rel=1e-9)
+    assert result.p_value == wide.p_value
+    assert result.statistic == pytest.approx(wide.statistic, rel=1e-9)
 
 
 @pytest.mark.parametrize("test", TESTS)
@@ -157,20 +157,20 @@ def test_nothing_to_tell(test):
     x, y = samples(30, 30, 3)
     assert same_distribution(x, x, test, 99).p_value > 0.5
     assert same_distribution(np.ones((25, 2)), np.ones((30, 2)), test, 99).p_value == 1.0
-    found = same_distribution(x, y, test, 99).p_value
+    result = same_distribution(x, y, test, 99).p_value
     flat = [np.concatenate([rows, np.full((30, 1), 2.0)], axis=1) for rows in (x, y)]
     again = same_distribution(*flat, test, 99).p_value
     assert again > 0.02
     if test in ("energy", "fid"):  # other random splits
-        assert abs(again - found) < 0.3
+        assert abs(again - result) < 0.3
 
 
 @pytest.mark.parametrize("test", TESTS)
 def test_a_difference_is_found(test):
     x, y = samples(60, 50, 3, shift=1.0)
-    found = same_distribution(x, y, test, 99)
-    assert found.p_value <= 0.02 and found.different
-    assert "the distributions differ" in str(found)
+    result = same_distribution(x, y, test, 99)
+    assert result.p_value <= 0.02 and result.different
+    assert "the distributions differ" in str(result)
 
 
 def test_energy_and_kid_see_a_change_of_scale_that_a_hyperplane_does_not():
@@ -195,12 +195,12 @@ def test_false_alarms_at_their_rate(test):
 def test_what_would_have_been_found():
     """Shifted so that the energy distance rises by `detectable`, most samples show it."""
     x, y = samples(80, 80, 2)
-    found = same_distribution(x, y, "energy")
-    assert "no significant difference" in str(found)
+    result = same_distribution(x, y, "energy")
+    assert "no significant difference" in str(result)
     shift = 0.0
     while True:  # the energy distance of big samples at that shift
         a, b = samples(1500, 1500, 2, seed=1, shift=shift)
-        if same_distribution(a, b, "energy", 19).statistic > found.detectable:
+        if same_distribution(a, b, "energy", 19).statistic > result.detectable:
             break
         shift += 0.05
     power = np.mean(
@@ -219,29 +219,29 @@ def test_the_least_p_value_of_just_enough_permutations_rejects(level):
     assert least_permutations(level) == count
     assert rejects(1.0 / (1 + count), level)
     assert not rejects(np.nextafter(1.0 / (1 + count), 1.0) + 1e-12, level)
-    found = dataclasses.replace(
+    result = dataclasses.replace(
         same_distribution(*samples(8, 8, 1), permutations=19, level=0.5),
         p_value=1.0 / (1 + count),
         level=level,
     )
-    assert found.different
+    assert result.different
 
 
 def test_numpy_scalars_are_plain_numbers():
     """A seed of uint8 must not overflow where a test adds to it."""
     x, y = samples(30, 30, 2)
     for test in TESTS:
-        given = {"seed": np.uint8(255), "max_operations": np.float32(1e12)}
-        found = same_distribution(x, y, test, np.int16(39), level=np.float32(0.9), **given)
+        inputs = {"seed": np.uint8(255), "max_operations": np.float32(1e12)}
+        result = same_distribution(x, y, test, np.int16(39), level=np.float32(0.9), **inputs)
         plain = same_distribution(x, y, test, 39, 255, float(np.float32(0.9)))
-        assert found.p_value == plain.p_value
-        json.dumps(dataclasses.asdict(found))
+        assert result.p_value == plain.p_value
+        json.dumps(dataclasses.asdict(result))
 
 
 def test_the_finding_is_plain_and_says_what_it_was_made_of():
     x, y = samples(20, 20, 2)
-    found = same_distribution(x, y, "kid", 19, seed=3)
-    fields = dataclasses.asdict(found)
+    result = same_distribution(x, y, "kid", 19, seed=3)
+    fields = dataclasses.asdict(result)
     json.dumps(fields)
     assert (fields["n_x"], fields["n_y"], fields["seed"], fields["dimension"]) == (20, 20, 3, 2)
     assert "numpy" in fields["versions"]

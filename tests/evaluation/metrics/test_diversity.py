@@ -34,10 +34,10 @@ def test_vendi_of_the_reference_program(case):
     expected = json.loads((GOLDEN / "metrics_expected.json").read_text())[case]
     with np.load(GOLDEN / "metrics_arrays.npz") as stored:
         rows = stored[f"{case}_fake"][:250]
-    found = ask("vendi", rows, estimator="published")
-    assert found.value == pytest.approx(expected["vendi_cosine_first250_fake"], rel=1e-6)
-    assert not found.has_interval
-    assert ask("vendi", rows).details["plain"] == found.value
+    result = ask("vendi", rows, estimator="published")
+    assert result.value == pytest.approx(expected["vendi_cosine_first250_fake"], rel=1e-6)
+    assert not result.has_interval
+    assert ask("vendi", rows).details["plain"] == result.value
 
 
 @pytest.mark.parametrize("order", [0.3, 1.0, 2.0, 7.5])
@@ -47,16 +47,16 @@ def test_vendi_is_the_entropy_of_the_kernel_matrix(kernel, order):
     shares = np.linalg.eigvalsh(matrix / 60)
     shares = shares[shares > 1e-12]
     settings = {"kernel": kernel, "order": order, "bandwidth": 1.5 * (kernel == "gaussian")}
-    found = ask("vendi", ROWS, estimator="published", **settings)
-    assert found.value == pytest.approx(math.exp(entropy(shares, order)), rel=1e-8)
+    result = ask("vendi", ROWS, estimator="published", **settings)
+    assert result.value == pytest.approx(math.exp(entropy(shares, order)), rel=1e-8)
 
 
 @pytest.mark.parametrize("order", [0.5, 1.0, 3.0])
 @pytest.mark.parametrize("columns", [25, 40])
 def test_vendi_of_orthonormal_rows_is_their_number(order, columns):
     rows = np.eye(25, columns) * np.linspace(0.1, 9.0, 25)[:, None]
-    found = ask("vendi", rows, estimator="published", order=order)
-    assert found.value == pytest.approx(25.0, rel=1e-9)
+    result = ask("vendi", rows, estimator="published", order=order)
+    assert result.value == pytest.approx(25.0, rel=1e-9)
 
 
 def test_vendi_of_unlike_shares():
@@ -121,6 +121,7 @@ LAWS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", [1.0, 2.0])
 @pytest.mark.parametrize("law", LAWS)
 def test_corrected_vendi_is_unbiased_and_covered(law, order):
@@ -128,11 +129,11 @@ def test_corrected_vendi_is_unbiased_and_covered(law, order):
     rng = np.random.default_rng(1)
     many = mmd.unit(LAWS[law](rng, 400_000))
     truth = math.exp(entropy(np.linalg.eigvalsh(many.T @ many / len(many)), order))
-    found = [ask("vendi", LAWS[law](rng, 150), order=order) for _ in range(200)]
-    values = np.array([one.value for one in found])
+    result = [ask("vendi", LAWS[law](rng, 150), order=order) for _ in range(200)]
+    values = np.array([one.value for one in result])
     error = values.std() / math.sqrt(200)
     assert values.mean() == pytest.approx(truth, abs=4 * error + 2e-3 * truth)
-    covered = sum(one.low <= truth <= one.high for one in found)
+    covered = sum(one.low <= truth <= one.high for one in result)
     assert stats.binom.cdf(174, 200, 0.92) < 0.01
     assert covered >= 175
 
@@ -140,18 +141,18 @@ def test_corrected_vendi_is_unbiased_and_covered(law, order):
 def test_bias_of_kinds_is_miller_and_madows():
     """Of an entropy of K shares, counted in n rows: (K - 1) / 2n."""
     rows = np.repeat(np.eye(4), [40, 30, 20, 10], axis=0)
-    found = ask("vendi", rows)
-    assert found.details["bias"] == pytest.approx(-3 / 200, rel=1e-9)
-    assert found.value == pytest.approx(found.details["plain"] * math.exp(3 / 200), rel=1e-9)
+    result = ask("vendi", rows)
+    assert result.details["bias"] == pytest.approx(-3 / 200, rel=1e-9)
+    assert result.value == pytest.approx(result.details["plain"] * math.exp(3 / 200), rel=1e-9)
 
 
 def test_interval_allows_for_what_is_left_of_the_bias():
     """Halves of a sample are too small to have twice its bias."""
-    found = ask("vendi", ROWS)
-    assert found.details["left"] > 1e-4
-    half = stats.norm.ppf(0.975) * found.details["standard_error"] + found.details["left"]
-    assert found.high == pytest.approx(found.value * math.exp(half), rel=1e-9)
-    assert found.low == pytest.approx(found.value * math.exp(-half), rel=1e-9)
+    result = ask("vendi", ROWS)
+    assert result.details["left"] > 1e-4
+    half = stats.norm.ppf(0.975) * result.details["standard_error"] + result.details["left"]
+    assert result.high == pytest.approx(result.value * math.exp(half), rel=1e-9)
+    assert result.low == pytest.approx(result.value * math.exp(-half), rel=1e-9)
 
 
 def test_errors_of_equal_kinds_are_those_of_the_quadratic_part():
@@ -160,10 +161,10 @@ def test_errors_of_equal_kinds_are_those_of_the_quadratic_part():
     Vendi takes that variance from 100 pairs, whose squares 9 or 1 have mean 3 and spread 3.5.
     """
     rows = np.repeat(np.eye(4), 50, axis=0)
-    found = ask("vendi", rows)
-    assert found.details["standard_error"] == pytest.approx(math.sqrt(3 / 2) / 200, rel=0.25)
-    found = ask("rke", rows, rows, bandwidth=0.01)
-    assert found.details["standard_error"] == pytest.approx(math.sqrt(6) / 200, rel=0.02)
+    result = ask("vendi", rows)
+    assert result.details["standard_error"] == pytest.approx(math.sqrt(3 / 2) / 200, rel=0.25)
+    result = ask("rke", rows, rows, bandwidth=0.01)
+    assert result.details["standard_error"] == pytest.approx(math.sqrt(6) / 200, rel=0.02)
 
 
 def test_no_correction_where_rows_are_too_few():
@@ -173,27 +174,27 @@ def test_no_correction_where_rows_are_too_few():
     centres = 4 * rng.standard_normal((6, 256))
     noisy = centres[rng.integers(6, size=60)] + rng.standard_normal((60, 256))
     for rows in (spread, noisy):
-        found = ask("vendi", rows)
-        assert not found.has_interval
-        assert found.value == found.details["plain"]
-        assert "too few rows" in found.method
+        result = ask("vendi", rows)
+        assert not result.has_interval
+        assert result.value == result.details["plain"]
+        assert "too few rows" in result.method
     assert ask("vendi", spread[:, :10]).has_interval
 
 
 def test_rows_all_alike_have_one_kind_and_no_interval():
     rows = np.outer(np.arange(1.0, 31.0), [3.0, 4.0])
-    found = ask("vendi", rows)
-    assert found.value == pytest.approx(1.0, abs=1e-12)
-    assert not found.has_interval
+    result = ask("vendi", rows)
+    assert result.value == pytest.approx(1.0, abs=1e-12)
+    assert not result.has_interval
 
 
 def test_real_rows_are_scored_beside_the_fake_ones():
     real = RNG.standard_normal((80, 5))
-    found = ask("vendi", ROWS, real)
-    assert found.details["real"] == ask("vendi", real).value
-    assert found.details["real_plain"] == ask("vendi", real).details["plain"]
-    assert found.n_real == 0
-    assert ask("vendi", ROWS).value == found.value
+    result = ask("vendi", ROWS, real)
+    assert result.details["real"] == ask("vendi", real).value
+    assert result.details["real_plain"] == ask("vendi", real).details["plain"]
+    assert result.n_real == 0
+    assert ask("vendi", ROWS).value == result.value
     gaussian = ask("vendi", ROWS, real, kernel="gaussian")
     assert gaussian.details["bandwidth"] == mmd.choose_bandwidth(real, 0.0, "vendi")
 
@@ -230,10 +231,10 @@ def test_rke_is_that_of_the_whole_matrix(monkeypatch):
     published = ask("rke", ROWS, ROWS[:30], bandwidth=1.5, estimator="published")
     assert published.value == pytest.approx(frobenius, rel=1e-9)
     assert not published.has_interval
-    found = ask("rke", ROWS, ROWS[:30], bandwidth=1.5)
-    assert found.value == pytest.approx(off, rel=1e-9)
-    assert found.details["plain"] == pytest.approx(frobenius, rel=1e-9)
-    assert found.details["real"] == ask("rke", ROWS[:30], ROWS, bandwidth=1.5).value
+    result = ask("rke", ROWS, ROWS[:30], bandwidth=1.5)
+    assert result.value == pytest.approx(off, rel=1e-9)
+    assert result.details["plain"] == pytest.approx(frobenius, rel=1e-9)
+    assert result.details["real"] == ask("rke", ROWS[:30], ROWS, bandwidth=1.5).value
 
 
 def test_rke_of_order_two_is_vendis():
@@ -244,9 +245,9 @@ def test_rke_of_order_two_is_vendis():
 
 def test_rke_of_rows_all_alike_allows_for_kinds_unseen():
     """A share q of unseen kinds stays unseen with (1 - q)^30 = 0.025; then RKE is (1 - q)^-2."""
-    found = ask("rke", np.ones((30, 2)), ROWS[:, :2])
-    assert (found.value, found.low) == (1.0, 1.0)
-    assert found.high == pytest.approx(0.025 ** (-2 / 30), rel=1e-12)
+    result = ask("rke", np.ones((30, 2)), ROWS[:, :2])
+    assert (result.value, result.low) == (1.0, 1.0)
+    assert result.high == pytest.approx(0.025 ** (-2 / 30), rel=1e-12)
 
 
 def rke_truth(centres, shares, spread, bandwidth):
@@ -257,6 +258,7 @@ def rke_truth(centres, shares, spread, bandwidth):
     return 1.0 / (mean * (bandwidth**2 / total) ** (centres.shape[1] / 2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("shares", "spread", "bandwidth"),
     [(np.ones(2) / 2, 0.1, 1.0), (np.arange(1, 51) ** -1.0, 0.2, 2.0), (np.ones(1), 1.0, 4.0)],
@@ -271,8 +273,8 @@ def test_rke_is_covered(shares, spread, bandwidth):
     for _ in range(200):
         rows = centres[rng.choice(len(shares), 150, p=shares)]
         rows = rows + spread * rng.standard_normal(rows.shape)
-        found = ask("rke", rows, rows[:20], bandwidth=bandwidth)
-        covered += found.low <= truth <= found.high
+        result = ask("rke", rows, rows[:20], bandwidth=bandwidth)
+        covered += result.low <= truth <= result.high
     assert covered >= 175  # see the same for Vendi
 
 

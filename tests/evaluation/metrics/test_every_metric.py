@@ -23,10 +23,10 @@ def rows(kind, rng, n, classes=CLASSES):
 def ask(name, real, fake, **options):
     """One metric of rows of the kind that it reads; what it was trained on is the same for all."""
     module = metrics.load(name)
-    given = {f"real_{module.READS}": real, f"fake_{module.READS}": fake}
+    inputs = {f"real_{module.READS}": real, f"fake_{module.READS}": fake}
     if "train" in module.NEEDS:
-        given[f"train_{module.READS}"] = rows(module.READS, np.random.default_rng(4), 260)
-    return measure(metrics=name, **given, **options)[name]
+        inputs[f"train_{module.READS}"] = rows(module.READS, np.random.default_rng(4), 260)
+    return measure(metrics=name, **inputs, **options)[name]
 
 
 @pytest.fixture(params=ALL)
@@ -58,17 +58,17 @@ def test_a_metric_says_what_it_tells_and_when_it_misleads(name):
 
 
 def test_value_lies_in_its_interval_and_is_plain(name, pair):
-    found = ask(name, *pair)
-    assert found.low <= found.value <= found.high
-    assert np.isfinite([found.low, found.value]).all()
-    assert np.isfinite(found.high) or name == "support"  # without duplicates nothing bounds it
-    assert type(found.value) is type(found.low) is type(found.high) is float
-    assert (found.metric, found.protocol, found.level) == (name, "default", 0.95)
-    assert found.n_fake == 200
-    assert found.n_real == (240 if "real" in metrics.load(name).NEEDS else 0)
-    assert found.better == metrics.load(name).BETTER
-    assert found.method
-    assert found.target
+    result = ask(name, *pair)
+    assert result.low <= result.value <= result.high
+    assert np.isfinite([result.low, result.value]).all()
+    assert np.isfinite(result.high) or name == "support"  # without duplicates nothing bounds it
+    assert type(result.value) is type(result.low) is type(result.high) is float
+    assert (result.metric, result.protocol, result.level) == (name, "default", 0.95)
+    assert result.n_fake == 200
+    assert result.n_real == (240 if "real" in metrics.load(name).NEEDS else 0)
+    assert result.better == metrics.load(name).BETTER
+    assert result.method
+    assert result.target
 
 
 def test_a_higher_level_is_wider(name, pair):
@@ -82,26 +82,26 @@ def test_a_higher_level_is_wider(name, pair):
 
 def test_row_order_does_not_matter(name, pair):
     rng = np.random.default_rng(2)
-    found, again = ask(name, *pair), ask(name, *(rng.permutation(x) for x in pair))
-    scale = max(abs(found.value), found.high - found.low)
-    assert again.value == pytest.approx(found.value, abs=1e-9 * scale)
-    assert again.low == pytest.approx(found.low, abs=1e-6 * scale)
-    assert again.high == pytest.approx(found.high, abs=1e-6 * scale)
+    result, again = ask(name, *pair), ask(name, *(rng.permutation(x) for x in pair))
+    scale = max(abs(result.value), result.high - result.low)
+    assert again.value == pytest.approx(result.value, abs=1e-9 * scale)
+    assert again.low == pytest.approx(result.low, abs=1e-6 * scale)
+    assert again.high == pytest.approx(result.high, abs=1e-6 * scale)
 
 
 def test_float32_equals_float64(name, pair):
-    found, single = ask(name, *pair), ask(name, *(x.astype(np.float32) for x in pair))
-    assert single.value == pytest.approx(found.value, rel=1e-4, abs=1e-4)
+    result, single = ask(name, *pair), ask(name, *(x.astype(np.float32) for x in pair))
+    assert single.value == pytest.approx(result.value, rel=1e-4, abs=1e-4)
 
 
 def test_any_layout_and_dtype(name, pair):
     real, fake = (np.round(8 * x) for x in pair)
-    found = ask(name, real, fake)
+    result = ask(name, real, fake)
     strided = [np.repeat(np.asfortranarray(x), 2, axis=0)[::2] for x in (real, fake)]
     for other in (strided, (real.tolist(), fake.tolist()), (real.astype(int), fake.astype(int))):
-        assert ask(name, *other).value == pytest.approx(found.value, rel=1e-12)
+        assert ask(name, *other).value == pytest.approx(result.value, rel=1e-12)
     half = ask(name, real.astype(np.float16), fake.astype(np.float16))
-    assert half.value == pytest.approx(found.value, rel=1e-12)
+    assert half.value == pytest.approx(result.value, rel=1e-12)
 
 
 def test_inputs_are_not_changed(name, pair):

@@ -22,10 +22,10 @@ def count(draws, truth, draw, metric, level=LEVEL, **options):
     """In how many draws the interval of one metric holds the truth."""
     hits = 0
     for index in range(draws):
-        found = measure(
+        result = measure(
             **draw(np.random.default_rng([1, index])), metrics=metric, level=level, **options
         )[metric]
-        hits += found.low <= truth <= found.high
+        hits += result.low <= truth <= result.high
     return hits
 
 
@@ -48,6 +48,7 @@ def gaussians(dim, shift, spread, correlation):
     return draw, truth
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("shift", "spread", "correlation"), [(0.05, 0.05, 0.7), (0.3, 0.5, 0.7)])
 def test_fid_of_two_thousand_rows_in_32_dimensions(shift, spread, correlation):
     """Between 92 % and 99 % of 300 draws: near equal laws the interval is a little wide."""
@@ -135,7 +136,13 @@ def union(k, width):
     return total / width
 
 
-@pytest.mark.parametrize("metric", ["precision", "recall", "density", "coverage"])
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    "metric",
+    ["precision", *(pytest.param(name, marks=SLOW) for name in ("recall", "density", "coverage"))],
+)
 def test_neighbour_metrics_on_a_line(metric):
     """One side is fixed, the other uniform on [0, 2]; the truth is a length, hence exact."""
     k, width, m = (3 if metric in ("precision", "recall") else 5), 2.0, 200
@@ -156,6 +163,7 @@ def test_neighbour_metrics_on_a_line(metric):
     assert hits < 0.99 * 400
 
 
+@pytest.mark.slow
 def test_coverage_when_a_ball_is_seldom_hit():
     """30 generated rows for 80 balls: most balls hold none or one."""
     truth = np.mean(1 - (1 - chances(5, 2.0)) ** 30)
@@ -166,7 +174,7 @@ def test_coverage_when_a_ball_is_seldom_hit():
     assert_covers(count(400, truth, draw, "coverage"), 400)
 
 
-@pytest.mark.parametrize("scale", [1.0, 5.0])
+@pytest.mark.parametrize("scale", [1.0, pytest.param(5.0, marks=SLOW)])
 def test_inception_score(scale):
     """Five classes of unequal shares; the truth from a million rows."""
     shares = np.arange(1, 6) / 15

@@ -38,10 +38,10 @@ def test_residual_is_the_mean_square_of_the_doubly_centred_kernel(same):
     rows = np.array([k[i][off[i]].mean() for i in range(len(a))])
     columns = np.array([k[:, j][off[:, j]].mean() for j in range(len(b))])
     expected = np.square(k - rows[:, None] - columns + rows.mean())[off].mean()
-    found = mmd.sums(a, None if same else b)
-    assert found.residual == pytest.approx(expected, rel=1e-9)
-    assert found.rows == pytest.approx(rows)
-    assert found.columns == pytest.approx(columns)
+    result = mmd.sums(a, None if same else b)
+    assert result.residual == pytest.approx(expected, rel=1e-9)
+    assert result.rows == pytest.approx(rows)
+    assert result.columns == pytest.approx(columns)
 
 
 def gaussian_mean(m1, s1, m2, s2):
@@ -113,8 +113,8 @@ def test_subsets_of_at_most_some_size_are_stylegan3s(size):
     expected = stylegan3_kid(x, y, 10, size)
     np.random.set_state(state)
     chosen = {"estimator": "subsets", "subsets": 10, "subset_size": size, "rng_seed": 7}
-    found = measure(x, y, "kid", settings={"kid": chosen | {"at_most": True}})["kid"]
-    assert found.value == pytest.approx(expected, rel=1e-9)
+    result = measure(x, y, "kid", settings={"kid": chosen | {"at_most": True}})["kid"]
+    assert result.value == pytest.approx(expected, rel=1e-9)
     if size > 50:
         with pytest.raises(InputError, match="kid needs at least 1000"):
             measure(x, y, "kid", settings={"kid": chosen})
@@ -127,11 +127,11 @@ def test_blocks_are_disjoint_and_nearly_equal():
     parts = zip(np.split(x, [10, 20, 31, 42]), np.split(y, [8, 16, 24, 32]), strict=True)
     values = [mmd.small_mmd2(a, b, mmd.polynomial) for a, b in parts]
     settings = {"kid": {"estimator": "blocks", "block_size": 12}}
-    found = measure(x, y, "kid", settings=settings)["kid"]
+    result = measure(x, y, "kid", settings=settings)["kid"]
     error = np.std(values, ddof=1) / np.sqrt(5)
-    assert found.value == pytest.approx(np.mean(values), rel=1e-12)
-    assert found.details == {"blocks": 5, "standard_error": pytest.approx(error, rel=1e-12)}
-    assert found.low == pytest.approx(found.value - stats.t.ppf(0.975, 4) * error, rel=1e-12)
+    assert result.value == pytest.approx(np.mean(values), rel=1e-12)
+    assert result.details == {"blocks": 5, "standard_error": pytest.approx(error, rel=1e-12)}
+    assert result.low == pytest.approx(result.value - stats.t.ppf(0.975, 4) * error, rel=1e-12)
 
 
 def test_one_block_is_the_complete_statistic_and_two_have_no_interval():

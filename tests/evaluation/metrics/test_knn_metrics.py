@@ -65,10 +65,10 @@ def direct(real, fake, k, closed):
 
 def chosen(k, closed):
     """Settings of all metrics."""
-    found = {name: {"k": k} | ({"closed": closed} if name in OF_BALLS else {}) for name in ALL}
+    result = {name: {"k": k} | ({"closed": closed} if name in OF_BALLS else {}) for name in ALL}
     for name in ("p_cover", "r_cover"):
-        found[name]["c"] = 2
-    return found
+        result[name]["c"] = 2
+    return result
 
 
 @pytest.mark.parametrize("k", [1, 3, 7])
@@ -79,13 +79,13 @@ def test_against_the_definitions(k, closed, width):
     real, fake = rng.standard_normal((90, width)), 0.8 * rng.standard_normal((80, width)) + 0.2
     fake[:3] = real[:3]
     expected = direct(real, fake, k, closed)
-    found = measure(real, fake, ALL, settings=chosen(k, closed))
+    result = measure(real, fake, ALL, settings=chosen(k, closed))
     for name in ALL:
         if name == "clipped_coverage":
-            value = found[name].details["uncalibrated"]
+            value = result[name].details["uncalibrated"]
             assert value == pytest.approx(expected["full"], rel=1e-12)
         else:
-            assert found[name].value == pytest.approx(expected[name], rel=1e-10), name
+            assert result[name].value == pytest.approx(expected[name], rel=1e-10), name
 
 
 def test_tiles_do_not_change_an_answer(monkeypatch):
@@ -107,19 +107,19 @@ def test_ties_on_a_lattice(seed, k, levels):
     real, fake = rng.integers(0, levels, (30, 3)), rng.integers(0, levels, (25, 3))
     names = ("precision", "recall", "coverage", "p_cover", "r_cover")
     options = {name: chosen(k, True)[name] for name in names}
-    found = measure(real / 4 + 1000, fake / 4 + 1000, names, settings=options)
+    result = measure(real / 4 + 1000, fake / 4 + 1000, names, settings=options)
     expected = direct(real, fake, k, True)
-    assert {n: found[n].value for n in names} == pytest.approx({n: expected[n] for n in names})
+    assert {n: result[n].value for n in names} == pytest.approx({n: expected[n] for n in names})
     again = measure(rng.permutation(real), rng.permutation(fake), names, settings=options)
-    assert [found[n].value for n in names] == [again[n].value for n in names]
+    assert [result[n].value for n in names] == [again[n].value for n in names]
 
 
 def test_huge_common_offset():
     rng = np.random.default_rng(2)
     real, fake = np.round(rng.standard_normal((2, 60, 5)) * 1024) / 1024
-    found, moved = measure(real, fake, ALL), measure(real + 2**20, fake + 2**20, ALL)
+    result, moved = measure(real, fake, ALL), measure(real + 2**20, fake + 2**20, ALL)
     for name in ALL:
-        assert moved[name].value == pytest.approx(found[name].value, rel=1e-9)
+        assert moved[name].value == pytest.approx(result[name].value, rel=1e-9)
 
 
 def test_swapped_arguments_swap_the_twins():
@@ -174,6 +174,7 @@ def test_copies_of_real_rows_leave_no_scale_for_rows_between_them():
         measure(half, half[:50], "realism")
 
 
+@pytest.mark.slow
 def test_expected_coverage_and_density_at_equal_laws():
     """E coverage = 1 - prod (n-1-j)/(n+m-1-j), E density = 1, E clipped coverage = f(m)."""
     n, m, k, draws = 100, 80, 5, 200
@@ -181,12 +182,12 @@ def test_expected_coverage_and_density_at_equal_laws():
     values = []
     for draw in range(draws):
         rng = np.random.default_rng([3, draw])
-        found = measure(
+        result = measure(
             *(rng.exponential(size=(size, 3)) for size in (n, m)),
             ("coverage", "density", "clipped_coverage"),
         )
-        values.append([found["coverage"].value, found["density"].value])
-        values[-1].append(found["clipped_coverage"].details["uncalibrated"])
+        values.append([result["coverage"].value, result["density"].value])
+        values[-1].append(result["clipped_coverage"].details["uncalibrated"])
     mean, error = np.mean(values, axis=0), np.std(values, axis=0, ddof=1) / np.sqrt(draws)
     assert mean[0] == pytest.approx(expected_at_equal_distributions(n, m, k), abs=4 * error[0])
     assert mean[1] == pytest.approx(1.0, abs=4 * error[1])
@@ -209,9 +210,9 @@ def test_clipped_metrics_are_the_share_of_good_rows(share):
     real, fake = rng.standard_normal((2, 3000, 4))
     fake[: round(3000 * (1 - share))] += 100.0
     for name in ("clipped_density", "clipped_coverage"):
-        found = measure(real, fake, name)[name]
-        assert found.value == pytest.approx(share, abs=0.04)
-        assert found.low <= share <= found.high + 0.04
+        result = measure(real, fake, name)[name]
+        assert result.value == pytest.approx(share, abs=0.04)
+        assert result.low <= share <= result.high + 0.04
 
 
 def test_outliers_do_not_raise_the_clipped_density():
@@ -231,8 +232,8 @@ def test_authenticity_is_that_of_a_loop():
         np.fill_diagonal(own, np.inf)
         tied = apart == apart.min(axis=1, keepdims=True)
         expected = apart.min(axis=1) > np.where(tied, own.min(axis=1), 0).max(axis=1)
-        found = measure(None, fake, "authenticity", train_features=train)["authenticity"]
-        assert found.value == expected.mean()
+        result = measure(None, fake, "authenticity", train_features=train)["authenticity"]
+        assert result.value == expected.mean()
         pair = Pair(None, fake, train=train)
         np.testing.assert_array_equal(metrics.load("authenticity").per_sample(pair), expected)
 
@@ -295,8 +296,8 @@ def test_per_sample_by_name():
     real, fake = rng.standard_normal((2, 60, 3))
     for name in ("realism", "rarity"):
         expected = metrics.load(name).per_sample(Pair(real, fake), k=4)
-        found = per_sample(name, real, fake, settings={"k": 4})
-        np.testing.assert_array_equal(found, expected)
+        result = per_sample(name, real, fake, settings={"k": 4})
+        np.testing.assert_array_equal(result, expected)
     assert per_sample("authenticity", None, real, real).max() == 0.0  # copies, all of them
     for wrong, line in (
         (("fid", real, fake), "needs one of authenticity, rarity, realism"),

@@ -23,15 +23,15 @@ def one_hot(labels, classes):
 @pytest.mark.parametrize("classes", [2, 10])
 def test_score_of_equal_one_hot_classes_is_their_number(classes):
     logits = one_hot(np.repeat(np.arange(classes), 50), classes)
-    found = measure(metrics="inception_score", fake_logits=logits)["inception_score"]
-    assert found.details["plain"] == pytest.approx(classes, rel=1e-12)
+    result = measure(metrics="inception_score", fake_logits=logits)["inception_score"]
+    assert result.details["plain"] == pytest.approx(classes, rel=1e-12)
 
 
 def test_score_of_equal_answers_is_one():
     logits = np.tile(np.random.default_rng(0).standard_normal(5), (40, 1))
-    found = score_of(logits)
-    assert (found.value, found.low) == (1.0, 1.0)
-    assert found.high > 1.01  # a part of the population may be unlike all 40 rows
+    result = score_of(logits)
+    assert (result.value, result.low) == (1.0, 1.0)
+    assert result.high > 1.01  # a part of the population may be unlike all 40 rows
     unseen = 1 - 0.025 ** (1 / 20)
     mixed = np.append(np.full(9, unseen / 9), 1 - unseen)  # nine more classes share what is unseen
     bound = np.exp(stats.entropy(mixed))
@@ -41,13 +41,14 @@ def test_score_of_equal_answers_is_one():
 @pytest.mark.parametrize("rows", [5, 20])
 def test_score_of_even_classes_ends_at_their_number(rows):
     """The value exceeds 10, as it adds a bias of 9 / 2n; what it estimates cannot."""
-    found = score_of(one_hot(np.repeat(np.arange(10), rows), 10))
-    assert found.low < 10.0 - 1e-3 < found.value == found.high
-    assert math.log(found.value) == pytest.approx(math.log(10) + 9 / (20 * rows), rel=0.02)
+    result = score_of(one_hot(np.repeat(np.arange(10), rows), 10))
+    assert result.low < 10.0 - 1e-3 < result.value == result.high
+    assert math.log(result.value) == pytest.approx(math.log(10) + 9 / (20 * rows), rel=0.02)
     second = math.sqrt(9 / 2) / (10 * rows)  # chi-square with 9 degrees of freedom over 2n
-    assert found.details["standard_error"] == pytest.approx(second, rel=1e-9)
+    assert result.details["standard_error"] == pytest.approx(second, rel=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("shares", "rows"),
     [
@@ -64,8 +65,8 @@ def test_score_covers_at_the_edge(shares, rows):
     p, rng, missed = shares / shares.sum(), np.random.default_rng(3), 0
     truth = math.exp(stats.entropy(p))
     for _ in range(300):
-        found = score_of(one_hot(rng.choice(len(p), size=rows, p=p), len(p)))
-        missed += not found.low - 1e-9 <= truth <= found.high + 1e-9
+        result = score_of(one_hot(rng.choice(len(p), size=rows, p=p), len(p)))
+        missed += not result.low - 1e-9 <= truth <= result.high + 1e-9
     assert stats.binom.sf(missed - 1, 300, 0.06) > 1e-3
 
 
@@ -80,24 +81,24 @@ def test_jackknife_is_that_of_a_loop():
     left_out = np.array([log_score(np.delete(logits, i, axis=0)) for i in range(30)])
     value = 30 * log_score(logits) - 29 * left_out.mean()
     error = math.sqrt(29 / 30 * np.square(left_out - left_out.mean()).sum())
-    found = measure(metrics="inception_score", fake_logits=logits)["inception_score"]
-    assert found.value == pytest.approx(math.exp(value), rel=1e-10)
-    assert found.details["standard_error"] == pytest.approx(error, rel=1e-8)
-    assert found.low <= math.exp(value - 1.959963984540054 * error) * (1 + 1e-9)
-    assert found.high >= math.exp(value + 1.959963984540054 * error) * (1 - 1e-9)
+    result = measure(metrics="inception_score", fake_logits=logits)["inception_score"]
+    assert result.value == pytest.approx(math.exp(value), rel=1e-10)
+    assert result.details["standard_error"] == pytest.approx(error, rel=1e-8)
+    assert result.low <= math.exp(value - 1.959963984540054 * error) * (1 + 1e-9)
+    assert result.high >= math.exp(value + 1.959963984540054 * error) * (1 - 1e-9)
 
 
 def test_modes_counts_what_is_produced():
     """Real: 4 modes of 5 classes, 100 each; fake: 300, 96, 4, 0; a tenth of 25 % is 2.5 %."""
     real = one_hot(np.repeat([0, 1, 2, 3], 100), 5)
     fake = one_hot(np.repeat([0, 1, 2], [300, 96, 4]), 5)
-    found = measure(metrics="modes", real_logits=real, fake_logits=fake)["modes"]
-    assert found.value == 2.0
-    assert found.details["missing"] == [2, 3]
-    assert found.details["total_modes"] == 4
-    assert found.details["real_shares"] == [0.25, 0.25, 0.25, 0.25, 0.0]
-    assert found.details["fake_shares"] == [0.75, 0.24, 0.01, 0.0, 0.0]
-    assert (found.low, found.high) == (2.0, 3.0)  # mode 2 might be at a tenth; mode 3 is not
+    result = measure(metrics="modes", real_logits=real, fake_logits=fake)["modes"]
+    assert result.value == 2.0
+    assert result.details["missing"] == [2, 3]
+    assert result.details["total_modes"] == 4
+    assert result.details["real_shares"] == [0.25, 0.25, 0.25, 0.25, 0.0]
+    assert result.details["fake_shares"] == [0.75, 0.24, 0.01, 0.0, 0.0]
+    assert (result.low, result.high) == (2.0, 3.0)  # mode 2 might be at a tenth; mode 3 is not
     generous = measure(
         metrics="modes", real_logits=real, fake_logits=fake, settings={"modes": {"share": 0.04}}
     )

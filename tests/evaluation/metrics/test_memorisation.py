@@ -32,13 +32,13 @@ def test_nearest_is_that_of_a_loop():
 
 def test_c_t_of_one_cell_is_mann_whitneys_z():
     real, fake, train = normal(0, 90, 2), 1.2 * normal(1, 70, 2), normal(2, 80, 2)
-    found = ask("c_t", real, fake, train, cells=1)
+    result = ask("c_t", real, fake, train, cells=1)
     distances = [np.linalg.norm(x[:, None] - train, axis=2).min(axis=1) for x in (fake, real)]
     u = stats.mannwhitneyu(*distances).statistic
     z = (u - 90 * 70 / 2) / math.sqrt(90 * 70 * 161 / 12)
-    assert found.value == pytest.approx(z, rel=1e-12)
-    assert found.details["null_sd"] == 1.0
-    assert found.details["p_value"] == pytest.approx(stats.norm.cdf(z))
+    assert result.value == pytest.approx(z, rel=1e-12)
+    assert result.details["null_sd"] == 1.0
+    assert result.details["p_value"] == pytest.approx(stats.norm.cdf(z))
 
 
 def test_c_t_weighs_cells_by_their_held_out_rows():
@@ -47,13 +47,13 @@ def test_c_t_weighs_cells_by_their_held_out_rows():
     train = np.concatenate([normal(0, 60, 2), normal(1, 60, 2) + far])
     real = np.concatenate([normal(2, 100, 2), normal(3, 200, 2) + far])
     fake = np.concatenate([train[:50], normal(4, 70, 2) + far])
-    found = ask("c_t", real, fake, train, cells=2)
-    z = found.details["cell_z"]
+    result = ask("c_t", real, fake, train, cells=2)
+    z = result.details["cell_z"]
     first = -math.sqrt(3 * 100 * 50 / 151)  # U = 0
     assert min(z) == pytest.approx(first, rel=1e-12)
-    assert found.value == pytest.approx((first + 2 * max(z)) / 3, rel=1e-12)
-    assert sorted(found.details["cell_shares"]) == pytest.approx([1 / 3, 2 / 3])
-    assert found.details["null_sd"] == pytest.approx(math.sqrt(5) / 3)
+    assert result.value == pytest.approx((first + 2 * max(z)) / 3, rel=1e-12)
+    assert sorted(result.details["cell_shares"]) == pytest.approx([1 / 3, 2 / 3])
+    assert result.details["null_sd"] == pytest.approx(math.sqrt(5) / 3)
 
 
 def test_cells_with_few_rows_are_left_out():
@@ -69,13 +69,14 @@ def test_cells_with_few_rows_are_left_out():
 
 def test_copied_training_rows_are_far_below_the_null():
     train, real = normal(0, 1000, 4), normal(1, 1000, 4)
-    found = ask("c_t", real, train, train)
-    assert found.value < -10
-    assert found.high < -10
-    assert found.details["p_value"] < 1e-50
+    result = ask("c_t", real, train, train)
+    assert result.value < -10
+    assert result.high < -10
+    assert result.details["p_value"] < 1e-50
     assert ask("c_t", real, 2.0 * normal(2, 1000, 4), train).value > 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("law", ["standard_normal", "standard_exponential"])
 def test_c_t_at_equal_laws(law):
     """Mean 0, standard deviation null_sd, intervals that cover 0, p <= 0.05 in 5 %; 200 draws."""
@@ -84,10 +85,10 @@ def test_c_t_at_equal_laws(law):
     z, covered, rejected = [], 0, 0
     for _ in range(200):
         pair = Pair(getattr(rng, law)((120, 2)), getattr(rng, law)((150, 2)), train=train)
-        found = c_t.estimate(pair, level=0.95, seed=0)
-        z.append(found.value / found.details["null_sd"])
-        covered += found.low <= 0.0 <= found.high
-        rejected += found.details["p_value"] <= 0.05
+        result = c_t.estimate(pair, level=0.95, seed=0)
+        z.append(result.value / result.details["null_sd"])
+        covered += result.low <= 0.0 <= result.high
+        rejected += result.details["p_value"] <= 0.05
     assert np.mean(z) == pytest.approx(0.0, abs=4 / math.sqrt(200))
     assert np.std(z) == pytest.approx(1.0, abs=4 / math.sqrt(400))
     assert stats.binom.cdf(covered, 200, 0.94) > 1e-3
@@ -96,9 +97,9 @@ def test_c_t_at_equal_laws(law):
 
 def test_c_t_of_identical_rows_is_zero():
     ones = np.ones((40, 2))
-    found = ask("c_t", ones, ones, ones)
-    assert found.value == 0.0
-    assert found.low < 0.0 < found.high
+    result = ask("c_t", ones, ones, ones)
+    assert result.value == 0.0
+    assert result.low < 0.0 < result.high
 
 
 @pytest.mark.parametrize("setting", [{"cells": 0}, {"least_rows": 1}])
@@ -169,10 +170,10 @@ def test_density_of_one_centre_is_a_gaussian_with_the_best_width():
 def test_widths_are_the_likeliest():
     """Two clusters around the centres, far apart: each variance is its cluster's."""
     rows = np.concatenate([normal(0, 200, 2), 3.0 * normal(1, 300, 2) + 1000.0])
-    found = fld.fit(np.array([[0.0, 0.0], [1000.0, 1000.0]]), rows, 100)
+    result = fld.fit(np.array([[0.0, 0.0], [1000.0, 1000.0]]), rows, 100)
     squares = [np.square(rows[:200]).sum(axis=1), np.square(rows[200:] - 1000.0).sum(axis=1)]
     expected = [x.mean() / 2 for x in squares]
-    np.testing.assert_allclose(np.exp(found.log_variances), expected, rtol=1e-3)
+    np.testing.assert_allclose(np.exp(result.log_variances), expected, rtol=1e-3)
 
 
 def test_fld_of_new_rows_is_about_zero_and_rises_with_every_fault():
@@ -193,15 +194,15 @@ def test_fld_of_new_rows_is_about_zero_and_rises_with_every_fault():
 
 def test_fld_is_the_difference_of_two_mean_log_likelihoods():
     train, real, fake = normal(0, 100, 3), normal(1, 60, 3), normal(2, 50, 3)
-    found = ask("fld", real, fake, train)
-    details = found.details
-    assert found.value == pytest.approx(100 * (details["nll"] - details["baseline_nll"]))
+    result = ask("fld", real, fake, train)
+    details = result.details
+    assert result.value == pytest.approx(100 * (details["nll"] - details["baseline_nll"]))
     scale = train.std(axis=0, ddof=1)
     density = fld.fit(fake / scale, train / scale, 100)
     assert details["nll"] == pytest.approx(-density.log(real / scale).mean() / 3, rel=1e-9)
     assert details["train_nll"] == pytest.approx(-density.log(train / scale).mean() / 3, rel=1e-9)
-    assert ask("fld", real, fake, train, most_rows=30).value != found.value
-    assert ask("fld", real, fake, train, steps=1).value != found.value
+    assert ask("fld", real, fake, train, most_rows=30).value != result.value
+    assert ask("fld", real, fake, train, steps=1).value != result.value
 
 
 def test_fld_with_constant_columns_and_with_identical_rows():

@@ -36,7 +36,7 @@ def assert_share(hits, trials, share):
 
 def test_each_mode_is_tested():
     """Shares .25 each; generated .5, .25, .24, .01: z by hand, Holm's order."""
-    found = of_classes("modes", [100] * 4, [200, 100, 96, 4])
+    result = of_classes("modes", [100] * 4, [200, 100, 96, 4])
     z = np.array([0.25, 0.0, 0.01]) / np.sqrt(
         np.array([0.375 * 0.625, 0.25 * 0.75, 0.245 * 0.755]) * 2 / 400
     )
@@ -44,8 +44,8 @@ def test_each_mode_is_tested():
         2 * stats.norm.sf(z),
         stats.chi2_contingency([[100, 300], [4, 396]], correction=False).pvalue,
     )
-    np.testing.assert_allclose(found.details["p_values"], holm(raw), rtol=1e-10)
-    assert (found.details["too_many"], found.details["too_few"]) == ([0], [3])
+    np.testing.assert_allclose(result.details["p_values"], holm(raw), rtol=1e-10)
+    assert (result.details["too_many"], result.details["too_few"]) == ([0], [3])
 
 
 def test_modes_that_are_equal_are_rarely_called_different():
@@ -54,23 +54,23 @@ def test_modes_that_are_equal_are_rarely_called_different():
     shares /= shares.sum()
     wrong = 0
     for _ in range(150):
-        found = of_classes("modes", rng.multinomial(300, shares), rng.multinomial(200, shares))
-        wrong += bool(found.details["too_few"] + found.details["too_many"])
+        result = of_classes("modes", rng.multinomial(300, shares), rng.multinomial(200, shares))
+        wrong += bool(result.details["too_few"] + result.details["too_many"])
     assert_share(wrong, 150, 0.05)
 
 
 def test_mode_kl_of_known_shares():
-    found = of_classes("mode_kl", [500_000, 500_000], [750_000, 250_000])
+    result = of_classes("mode_kl", [500_000, 500_000], [750_000, 250_000])
     expected = 0.75 * math.log(1.5) + 0.25 * math.log(0.5)
-    assert found.details["plain"] == pytest.approx(expected, rel=1e-12)
-    assert found.low < expected < found.high
+    assert result.details["plain"] == pytest.approx(expected, rel=1e-12)
+    assert result.low < expected < result.high
     odds = 0.75 * 0.25 * math.log(3.0) ** 2 + 0.25  # var_p(log p/q) + var_q(p/q)
-    assert found.details["standard_error"] == pytest.approx(math.sqrt(odds) / 1000, rel=1e-5)
+    assert result.details["standard_error"] == pytest.approx(math.sqrt(odds) / 1000, rel=1e-5)
 
 
 def test_mode_kl_of_collapse_is_log_of_the_classes():
-    found = of_classes("mode_kl", [1000] * 10, [10_000] + [0] * 9)
-    assert found.details["plain"] == pytest.approx(math.log(10), rel=1e-12)
+    result = of_classes("mode_kl", [1000] * 10, [10_000] + [0] * 9)
+    assert result.details["plain"] == pytest.approx(math.log(10), rel=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_mode_kl_covers(p, q):
     rng = np.random.default_rng(1)
     p, q = (np.asarray(x) / np.sum(x) for x in (p, q))
     truth = float(p @ np.log(p / q))
-    found = [
+    result = [
         mode_kl.estimate(
             Pair(rows_of(rng.multinomial(500, q)), rows_of(rng.multinomial(400, p)), "logits"),
             level=0.95,
@@ -95,13 +95,14 @@ def test_mode_kl_covers(p, q):
         )
         for _ in range(300)
     ]
-    assert_share(sum(not f.low <= truth <= f.high for f in found), 300, 0.06)
-    values = [f.value for f in found]
+    assert_share(sum(not f.low <= truth <= f.high for f in result), 300, 0.06)
+    values = [f.value for f in result]
     assert np.mean(values) == pytest.approx(truth, abs=4 * np.std(values) / math.sqrt(300))
     assert min(values) < truth
-    assert all(f.high >= 0.0 for f in found)
+    assert all(f.high >= 0.0 for f in result)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [50, 100])
 @pytest.mark.parametrize(
     ("p", "q"),
@@ -115,8 +116,8 @@ def test_mode_kl_covers_where_a_class_is_rare_or_lost(p, q, rows):
         fake, real = rng.multinomial(rows, p), rng.multinomial(rows, q)
         if (real[fake > 0] == 0).any():
             continue
-        found = of_classes("mode_kl", real, fake)
-        missed += not found.low <= truth <= found.high
+        result = of_classes("mode_kl", real, fake)
+        missed += not result.low <= truth <= result.high
         answers += 1
     assert answers > 90
     assert_share(missed, answers, 0.06)
@@ -124,9 +125,9 @@ def test_mode_kl_covers_where_a_class_is_rare_or_lost(p, q, rows):
 
 def test_mode_kl_of_one_class_allows_for_real_ones_not_seen():
     """A real class with a share of -expm1(log(0.025) / n) stays unseen in 2.5 % of samples."""
-    found = of_classes("mode_kl", [100, 0], [100, 0])
-    assert (found.value, found.low) == (0.0, 0.0)
-    assert found.high == pytest.approx(-math.log(0.025) / 100, rel=1e-3)  # and a little of class 0
+    result = of_classes("mode_kl", [100, 0], [100, 0])
+    assert (result.value, result.low) == (0.0, 0.0)
+    assert result.high == pytest.approx(-math.log(0.025) / 100, rel=1e-3)  # and a little of class 0
 
 
 @pytest.mark.parametrize("side", ["real", "fake"])
@@ -150,11 +151,11 @@ def of_missing(counts, level=0.95):
 
 
 def test_missing_mass_is_goods_and_turings():
-    found = of_missing([60, 36, 1, 1, 2, 0, 0, 0])
-    assert found.value == 0.02
+    result = of_missing([60, 36, 1, 1, 2, 0, 0, 0])
+    assert result.value == 0.02
     interval = stats.binomtest(2, 8).proportion_ci(0.95, "exact")
-    assert (found.low, found.high) == pytest.approx((interval.low * 0.08, interval.high * 0.08))
-    assert found.details == {"singletons": 2, "seen": 5, "classes": 8}
+    assert (result.low, result.high) == pytest.approx((interval.low * 0.08, interval.high * 0.08))
+    assert result.details == {"singletons": 2, "seen": 5, "classes": 8}
 
 
 @pytest.mark.parametrize("shares", [np.ones(300), 1 / np.arange(1, 301), 0.5 ** np.arange(20)])
@@ -162,10 +163,10 @@ def test_missing_mass_covers_the_chance_of_something_new(shares):
     """The sum of p (1 - p)^m: the mean is right to 1 / m^2, and intervals miss 5 % or less."""
     rng = np.random.default_rng(2)
     p = shares / shares.sum()
-    found = [of_missing(rng.multinomial(100, p)) for _ in range(300)]
+    result = [of_missing(rng.multinomial(100, p)) for _ in range(300)]
     truth = float(p @ (1 - p) ** 100)
-    assert_share(sum(not f.low <= truth <= f.high for f in found), 300, 0.05)
-    values = [f.value for f in found]
+    assert_share(sum(not f.low <= truth <= f.high for f in result), 300, 0.05)
+    values = [f.value for f in result]
     error = np.std(values) / math.sqrt(300)
     assert np.mean(values) == pytest.approx(float(p @ (1 - p) ** 99), abs=4 * error)
 
@@ -179,12 +180,12 @@ def test_missing_mass_needs_classes():
 def test_birthday_paradox_of_ten_thousand(radius):
     """Uniform on 10^4 values: about 10^4, also where "the same" means nearer than 1/4."""
     values = np.random.default_rng(3).integers(10_000, size=3000)
-    found = of_support(values, radius)
-    assert 0.85e4 < found.value < 1.15e4
-    assert found.low < 1e4 < found.high
+    result = of_support(values, radius)
+    assert 0.85e4 < result.value < 1.15e4
+    assert result.low < 1e4 < result.high
     _, counts = np.unique(values, return_counts=True)
-    assert found.details["pairs"] == (counts * (counts - 1) // 2).sum()
-    assert found.value == pytest.approx(3000 * 2999 / 2 / found.details["pairs"])
+    assert result.details["pairs"] == (counts * (counts - 1) // 2).sum()
+    assert result.value == pytest.approx(3000 * 2999 / 2 / result.details["pairs"])
 
 
 @pytest.mark.parametrize(
@@ -199,23 +200,23 @@ def test_support_covers_the_inverse_of_the_summed_squares(shares, rows):
     truth, missed = 1.0 / float(p @ p), 0
     for _ in range(200):
         values = rng.choice(len(p), size=(rows, 1), p=p).astype(float)
-        found = support.estimate(Pair(None, values), level=0.95, seed=0)
-        missed += not found.low <= truth <= found.high
+        result = support.estimate(Pair(None, values), level=0.95, seed=0)
+        missed += not result.low <= truth <= result.high
     assert_share(missed, 200, 0.06)
 
 
 def test_support_without_a_duplicate_has_no_upper_end():
-    found = of_support(np.arange(100.0))
-    assert found.high == math.inf
-    assert found.value == 4950.0
-    assert found.low == pytest.approx(4950 / -math.log(0.025))
-    assert found.details["pairs"] == 0
+    result = of_support(np.arange(100.0))
+    assert result.high == math.inf
+    assert result.value == 4950.0
+    assert result.low == pytest.approx(4950 / -math.log(0.025))
+    assert result.details["pairs"] == 0
 
 
 def test_support_of_one_image_is_one():
-    found = of_support(np.ones((50, 3)))
-    assert found.value == 1.0
-    assert found.low <= 1.0 < found.high < 1.3
+    result = of_support(np.ones((50, 3)))
+    assert result.value == 1.0
+    assert result.low <= 1.0 < result.high < 1.3
 
 
 def test_pairs_within_a_radius_are_those_of_a_loop(monkeypatch):

@@ -15,6 +15,7 @@ def ask(metric, real, fake, **settings):
     return measure(real, fake, metric, settings={metric: settings})[metric]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("law", ["standard_normal", "standard_exponential"])
 def test_chi_square_of_all_cells_errs_as_often_as_it_says(law):
     """Equal laws, cells placed by rows that are not counted: uniform p-values, 400 draws."""
@@ -39,15 +40,15 @@ def test_cells_are_counted_as_they_are():
     centres = 100.0 * np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
     real = np.repeat(centres, 300, axis=0) + rng.standard_normal((1200, 2))
     fake = np.repeat(centres, [400, 200, 200, 0], axis=0) + rng.standard_normal((800, 2))
-    found = ask("ndb", real, fake, bins=4)
-    details = found.details
+    result = ask("ndb", real, fake, bins=4)
+    details = result.details
     assert details["bins"] == 4
     assert sorted(details["fake_shares"]) == [0.0, 0.25, 0.25, 0.5]
     assert sum(details["real_shares"]) == pytest.approx(1.0)
-    assert found.value == 0.5
+    assert result.value == 0.5
     assert details["surely_different"] == details["different_bh"] == details["different"] == 2
     assert details["p_value"] < 1e-30
-    assert found.low == pytest.approx(stats.beta.ppf(0.025, 2, 3))
+    assert result.low == pytest.approx(stats.beta.ppf(0.025, 2, 3))
 
 
 def test_alpha_and_bins_have_their_effect():
@@ -73,12 +74,12 @@ def test_identical_rows_have_no_cells():
 
 def test_equal_shares_are_tested_by_z_and_by_fisher():
     a, b = np.array([60, 3, 0, 100]), np.array([40, 0, 0, 80])
-    found = equal_share_p_values(a, 100, b, 80)
+    result = equal_share_p_values(a, 100, b, 80)
     table = [[60, 40], [40, 40]]
     expected = stats.chi2_contingency(table, correction=False).pvalue  # z squared
-    assert found[0] == pytest.approx(expected, rel=1e-12)
-    assert found[1] == pytest.approx(stats.fisher_exact([[3, 97], [0, 80]]).pvalue, rel=1e-12)
-    assert found[2:].tolist() == [1.0, 1.0]
+    assert result[0] == pytest.approx(expected, rel=1e-12)
+    assert result[1] == pytest.approx(stats.fisher_exact([[3, 97], [0, 80]]).pvalue, rel=1e-12)
+    assert result[2:].tolist() == [1.0, 1.0]
 
 
 def test_parts_of_a_shuffled_sample_are_independent_rows():
@@ -114,9 +115,9 @@ def test_classifier_errs_as_often_as_it_says(classifier):
     values, rejected = [], 0
     for _ in range(200):
         real, fake = rng.standard_exponential((60, 2)), rng.standard_exponential((90, 2))
-        found = ask("classifier_accuracy", real, fake, classifier=classifier)
-        values.append(found.value)
-        rejected += found.details["p_value"] <= 0.05
+        result = ask("classifier_accuracy", real, fake, classifier=classifier)
+        values.append(result.value)
+        rejected += result.details["p_value"] <= 0.05
     assert np.mean(values) == pytest.approx(0.5, abs=4 * 0.5 / np.sqrt(60 * 200))
     assert stats.binom.sf(rejected - 1, 200, 0.05) > 0.01
 
@@ -125,14 +126,14 @@ def test_classifier_reaches_the_best_accuracy_of_shifted_gaussians():
     """N(0, 1) against N(2, 1): no classifier is right more often than Phi(1) = 0.8413."""
     rng = np.random.default_rng(6)
     real, fake = rng.standard_normal((6000, 1)), rng.standard_normal((4000, 1)) + 2.0
-    found = ask("classifier_accuracy", real, fake)
-    assert found.details["test_rows"] == 4000
-    assert found.value == pytest.approx(stats.norm.cdf(1.0), abs=4 * np.sqrt(0.1335 / 4000))
-    right = round(found.value * 4000)
+    result = ask("classifier_accuracy", real, fake)
+    assert result.details["test_rows"] == 4000
+    assert result.value == pytest.approx(stats.norm.cdf(1.0), abs=4 * np.sqrt(0.1335 / 4000))
+    right = round(result.value * 4000)
     exact = stats.binomtest(right, 4000).proportion_ci(0.95, "exact")
-    assert (found.low, found.high) == pytest.approx((exact.low, exact.high))
-    mean = (found.details["right_on_real"] + found.details["right_on_fake"]) / 2
-    assert mean == pytest.approx(found.value)
+    assert (result.low, result.high) == pytest.approx((exact.low, exact.high))
+    mean = (result.details["right_on_real"] + result.details["right_on_fake"]) / 2
+    assert mean == pytest.approx(result.value)
 
 
 def test_neighbours_see_what_no_hyperplane_does():
@@ -151,5 +152,5 @@ def test_neighbours_see_what_no_hyperplane_does():
 
 
 def test_identical_rows_cannot_be_told_apart():
-    found = ask("classifier_accuracy", np.ones((40, 2)), np.ones((40, 2)))
-    assert found.value == 0.5
+    result = ask("classifier_accuracy", np.ones((40, 2)), np.ones((40, 2)))
+    assert result.value == 0.5

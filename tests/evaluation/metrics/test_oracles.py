@@ -36,8 +36,8 @@ def test_fid_of_gaussians_that_do_not_commute(protocol):
     m1, m2 = rng.standard_normal((2, 6))
     expected = np.square(m1 - m2).sum() + np.trace(s1 + s2 - 2 * scipy.linalg.sqrtm(s1 @ s2).real)
     rows = exact_rows(rng, 40, m1, s1), exact_rows(rng, 30, m2, s2)
-    found = measure(*rows, "fid", protocol=protocol)["fid"]
-    assert found.value == pytest.approx(expected, rel=1e-9)
+    result = measure(*rows, "fid", protocol=protocol)["fid"]
+    assert result.value == pytest.approx(expected, rel=1e-9)
 
 
 def test_fid_of_gaussians_in_one_dimension():
@@ -60,9 +60,9 @@ def test_the_bias_of_plain_fid_at_equal_laws(variances):
     for draw in range(draws):
         rng = np.random.default_rng([2, draw])
         rows = (rng.standard_normal((size, len(variances))) * np.sqrt(variances) for size in (n, m))
-        found = measure(*rows, "fid")["fid"]
-        plain.append(found.details["plain"])
-        corrected.append(found.value)
+        result = measure(*rows, "fid")["fid"]
+        plain.append(result.details["plain"])
+        corrected.append(result.value)
     error = np.std(plain) / np.sqrt(draws)
     assert np.mean(plain) == pytest.approx(first, abs=4 * error + len(variances) / m * first)
     assert first > 20 * error
@@ -91,9 +91,9 @@ def test_inception_score_of_sure_answers_is_the_exponential_of_their_entropy(sha
     counts = np.round(400 * np.array(shares)).astype(int)
     logits = 1000.0 * np.eye(len(shares))[np.repeat(np.arange(len(shares)), counts)]
     chosen = {"inception_score": {"estimator": "splits", "splits": 1}}
-    found = measure(metrics="inception_score", fake_logits=logits, settings=chosen)
+    result = measure(metrics="inception_score", fake_logits=logits, settings=chosen)
     expected = np.exp(stats.entropy(shares))
-    assert found["inception_score"].value == pytest.approx(expected, rel=1e-12)
+    assert result["inception_score"].value == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize("produced", [40, 100])
@@ -104,8 +104,8 @@ def test_expected_number_of_modes(produced):
     values = []
     for draw in range(150):
         labels = np.random.default_rng([4, draw]).integers(modes, size=produced)
-        found = measure(metrics="modes", real_logits=real, fake_logits=np.eye(modes)[labels])
-        values.append(found["modes"].value)
+        result = measure(metrics="modes", real_logits=real, fake_logits=np.eye(modes)[labels])
+        values.append(result["modes"].value)
     assert near(values, modes * (1 - (1 - 1 / modes) ** produced))
 
 
@@ -113,5 +113,5 @@ def test_precision_and_recall_of_half_overlapping_intervals():
     """Uniform on [0, 1] against [1/2, 3/2]: half of each lies where the other is, to O(k / n)."""
     rng = np.random.default_rng(5)
     real, fake = rng.uniform(size=(4000, 1)), rng.uniform(0.5, 1.5, size=(4000, 1))
-    for found in measure(real, fake, ("precision", "recall")).values():
-        assert found.value == pytest.approx(0.5, abs=4 * np.sqrt(0.25 / 4000) + 3 / 4000)
+    for result in measure(real, fake, ("precision", "recall")).values():
+        assert result.value == pytest.approx(0.5, abs=4 * np.sqrt(0.25 / 4000) + 3 / 4000)

@@ -117,9 +117,9 @@ def test_published_metrics_are_those_of_the_curve():
     real, fake = rng.standard_normal((300, 3)), rng.standard_normal((300, 3)) * [0.3, 1, 1]
     curve = prd_curve(real, fake, runs=3)
     for metric, beta in (("prd_recall", 8.0), ("prd_precision", 1 / 8)):
-        found = ask(metric, real, fake, estimator="published", runs=3)
-        assert found.value == curve.f_beta(beta)
-        assert not found.has_interval
+        result = ask(metric, real, fake, estimator="published", runs=3)
+        assert result.value == curve.f_beta(beta)
+        assert not result.has_interval
 
 
 @pytest.mark.parametrize("kind", ["equal", "lost", "bad", "near", "far"])
@@ -147,15 +147,15 @@ def test_interval_covers_with_cells_from_kmeans():
     for seed in range(100):
         real, fake = (centres[rng.integers(low, 6, 300)] for low in (0, 1))
         noise = rng.standard_normal((2, 300, 6)) * 0.01
-        found = measure(
+        result = measure(
             real + noise[0],
             fake + noise[1],
             "prd_recall",
             settings={"prd_recall": {"clusters": 6}},
             seed=seed,
         )["prd_recall"]
-        assert found.details["cells"] <= 6
-        covered += found.low <= truth <= found.high
+        assert result.details["cells"] <= 6
+        covered += result.low <= truth <= result.high
     assert covered >= 85
 
 
@@ -163,10 +163,10 @@ def test_counted_rows_place_no_cells():
     """Shares are those of two thirds of the rows, the rest placed the cells."""
     rng = np.random.default_rng(9)
     rows = np.repeat(100.0 * np.eye(4), 90, axis=0) + rng.standard_normal((360, 4))
-    found = ask("prd_precision", rows, rows[:300], clusters=4)
-    counted = np.array(found.details["real_shares"]) * 260
+    result = ask("prd_precision", rows, rows[:300], clusters=4)
+    counted = np.array(result.details["real_shares"]) * 260
     assert counted == pytest.approx(np.round(counted))
-    assert found.details["cells"] == 4
+    assert result.details["cells"] == 4
     few = ask("prd_precision", rows[::4], rows[::4])
     assert few.details["cells"] <= 6  # ten of sixty counted rows each
 

@@ -46,8 +46,8 @@ def test_fid(tfgan, tf, dim):
     theirs = tfgan.frechet_classifier_distance_from_activations(
         tf.constant(real), tf.constant(fake)
     )
-    found = measure(real, fake, "fid", protocol="tf-gan")["fid"]
-    assert found.value == pytest.approx(float(theirs), rel=1e-9)
+    result = measure(real, fake, "fid", protocol="tf-gan")["fid"]
+    assert result.value == pytest.approx(float(theirs), rel=1e-9)
     assert float(theirs) > 0.01
 
 
@@ -57,8 +57,8 @@ def test_fid_with_fewer_rows_than_dimensions(tfgan, tf):
     theirs = tfgan.frechet_classifier_distance_from_activations(
         tf.constant(real), tf.constant(fake)
     )
-    found = measure(real, fake, "fid", protocol="tf-gan")["fid"]
-    assert found.value == pytest.approx(float(theirs), rel=1e-6)
+    result = measure(real, fake, "fid", protocol="tf-gan")["fid"]
+    assert result.value == pytest.approx(float(theirs), rel=1e-6)
 
 
 def test_inception_score(tfgan, tf):
@@ -74,11 +74,11 @@ def test_kid(tfgan, tf, size):
         tf.constant(REAL), tf.constant(FAKE), max_block_size=size
     )
     options = {} if size == 1024 else {"settings": {"kid": {"block_size": size}}}
-    found = measure(REAL, FAKE, "kid", protocol="tf-gan", **options)["kid"]
-    assert found.value == pytest.approx(float(value), rel=1e-10)
-    assert found.has_interval == (size < 1024)
+    result = measure(REAL, FAKE, "kid", protocol="tf-gan", **options)["kid"]
+    assert result.value == pytest.approx(float(value), rel=1e-10)
+    assert result.has_interval == (size < 1024)
     if size < 1024:
-        assert found.details["standard_error"] == pytest.approx(float(error), rel=1e-9)
+        assert result.details["standard_error"] == pytest.approx(float(error), rel=1e-9)
 
 
 def test_the_protocol_defines_what_is_compared_here():

@@ -42,40 +42,40 @@ def quick(examples):
 def ask(name, real, fake, train=None, **options):
     """One metric of rows of the kind that it reads."""
     module = metrics.load(name)
-    given = {f"real_{module.READS}": real, f"fake_{module.READS}": fake}
+    inputs = {f"real_{module.READS}": real, f"fake_{module.READS}": fake}
     if "train" in module.NEEDS:
-        given[f"train_{module.READS}"] = train
-    return measure(metrics=name, **given, **options)[name]
+        inputs[f"train_{module.READS}"] = train
+    return measure(metrics=name, **inputs, **options)[name]
 
 
 def answer(name, *rows, **options):
     """The estimate, which holds no NaN but for bounds that are left out, or the line of refusal."""
     try:
-        found = ask(name, *rows, **options)
+        result = ask(name, *rows, **options)
     except InputError as error:
         assert "\n" not in str(error)
         return str(error)
-    assert not np.isnan(found.value)
-    assert np.isfinite(found.value) or name in UNBOUNDED
-    if found.has_interval:
-        assert found.low <= found.value <= found.high
-    return found
+    assert not np.isnan(result.value)
+    assert np.isfinite(result.value) or name in UNBOUNDED
+    if result.has_interval:
+        assert result.low <= result.value <= result.high
+    return result
 
 
-def same(name, found, other, rel=1e-9):
+def same(name, result, other, rel=1e-9):
     """Two answers agree: in value and bounds, or in the line but for the number of a row."""
-    if isinstance(found, str) or isinstance(other, str):
-        assert re.sub(r"row \d+", "row", str(found)) == re.sub(r"row \d+", "row", str(other))
+    if isinstance(result, str) or isinstance(other, str):
+        assert re.sub(r"row \d+", "row", str(result)) == re.sub(r"row \d+", "row", str(other))
         return
-    scale = max(abs(found.value), abs(other.value), 1e-12)
+    scale = max(abs(result.value), abs(other.value), 1e-12)
     if np.isfinite(scale):
-        assert other.value == pytest.approx(found.value, abs=rel * scale)
+        assert other.value == pytest.approx(result.value, abs=rel * scale)
     else:
-        assert other.value == found.value
-    if np.isfinite([found.low, found.high]).all():
-        scale = max(scale, found.high - found.low)
-        assert other.low == pytest.approx(found.low, abs=1e-5 * scale)
-        assert other.high == pytest.approx(found.high, abs=1e-5 * scale)
+        assert other.value == result.value
+    if np.isfinite([result.low, result.high]).all():
+        scale = max(scale, result.high - result.low)
+        assert other.low == pytest.approx(result.low, abs=1e-5 * scale)
+        assert other.high == pytest.approx(result.high, abs=1e-5 * scale)
 
 
 @pytest.fixture(params=ALL)
@@ -133,7 +133,7 @@ def test_row_order_never_matters(name, law, seed, d):
 def test_blocks_mapped_files_and_layouts_are_the_same_rows(name, law, seed, d, cut, tmp_path):
     """Not a bit differs: float32 from a file, from an iterator, transposed, and every other row."""
     rows = [x.astype(np.float32) for x in samples(law, seed, d)]
-    found = answer(name, *rows)
+    result = answer(name, *rows)
     numbers = itertools.count()
 
     def mapped(x):
@@ -146,7 +146,7 @@ def test_blocks_mapped_files_and_layouts_are_the_same_rows(name, law, seed, d, c
 
     for form in (mapped, np.asfortranarray, thinned, lambda x: iter([x[:cut], x[cut:]])):
         other = answer(name, *(form(x) for x in rows))
-        assert other == found or (np.isnan(other.low) and other.value == found.value)
+        assert other == result or (np.isnan(other.low) and other.value == result.value)
 
 
 @quick(3)
@@ -156,15 +156,15 @@ def test_scale(name, law, seed, d, power):
     if name not in BY_SCALE and name not in OF_RANKS:
         return
     rows = samples(law, seed, d)
-    found, other = (
+    result, other = (
         answer(name, *(factor * x for x in rows), settings=PLAIN.get(name))
         for factor in (1.0, 2.0**power)
     )
-    if isinstance(found, str) or isinstance(other, str):
-        assert found == other
+    if isinstance(result, str) or isinstance(other, str):
+        assert result == other
     else:
         factor = 2.0 ** (power * BY_SCALE.get(name, 0))
-        assert other.value == pytest.approx(factor * found.value, rel=1e-8, abs=1e-8 * factor)
+        assert other.value == pytest.approx(factor * result.value, rel=1e-8, abs=1e-8 * factor)
 
 
 @quick(3)
@@ -176,11 +176,11 @@ def test_rotation_and_shift(name, seed, d):
     rng = np.random.default_rng(seed)
     rows = [rng.standard_normal((n, d)) for n in (70, 65, 80)]
     turned = np.linalg.qr(rng.standard_normal((d, d)))[0]
-    found, other = (
+    result, other = (
         answer(name, *form, settings=PLAIN.get(name))
         for form in (rows, [x @ turned + 3.0 for x in rows])
     )
-    assert other.value == pytest.approx(found.value, rel=1e-7, abs=1e-9)
+    assert other.value == pytest.approx(result.value, rel=1e-7, abs=1e-9)
 
 
 @quick(3)
@@ -191,8 +191,8 @@ def test_constant_columns_change_nothing_that_is_made_of_distances(name, seed, l
     rng = np.random.default_rng(seed)
     rows = [rng.standard_normal((n, 3)) for n in (70, 65, 80)]
     wider = [np.hstack([x, np.full((len(x), 2), level)]) for x in rows]
-    found, other = (answer(name, *form, settings=PLAIN.get(name)) for form in (rows, wider))
-    assert other.value == pytest.approx(found.value, rel=1e-7, abs=1e-9)
+    result, other = (answer(name, *form, settings=PLAIN.get(name)) for form in (rows, wider))
+    assert other.value == pytest.approx(result.value, rel=1e-7, abs=1e-9)
 
 
 def one_mode(rng, n, d):
@@ -240,8 +240,8 @@ def test_degenerate_rows_get_an_answer_or_one_line(name, real):
 def test_one_column(name):
     """Logits of one class are refused by those that need two."""
     rng = np.random.default_rng(1)
-    found = answer(name, *(ordinary(rng, n, 1) for n in (70, 66, 80)))
-    assert isinstance(found, str) == (metrics.load(name).READS == "logits")
+    result = answer(name, *(ordinary(rng, n, 1) for n in (70, 66, 80)))
+    assert isinstance(result, str) == (metrics.load(name).READS == "logits")
 
 
 def test_training_rows_that_are_all_alike(name):

@@ -23,9 +23,9 @@ def table(x, y):
 
 
 def own_table(x):
-    found = table(x, x)
-    np.fill_diagonal(found, np.inf)
-    return found
+    result = table(x, x)
+    np.fill_diagonal(result, np.inf)
+    return result
 
 
 def nearest_in(distances2, k):
@@ -35,14 +35,14 @@ def nearest_in(distances2, k):
 
 def check(real, fake, plan_ks=(3, 5)):
     """Every answer of `Neighbours` is the table's, to the last bit."""
-    found = Neighbours(real, fake)
+    result = Neighbours(real, fake)
     own = {"real": own_table(real), "fake": own_table(fake)}
     cross = {"real": table(real, fake)}
     cross["fake"] = cross["real"].T
     for side in ("real", "fake"):
-        for got, expected in zip(found.same(side, 5), nearest_in(own[side], 5), strict=True):
+        for got, expected in zip(result.same(side, 5), nearest_in(own[side], 5), strict=True):
             np.testing.assert_array_equal(got, expected)
-        for got, expected in zip(found.across(side, 5), nearest_in(cross[side], 5), strict=True):
+        for got, expected in zip(result.across(side, 5), nearest_in(cross[side], 5), strict=True):
             np.testing.assert_array_equal(got, expected)
         for k, clipped in itertools.product(plan_ks, (False, True)):
             radius2 = np.sort(own[side], axis=1)[:, k - 1, None]
@@ -50,7 +50,7 @@ def check(real, fake, plan_ks=(3, 5)):
                 radius2 = np.minimum(radius2, np.median(np.sqrt(radius2)) ** 2)
             for closed in (False, True):
                 inside = cross[side] <= radius2 if closed else cross[side] < radius2
-                balls = found.balls(side, k, closed, clipped)
+                balls = result.balls(side, k, closed, clipped)
                 np.testing.assert_array_equal(balls.per_point, inside.sum(axis=0))
                 least = np.sqrt(np.where(inside, radius2, np.inf).min(axis=0))
                 np.testing.assert_allclose(balls.smallest, least, rtol=1e-15)
@@ -59,7 +59,7 @@ def check(real, fake, plan_ks=(3, 5)):
     with np.errstate(divide="ignore"):
         ratio2 = radius2[half, None] / cross["real"][half]
     expected = np.sqrt(ratio2.max(axis=0, initial=0.0))
-    np.testing.assert_allclose(found.largest_ratio(3), expected, rtol=1e-14)
+    np.testing.assert_allclose(result.largest_ratio(3), expected, rtol=1e-14)
 
 
 def copies(x, y):
@@ -146,18 +146,18 @@ def test_one_pass_answers_all_of_the_plan(monkeypatch):
     real, fake = np.random.default_rng(3).standard_normal((2, 60, 4))
     plan = [("balls", "real", 3, False), ("balls", "real", 5, True), ("balls", "fake", 5, False)]
     plan += [("across", "real", 5), ("across", "fake", 6), ("ratio", 3)]
-    found = Neighbours(real, fake, plan)
+    result = Neighbours(real, fake, plan)
     for closed in (False, True):
-        found.balls("real", 3, closed)
-        found.balls("real", 5, closed, clipped=True)
-        found.balls("fake", 5, closed)
-    found.rows_in_balls("real", 5, True, 4)
-    found.across("fake", 2)
-    found.largest_ratio(3)
+        result.balls("real", 3, closed)
+        result.balls("real", 5, closed, clipped=True)
+        result.balls("fake", 5, closed)
+    result.rows_in_balls("real", 5, True, 4)
+    result.across("fake", 2)
+    result.largest_ratio(3)
     assert len(passes) == 1
     expected = (table(real, fake) <= np.sort(own_table(real), axis=1)[:, 10:11]).sum(axis=0)
-    assert (found.balls("real", 11, True).per_point == expected).all()
-    assert found.across("real", 60)[0].shape == (60, 60)
+    assert (result.balls("real", 11, True).per_point == expected).all()
+    assert result.across("real", 60)[0].shape == (60, 60)
     assert len(passes) == 3
 
 
@@ -182,12 +182,12 @@ def test_all_metrics_share_one_pass(monkeypatch, protocol):
 def test_what_balls_hold():
     real = np.array([[0.0], [1.0], [10.0], [11.0]])
     fake = np.array([[0.1], [0.2], [10.5], [10.6], [10.7], [99.0]])
-    found = Neighbours(real, fake)
-    counts, members = found.rows_in_balls("real", 1, True, 3)
+    result = Neighbours(real, fake)
+    counts, members = result.rows_in_balls("real", 1, True, 3)
     assert counts.tolist() == [2, 2, 3, 3]
     assert members[:2, :2].tolist() == [[0, 1], [1, 0]]
     assert members[2:].tolist() == [[2, 3, 4], [2, 3, 4]] or members[3].tolist() == [4, 3, 2]
-    assert found.balls("real", 1, True).per_point.tolist() == [2, 2, 2, 2, 2, 0]
+    assert result.balls("real", 1, True).per_point.tolist() == [2, 2, 2, 2, 2, 0]
 
 
 @pytest.mark.parametrize("case", ["normal", "offset", "copies", "clusters"])

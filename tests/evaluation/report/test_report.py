@@ -148,22 +148,22 @@ def fractions(real, fake, missing=()):
 
 
 def test_histogram_heights_and_missing_classes():
-    found = fractions([0.5, 0.5], [1.0, 0.0], missing=[1])
-    assert [(s.real_height, s.fake_height, s.missing) for s in found.classes] == [
+    outcome = fractions([0.5, 0.5], [1.0, 0.0], missing=[1])
+    assert [(s.real_height, s.fake_height, s.missing) for s in outcome.classes] == [
         (50, 100, False),
         (50, 0, True),
     ]
-    assert found.classes[0].fake == "100.0 %"
-    assert found.caption == "1 of 2 classes are covered. Missing: 1."
+    assert outcome.classes[0].fake == "100.0 %"
+    assert outcome.caption == "1 of 2 classes are covered. Missing: 1."
     assert scores.class_fractions(Result({"fid": estimate(1.0)})) is None
 
 
 def test_of_many_classes_those_that_differ_most_are_shown():
     real = [0.01] * 100
     fake = [0.01] * 70 + [0.02] * 15 + [0.0] * 15
-    found = fractions(real, fake)
-    assert len(found.classes) == scores.MOST_CLASSES
-    assert all(int(one.name) >= 70 for one in found.classes)
+    outcome = fractions(real, fake)
+    assert len(outcome.classes) == scores.MOST_CLASSES
+    assert all(int(one.name) >= 70 for one in outcome.classes)
 
 
 @pytest.mark.parametrize(("side", "channels"), [(8, 1), (32, 3), (64, 3)])

@@ -20,8 +20,8 @@ ROWS = np.random.default_rng(0).standard_normal((4, 60, 3))
 
 def estimate(name, value, low, high, **details):
     better = "lower" if name == "fid" else "higher"
-    given = ("method", "target", better, "default", 9, 9, {}, details)
-    return Estimate(name, value, low, high, 0.95, *given)
+    inputs = ("method", "target", better, "default", 9, 9, {}, details)
+    return Estimate(name, value, low, high, 0.95, *inputs)
 
 
 def points_of(axes):
@@ -39,11 +39,11 @@ def drawn(figure):
 
 
 def test_result_shows_values_intervals_and_the_floor():
-    found = Result(
+    outcome = Result(
         {"fid": estimate("fid", 3.0, 2.0, 4.5), "recall": estimate("recall", 0.5, 0.4, 0.6)},
         {"fid": estimate("fid", -0.5, -1.0, 0.0)},
     )
-    figure = found.plot()
+    figure = outcome.plot()
     first, second = figure.axes
     assert points_of(first) == [(3.0, 1.0), (-0.5, 0.0)]
     assert points_of(second) == [(0.5, 1.0)]
@@ -54,16 +54,16 @@ def test_result_shows_values_intervals_and_the_floor():
 
 
 def test_an_end_that_is_not_there_is_not_drawn():
-    found = Result({"fid": estimate("fid", 3.0, -np.inf, np.nan)})
-    (axes,) = plots.result(found).axes
+    outcome = Result({"fid": estimate("fid", 3.0, -np.inf, np.nan)})
+    (axes,) = plots.result(outcome).axes
     assert all(np.isfinite(line.get_xdata()).all() for line in axes.get_lines())
 
 
 def test_comparison_shows_differences_with_joint_intervals():
     real, a, b, c = ROWS
     compared = evaluation.compare({"a": a, "b": b, "c": c + 2.0}, real, "kid")
-    found = SourceComparison({"kid": compared}, {})
-    figure = found.plot()
+    outcome = SourceComparison({"kid": compared}, {})
+    figure = outcome.plot()
     left, right = figure.axes
     assert [x for x, _ in points_of(left)] == pytest.approx(
         [model.value for model in compared.models.values()], abs=1e-6
@@ -95,18 +95,18 @@ def test_prd_draws_each_curve():
 
 def test_modes_are_bars_in_percent_and_the_most_different_of_many():
     shares = {"real_shares": [0.5, 0.3, 0.2], "fake_shares": [0.9, 0.1, 0.0], "total_modes": 3}
-    found = Result({"modes": estimate("modes", 2, 2, 3, missing=[2], **shares)})
-    (axes,) = plots.modes(found).axes
+    outcome = Result({"modes": estimate("modes", 2, 2, 3, missing=[2], **shares)})
+    (axes,) = plots.modes(outcome).axes
     heights = [round(bar.get_height(), 6) for bar in axes.patches]
     assert heights == [50.0, 30.0, 20.0, 90.0, 10.0, 0.0]
     assert axes.get_title() == "2 of 3 classes covered"
-    drawn(plots.modes(found))
+    drawn(plots.modes(outcome))
     many = np.full(100, 0.01)
     other = many.copy()
     other[[7, 93]] = 0.02, 0.0
     shares = {"real_shares": many, "fake_shares": other, "total_modes": 100}
-    found = Result({"modes": estimate("modes", 99, 99, 99, missing=[93], **shares)})
-    (axes,) = plots.modes(found).axes
+    outcome = Result({"modes": estimate("modes", 99, 99, 99, missing=[93], **shares)})
+    (axes,) = plots.modes(outcome).axes
     names = [text.get_text() for text in axes.get_xticklabels()]
     assert len(names) == 30 and {"7", "93"} <= set(names)
     with pytest.raises(InputError, match="has no modes"):
@@ -170,10 +170,10 @@ def test_curve_draws_values_and_bands():
 
 
 def test_a_function_is_told_and_silence_is_kept(capsys):
-    told = []
-    with progress.shown(lambda *given: told.append(given)) as show:
+    output = []
+    with progress.shown(lambda *inputs: output.append(inputs)) as show:
         progress.prefixed(show, "a")("drawing", 1, 2)
-    assert told == [("a: drawing", 1, 2)]
+    assert output == [("a: drawing", 1, 2)]
     for silent in (None, False):
         with progress.shown(silent) as show:
             assert show is None and progress.prefixed(show, "a") is None
@@ -221,7 +221,7 @@ def test_a_result_in_a_notebook_says_what_was_compared():
         "images": {"fake": {"count": 5}, "real": {"count": 6}},
         "notes": ["One & two."],
     }
-    found = dataclasses.replace(Result({"fid": estimate("fid", 3.0, 2.0, 4.5)}), context=context)
-    page = found._repr_html_()
+    outcome = dataclasses.replace(Result({"fid": estimate("fid", 3.0, 2.0, 4.5)}), context=context)
+    page = outcome._repr_html_()
     assert "5 images of &lt;g&gt; against 6 of r, features pixels" in page
     assert "<p>One &amp; two.</p>" in page and "[2.000, 4.500]" in page

@@ -14,7 +14,7 @@ from evaluation.results.formatting import number
 
 
 @pytest.fixture(scope="module")
-def found():
+def outcome():
     """All metrics of small arrays, with a floor, and an estimate without an interval."""
     rng = np.random.default_rng(0)
     logits = 4 * np.eye(4)[rng.integers(4, size=120)] + rng.standard_normal((120, 4))
@@ -27,40 +27,40 @@ def found():
     return Result({**result, "plain": plain}, floor, result.context)
 
 
-def test_it_is_a_mapping(found):
-    assert isinstance(found["fid"], Estimate)
-    assert list(found)[:2] == ["fid", "kid"]
-    assert len(found) == 9
-    assert "nonsense" not in found
+def test_it_is_a_mapping(outcome):
+    assert isinstance(outcome["fid"], Estimate)
+    assert list(outcome)[:2] == ["fid", "kid"]
+    assert len(outcome) == 9
+    assert "nonsense" not in outcome
     with pytest.raises(KeyError):
-        found["nonsense"]
+        outcome["nonsense"]
     with pytest.raises(TypeError):
-        found.estimates["fid"] = None
+        outcome.estimates["fid"] = None
 
 
-def test_table_is_plain_text_of_at_most_100_columns(found):
-    text = str(found)
+def test_table_is_plain_text_of_at_most_100_columns(outcome):
+    text = str(outcome)
     lines = text.split("\n")
     assert max(map(len, lines)) <= 100
     assert text.replace("\n", "").isprintable()  # no control characters
     fid = next(line for line in lines if line.startswith("fid"))
     for shown in (
-        found["fid"].value,
-        found["fid"].low,
-        found["fid"].high,
-        found.floor["fid"].value,
+        outcome["fid"].value,
+        outcome["fid"].low,
+        outcome["fid"].high,
+        outcome.floor["fid"].value,
     ):
         assert number(shown) in fid
     assert "60 / 60" in fid
     assert "none" in next(line for line in lines if line.startswith("plain") or "none" in line)
-    assert repr(found) == text
+    assert repr(outcome) == text
 
 
-def test_table_aligns_its_columns(found):
-    lines = str(found).split("\n")
+def test_table_aligns_its_columns(outcome):
+    lines = str(outcome).split("\n")
     end = lines[0].index("value") + len("value")
     starts = [line for line in lines[2:] if line and not line.startswith(" ")]
-    assert len(starts) == len(found)
+    assert len(starts) == len(outcome)
     assert all(line[end - 1].isdigit() and line[end] == " " for line in starts)
 
 
@@ -90,15 +90,15 @@ def test_number(value, shown):
     assert number(value) == shown
 
 
-def test_json_round_trip(found, tmp_path):
-    path = found.save(tmp_path / "scores.json")
+def test_json_round_trip(outcome, tmp_path):
+    path = outcome.save(tmp_path / "scores.json")
     json.loads(path.read_text(), parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
     again = Result.load(path)
-    assert again.to_dict() == found.to_dict()
-    assert again["kid"] == found["kid"]
+    assert again.to_dict() == outcome.to_dict()
+    assert again["kid"] == outcome["kid"]
     assert math.isnan(again["plain"].low)
-    assert again.floor["fid"] == found.floor["fid"]
-    assert str(again) == str(found)
+    assert again.floor["fid"] == outcome.floor["fid"]
+    assert str(again) == str(outcome)
     assert [item.name for item in tmp_path.iterdir()] == ["scores.json"]
 
 
@@ -107,22 +107,22 @@ def test_infinities_and_missing_ends_survive_a_file(tmp_path):
     rows = np.arange(60.0)[:, None]
     logits = np.eye(3)[np.arange(60) % 3]
     options = {"real_logits": 4 * np.eye(3)[np.arange(60) % 2], "fake_logits": 4 * logits}
-    found = measure(fake_features=rows, metrics=["support", "modes"], **options)
-    assert (found["support"].high, found["modes"].details["kl"]) == (math.inf, math.inf)
-    path = found.save(tmp_path / "scores.json")
+    outcome = measure(fake_features=rows, metrics=["support", "modes"], **options)
+    assert (outcome["support"].high, outcome["modes"].details["kl"]) == (math.inf, math.inf)
+    path = outcome.save(tmp_path / "scores.json")
     again = Result.load(path)
-    assert dict(again) == dict(found)
-    assert str(again) == str(found)
+    assert dict(again) == dict(outcome)
+    assert str(again) == str(outcome)
     fields = json.loads(path.read_text())["metrics"]
     assert (fields["support"]["high"], fields["modes"]["details"]["kl"]) == ("inf", "inf")
-    made = dataclasses.replace(found["support"], low=-math.inf, high=math.nan, method="inf")
+    made = dataclasses.replace(outcome["support"], low=-math.inf, high=math.nan, method="inf")
     loaded = Result.load(Result({"support": made}).save(path))["support"]
     assert (loaded.low, loaded.method) == (-math.inf, "inf")
     assert math.isnan(loaded.high)
 
 
-def test_a_file_that_holds_none_for_an_infinite_end_is_still_read(found, tmp_path):
-    path = found.save(tmp_path / "scores.json")
+def test_a_file_that_holds_none_for_an_infinite_end_is_still_read(outcome, tmp_path):
+    path = outcome.save(tmp_path / "scores.json")
     content = json.loads(path.read_text())
     content["metrics"]["fid"]["high"] = None
     path.write_text(json.dumps(content))
@@ -130,37 +130,37 @@ def test_a_file_that_holds_none_for_an_infinite_end_is_still_read(found, tmp_pat
 
 
 @pytest.mark.parametrize("wrong", [3, None])
-def test_what_is_no_path_or_no_result_is_refused(found, wrong):
-    for use in (found.save, Result.load):
+def test_what_is_no_path_or_no_result_is_refused(outcome, wrong):
+    for use in (outcome.save, Result.load):
         with pytest.raises(InputError, match=f"path={wrong}; it must be the path of a file"):
             use(wrong)
     with pytest.raises(InputError, match=r"other is \w+; it must be an Estimate"):
-        found["fid"].check_comparable(wrong)
+        outcome["fid"].check_comparable(wrong)
     with pytest.raises(InputError, match=r"other is \w+; it must be a Result"):
-        found.check_comparable(wrong)
+        outcome.check_comparable(wrong)
 
 
-def test_csv_has_a_line_for_each_metric(found, tmp_path):
-    with open(found.save(tmp_path / "scores.csv"), newline="") as stream:
+def test_csv_has_a_line_for_each_metric(outcome, tmp_path):
+    with open(outcome.save(tmp_path / "scores.csv"), newline="") as stream:
         lines = list(csv.DictReader(stream))
-    assert [line["metric"] for line in lines] == [e.metric for e in found.values()]
-    assert float(lines[0]["value"]) == found["fid"].value
-    assert float(lines[0]["floor"]) == found.floor["fid"].value
+    assert [line["metric"] for line in lines] == [e.metric for e in outcome.values()]
+    assert float(lines[0]["value"]) == outcome["fid"].value
+    assert float(lines[0]["floor"]) == outcome.floor["fid"].value
 
 
-def test_frame(found):
-    frame = found.to_frame()
-    assert list(frame.index) == [estimate.metric for estimate in found.values()]
-    assert frame.loc["kid", "value"] == found["kid"].value
-    assert frame["floor"].iloc[0] == found.floor["fid"].value
+def test_frame(outcome):
+    frame = outcome.to_frame()
+    assert list(frame.index) == [estimate.metric for estimate in outcome.values()]
+    assert frame.loc["kid", "value"] == outcome["kid"].value
+    assert frame["floor"].iloc[0] == outcome.floor["fid"].value
     assert math.isnan(frame.loc["recall", "floor"])
 
 
-def test_other_suffixes_and_folders_are_refused(found, tmp_path):
+def test_other_suffixes_and_folders_are_refused(outcome, tmp_path):
     with pytest.raises(InputError, match=r"must end in .json or .csv"):
-        found.save(tmp_path / "scores.txt")
+        outcome.save(tmp_path / "scores.txt")
     with pytest.raises(InputError, match="there is no folder"):
-        found.save(tmp_path / "nowhere" / "scores.json")
+        outcome.save(tmp_path / "nowhere" / "scores.json")
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[1]", '{"metrics": {"fid": {}}, "floor": null}'])
@@ -173,25 +173,25 @@ def test_load_refuses_what_is_no_result(tmp_path, text):
         Result.load(tmp_path / "missing.json")
 
 
-def test_a_failed_save_leaves_the_old_file(found, tmp_path):
-    path = found.save(tmp_path / "scores.json")
+def test_a_failed_save_leaves_the_old_file(outcome, tmp_path):
+    path = outcome.save(tmp_path / "scores.json")
     before = path.read_text()
-    broken = dataclasses.replace(found, context={"what": object()})
+    broken = dataclasses.replace(outcome, context={"what": object()})
     with pytest.raises(TypeError):
         broken.save(path)
     assert path.read_text() == before
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_pickle_and_replace(found):
-    again = pickle.loads(pickle.dumps(found))
-    assert again.to_dict() == found.to_dict()
-    assert dataclasses.replace(found, floor=None).floor is None
+def test_pickle_and_replace(outcome):
+    again = pickle.loads(pickle.dumps(outcome))
+    assert again.to_dict() == outcome.to_dict()
+    assert dataclasses.replace(outcome, floor=None).floor is None
 
 
-def test_a_place_that_cannot_be_written_is_one_line(found, tmp_path):
+def test_a_place_that_cannot_be_written_is_one_line(outcome, tmp_path):
     with pytest.raises(InputError, match="cannot be written"):
-        found.save(tmp_path / f"{'a' * 300}.json")
+        outcome.save(tmp_path / f"{'a' * 300}.json")
 
 
 def test_no_metrics_are_no_table(tmp_path):
@@ -202,8 +202,8 @@ def test_no_metrics_are_no_table(tmp_path):
         Result.load(tmp_path / "r.json")
 
 
-def test_numbers_that_are_words_are_no_result(found, tmp_path):
-    path = found.save(tmp_path / "r.json")
+def test_numbers_that_are_words_are_no_result(outcome, tmp_path):
+    path = outcome.save(tmp_path / "r.json")
     content = json.loads(path.read_text())
     content["metrics"]["fid"]["value"] = "high"
     path.write_text(json.dumps(content))

@@ -11,7 +11,9 @@ import os, sys
 print("loud", file=sys.stderr)
 skip = os.environ.get("TPU_SKIP_MDS_QUERY")
 """
-CODE = "from evaluation.runtime import tensorflow as quiet; {}; print(quiet.import_tensorflow().skip)"
+CODE = (
+    "from evaluation.runtime import tensorflow as quiet; {}; print(quiet.import_tensorflow().skip)"
+)
 
 
 @pytest.mark.parametrize(

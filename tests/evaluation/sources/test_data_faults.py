@@ -19,25 +19,25 @@ from gantf.cli import main
 SHARDS = 4
 
 
-def brief(told=None, seconds=1.5):
+def brief(text=None, seconds=1.5):
     """RetryPolicy of tests: three tries."""
-    say = told if callable(told) else (told if told is not None else []).append
+    say = text if callable(text) else (text if text is not None else []).append
     return RetryPolicy(seconds=seconds, pause_seconds=0.01, say=say)
 
 
 class TestRetryPolicy:
     def test_an_error_of_storage_is_tried_again(self):
-        told, errors = [], [OSError(errno.EIO, "Input/output error"), OSError(errno.ESTALE, "old")]
+        text, errors = [], [OSError(errno.EIO, "Input/output error"), OSError(errno.ESTALE, "old")]
 
         def work():
             if errors:
                 raise errors.pop(0)
             return 7
 
-        retry = brief(told)
+        retry = brief(text)
         assert retry.call(work, "disk/a.png") == 7
         assert retry.retried == ["disk/a.png"] * 2
-        assert told == [
+        assert text == [
             "disk/a.png: Input/output error; trying again (2 of 3)",
             "disk/a.png: old; trying again (3 of 3)",
         ]
@@ -177,15 +177,15 @@ class TestShards:
         whole_images = load_images("digits")
         fault(digits[1])
         retry = brief()
-        found = load_images("digits", skip_corrupt=True, retry=retry)
-        (skipped,) = found.skipped
+        outcome = load_images("digits", skip_corrupt=True, retry=retry)
+        (skipped,) = outcome.skipped
         lost, _, of = skipped.removeprefix(f"{digits[1]} (").removesuffix(" images)").split()
         lost, of = int(lost), int(of)
         assert 0 < lost <= of
         first = 359 + of - lost  # what is before the fault stays
         kept = np.r_[0:first, 359 + of : 1437]
-        np.testing.assert_array_equal(found.images, whole_images.images[kept])
-        np.testing.assert_array_equal(found.labels, whole_images.labels[kept])
+        np.testing.assert_array_equal(outcome.images, whole_images.images[kept])
+        np.testing.assert_array_equal(outcome.labels, whole_images.labels[kept])
 
     @pytest.mark.parametrize("kind", ["missing", "stalled"])
     def test_one_that_comes_back_loses_nothing(self, digits, kind):
@@ -256,9 +256,9 @@ def test_a_file_of_a_folder_that_stalls_is_named_or_left_out(tmp_path):
         Image.new("L", (4, 4), 9).save(folder / f"{name}.png")
     with pytest.raises(InputError, match=r"b\.png cannot be decoded .* \(nothing came for 1\.5 s"):
         load_images(f"folder:{folder}", retry=brief())
-    found = load_images(f"folder:{folder}", skip_corrupt=True, retry=brief())
-    assert found.skipped == (str(folder / "b.png"),)
-    assert found.files == ("a.png", "c.png")
+    outcome = load_images(f"folder:{folder}", skip_corrupt=True, retry=brief())
+    assert outcome.skipped == (str(folder / "b.png"),)
+    assert outcome.files == ("a.png", "c.png")
 
 
 def test_a_tfrecord_that_is_cut_off_keeps_what_is_before_on_request(tf, tmp_path, digits):
@@ -273,6 +273,6 @@ def test_a_tfrecord_that_is_cut_off_keeps_what_is_before_on_request(tf, tmp_path
     cut(tmp_path / "one.tfrecord")
     with pytest.raises(InputError, match=r"one\.tfrecord is damaged .*--skip-corrupt"):
         open_source(str(tmp_path / "*.tfrecord"))
-    found = open_source(str(tmp_path / "*.tfrecord"), skip_corrupt=True)
-    assert found.skipped == (f"{tmp_path / 'one.tfrecord'} from its image 2 on",)
-    assert found.images[:, 0, 0, 0].tolist() == [0, 40, 0, 40, 80, 120, 160]
+    outcome = open_source(str(tmp_path / "*.tfrecord"), skip_corrupt=True)
+    assert outcome.skipped == (f"{tmp_path / 'one.tfrecord'} from its image 2 on",)
+    assert outcome.images[:, 0, 0, 0].tolist() == [0, 40, 0, 40, 80, 120, 160]

@@ -156,11 +156,11 @@ def test_metrics_are_the_same_for_every_format(formats, digits):
     reference = digits["train"].images
     exact = evaluation.evaluate(expected(400), reference, ["fid"], features="pixels", n=400)
     for name in (*STORED, *GENERATORS):
-        found = evaluation.evaluate(formats / name, reference, ["fid"], features="pixels", n=400)
+        result = evaluation.evaluate(formats / name, reference, ["fid"], features="pixels", n=400)
         if name in STORED:
-            assert found["fid"].value == exact["fid"].value
+            assert result["fid"].value == exact["fid"].value
         else:
-            np.testing.assert_allclose(found["fid"].value, exact["fid"].value, rtol=1e-4)
+            np.testing.assert_allclose(result["fid"].value, exact["fid"].value, rtol=1e-4)
 
 
 class TestWhatIsInferred:
@@ -387,13 +387,13 @@ class TestProgramsAreNotTrusted:
         from evaluation.sources import saved_model_scan
 
         words = ("filename", "file_pattern", "file_name", "directory", "address", "path")
-        found = set()
+        result = set()
         for name in filter(lambda name: name[0].isupper(), dir(tf.raw_ops)):
             takes = inspect.signature(getattr(tf.raw_ops, name)).parameters
             named = any(word in argument for argument in takes for word in words)
             if named and not saved_model_scan.refusal(name):
-                found.add(name)
-        assert found <= HARMLESS, found - HARMLESS
+                result.add(name)
+        assert result <= HARMLESS, result - HARMLESS
 
     def test_a_keras_file_with_python_code(self, tf, tmp_path):
         import keras

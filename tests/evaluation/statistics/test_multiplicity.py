@@ -62,8 +62,8 @@ def test_false_rejections_stay_below_their_rate():
     for _ in range(400):
         p_values = 2 * stats.norm.sf(np.abs(rng.standard_normal(200) + np.where(null, 0.0, 4.0)))
         any_false.append((holm(p_values)[null] <= 0.05).any())
-        found = benjamini_hochberg(p_values) <= 0.05
-        share_false.append((found & null).sum() / max(found.sum(), 1))
+        result = benjamini_hochberg(p_values) <= 0.05
+        share_false.append((result & null).sum() / max(result.sum(), 1))
     assert stats.binom.sf(sum(any_false) - 1, 400, 0.05) > 1e-3
     error = np.std(share_false) / 20
     assert np.mean(share_false) == pytest.approx(0.05 * 0.75, abs=4 * error)

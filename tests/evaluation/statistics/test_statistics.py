@@ -21,8 +21,8 @@ def test_binomial_intervals_against_scipy(successes, trials, level):
     theirs = reference.proportion_ci(level, method="wilson")
     assert wilson(successes, trials, level) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
     theirs = reference.proportion_ci(level, method="exact")
-    found = clopper_pearson(successes, trials, (1 - level) / 2)
-    assert found == pytest.approx((theirs.low, theirs.high), abs=1e-9)
+    result = clopper_pearson(successes, trials, (1 - level) / 2)
+    assert result == pytest.approx((theirs.low, theirs.high), abs=1e-9)
 
 
 def test_mean_interval_of_symmetric_values_is_students():
@@ -106,15 +106,15 @@ def test_occupancy_variance_of_disjoint_cells(per_cell):
     points = int(cells * per_cell)
     none, both = (1 - 1 / cells) ** points, (1 - 2 / cells) ** points
     truth = ((cells - 1) * both + none - cells * none**2) / cells
-    found = []
+    result = []
     for draw in range(60):
         where = np.random.default_rng([2, draw]).integers(cells, size=points)
         counts = np.bincount(where, minlength=cells)
         members = np.full((cells, 3), -1)
         for cell in np.flatnonzero((counts > 0) & (counts <= 3)):
             members[cell, : counts[cell]] = np.flatnonzero(where == cell)
-        found.append(occupancy_variance(counts, members, points)[0] - 1 / cells**2)
-    assert 0.9 * truth < np.mean(found) < 1.5 * truth  # never too small, at most 22 % too wide
+        result.append(occupancy_variance(counts, members, points)[0] - 1 / cells**2)
+    assert 0.9 * truth < np.mean(result) < 1.5 * truth  # never too small, at most 22 % too wide
 
 
 def test_effective_trials():

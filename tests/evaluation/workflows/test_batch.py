@@ -52,8 +52,8 @@ def counted(monkeypatch):
 
 def test_rows_are_what_evaluate_gives(sources):
     paths, real = sources
-    found = evaluation.batch(paths, real, METRICS, n=50, seed=3)
-    for path, row in zip(paths, found, strict=True):
+    outcome = evaluation.batch(paths, real, METRICS, n=50, seed=3)
+    for path, row in zip(paths, outcome, strict=True):
         alone = evaluation.evaluate(path, real, METRICS, n=50, seed=3)
         assert (row["source"], row["status"], row["n"]) == (path, "done", 50)
         for name in METRICS:
@@ -61,11 +61,11 @@ def test_rows_are_what_evaluate_gives(sources):
             expected = [one.value, one.low, one.high, alone.floor[name].value]
             ours = [row[name], row[f"{name}_low"], row[f"{name}_high"], row[f"{name}_floor"]]
             assert ours == expected
-    assert found.metrics == METRICS
-    assert list(found.to_frame()["kid"]) == [row["kid"] for row in found]
-    assert '<td style="text-align:left">a.npy</td>' in found._repr_html_()
-    lines = [line.split()[:3] for line in str(found).splitlines()[2:]]
-    assert lines[:2] == [["a.npy", name, number(found[0][name])] for name in METRICS]
+    assert outcome.metrics == METRICS
+    assert list(outcome.to_frame()["kid"]) == [row["kid"] for row in outcome]
+    assert '<td style="text-align:left">a.npy</td>' in outcome._repr_html_()
+    lines = [line.split()[:3] for line in str(outcome).splitlines()[2:]]
+    assert lines[:2] == [["a.npy", name, number(outcome[0][name])] for name in METRICS]
     assert len(lines) == 6
 
 
@@ -76,9 +76,9 @@ def test_the_reference_is_read_and_extracted_once(sources, monkeypatch):
     asked = []
     usual = extraction.feature_kinds.extract
 
-    def extract(images, *more, **told):
+    def extract(images, *more, **output):
         asked.append(images.name)
-        return usual(images, *more, **told)
+        return usual(images, *more, **output)
 
     monkeypatch.setattr(extraction.feature_kinds, "extract", extract)
     evaluation.batch(paths, real, METRICS)
@@ -107,9 +107,9 @@ def test_finished_rows_are_found_again_and_changed_ones_are_not(sources, tmp_pat
 def test_one_failure_does_not_stop_the_rest_and_is_tried_again(sources, tmp_path, counted):
     paths, real = sources
     out, missing = tmp_path / "table.csv", str(tmp_path / "missing.npy")
-    found = evaluation.batch([paths[0], missing, paths[1]], real, METRICS, out=out)
-    assert [row["status"] for row in found] == ["done", "failed", "done"]
-    assert "missing.npy does not exist" in found.failed[0]["error"]
+    outcome = evaluation.batch([paths[0], missing, paths[1]], real, METRICS, out=out)
+    assert [row["status"] for row in outcome] == ["done", "failed", "done"]
+    assert "missing.npy does not exist" in outcome.failed[0]["error"]
     rows = list(csv.DictReader(out.read_text().splitlines()))
     assert [row["status"] for row in rows] == ["done", "failed", "done"]
     np.save(missing, np.load(paths[2]))
@@ -128,8 +128,8 @@ def test_a_source_that_raises_anything_is_a_row(sources, monkeypatch):
         return usual(source, *more, **settings)
 
     monkeypatch.setattr(batch, "evaluate", evaluate)
-    found = evaluation.batch(paths, real, METRICS)
-    assert [row["error"] for row in found] == ["", "MemoryError: no room", ""]
+    outcome = evaluation.batch(paths, real, METRICS)
+    assert [row["error"] for row in outcome] == ["", "MemoryError: no room", ""]
 
 
 def test_a_kill_loses_only_the_row_under_way(sources, tmp_path):

@@ -216,9 +216,9 @@ def test_protocol_and_level_have_an_effect(judged, tanh_generator):
 def test_seed_decides_the_draw(judged, tanh_generator):
     again = evaluate(tanh_generator, batch_size=100)
     for name, (value, low, high, *counts) in numbers(again).items():
-        found = numbers(judged)[name]
-        np.testing.assert_allclose([value, low, high], found[:3], rtol=1e-4, atol=1e-5)
-        assert tuple(counts) == found[3:]
+        outcome = numbers(judged)[name]
+        np.testing.assert_allclose([value, low, high], outcome[:3], rtol=1e-4, atol=1e-5)
+        assert tuple(counts) == outcome[3:]
     assert numbers(evaluate(tanh_generator, seed=1)) != numbers(again)
 
 

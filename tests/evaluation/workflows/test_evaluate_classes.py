@@ -17,20 +17,20 @@ FAKE[LABELS == 2] += 1.0
 
 
 def test_each_class_is_measured_on_its_own_rows():
-    found = per_class(REAL, FAKE, LABELS, LABELS, ["fid", "precision"], correction="none")
-    assert list(found) == [1, 2, 3]
-    for label in found:
+    outcome = per_class(REAL, FAKE, LABELS, LABELS, ["fid", "precision"], correction="none")
+    assert list(outcome) == [1, 2, 3]
+    for label in outcome:
         rows = REAL[label == LABELS], FAKE[label == LABELS]
         expected = measure(*rows, ["fid", "precision"])
         for name in ("fid", "precision"):
-            assert found[label][name] == expected[name]
+            assert outcome[label][name] == expected[name]
 
 
 def test_bonferroni_shares_the_error_among_the_classes():
-    found = per_class(REAL, FAKE, LABELS, LABELS, level=0.9)
+    outcome = per_class(REAL, FAKE, LABELS, LABELS, level=0.9)
     rows = REAL[LABELS == 1], FAKE[LABELS == 1]
     expected = measure(*rows, "fid", level=1 - 0.1 / 3)["fid"]
-    assert found[1]["fid"] == expected
+    assert outcome[1]["fid"] == expected
     alone = per_class(REAL, FAKE, LABELS, LABELS, level=0.9, correction="none")[1]["fid"]
     assert alone.low > expected.low
     assert alone.value == expected.value
@@ -39,28 +39,29 @@ def test_bonferroni_shares_the_error_among_the_classes():
 def test_strings_and_any_order_of_rows():
     names = np.array(["cat", "dog", "owl"])[LABELS - 1]
     order = RNG.permutation(360)
-    found = per_class(REAL[order], FAKE, names[order], list(names), "kid")
+    outcome = per_class(REAL[order], FAKE, names[order], list(names), "kid")
     expected = per_class(REAL, FAKE, LABELS, LABELS, "kid")
     for name, label in zip(("cat", "dog", "owl"), (1, 2, 3), strict=True):
-        assert found[name]["kid"].value == pytest.approx(expected[label]["kid"].value, abs=1e-12)
+        assert outcome[name]["kid"].value == pytest.approx(expected[label]["kid"].value, abs=1e-12)
     objects = names.astype(object)
     assert list(per_class(REAL, FAKE, objects, objects, "kid")) == ["cat", "dog", "owl"]
 
 
 def test_mean_adds_the_squares_of_symmetric_intervals():
     """Each interval here is value -+ z SE (above 0): the mean's is mean -+ z sqrt(sum SE^2) / 3."""
-    found = per_class(REAL, FAKE + 1.0, LABELS, LABELS, "sliced_wasserstein")
-    mean = found.mean()
-    values = [result["sliced_wasserstein"].value for result in found.values()]
-    errors = [result["sliced_wasserstein"].details["standard_error"] for result in found.values()]
+    outcome = per_class(REAL, FAKE + 1.0, LABELS, LABELS, "sliced_wasserstein")
+    mean = outcome.mean()
+    values = [result["sliced_wasserstein"].value for result in outcome.values()]
+    errors = [result["sliced_wasserstein"].details["standard_error"] for result in outcome.values()]
     half = stats.norm.ppf(0.975) * math.hypot(*errors) / 3
     assert mean.value == pytest.approx(np.mean(values))
     assert (mean.low, mean.high) == pytest.approx((mean.value - half, mean.value + half))
     assert (mean.level, mean.n_real, mean.n_fake) == (0.95, 360, 360)
     assert mean.details == {"classes": [1, 2, 3], "refused": []}
-    assert found.mean("sliced_wasserstein") == mean
+    assert outcome.mean("sliced_wasserstein") == mean
 
 
+@pytest.mark.slow
 def test_the_mean_covers_and_the_intervals_hold_together():
     """Three classes of Gaussians whose KID is known: 100 draws."""
     rng = np.random.default_rng(1)
@@ -71,12 +72,12 @@ def test_the_mean_covers_and_the_intervals_hold_together():
         real, fake = scales[labels] * rng.standard_normal((2, 180))
         return real[:, None], (fake + shifts[labels])[:, None]
 
-    found = [per_class(*draw(), labels, labels, "kid") for _ in range(100)]
+    outcome = [per_class(*draw(), labels, labels, "kid") for _ in range(100)]
     truth = [_kid(scale**2, shift) for scale, shift in zip(scales, shifts, strict=True)]
-    means = [each.mean() for each in found]
+    means = [each.mean() for each in outcome]
     covered = sum(m.low <= np.mean(truth) <= m.high for m in means)
     together = sum(
-        all(e[k]["kid"].low <= truth[k] <= e[k]["kid"].high for k in range(3)) for e in found
+        all(e[k]["kid"].low <= truth[k] <= e[k]["kid"].high for k in range(3)) for e in outcome
     )
     assert stats.binom.cdf(covered, 100, 0.92) > 1e-3
     assert stats.binom.cdf(together, 100, 0.92) > 1e-3
@@ -93,48 +94,48 @@ def test_ends_that_are_bounds_do_not_average_out():
     rng = np.random.default_rng(2)
     labels = np.repeat([0, 1], 60)
     real, fake = rng.standard_normal((2, 120, 40))
-    found = per_class(real, fake, labels, labels)
-    assert found[0]["fid"].details["regime"] == "bounds"
-    mean = found.mean()
-    assert mean.low == pytest.approx(np.mean([r["fid"].low for r in found.values()]))
-    assert mean.high == pytest.approx(np.mean([r["fid"].high for r in found.values()]))
+    outcome = per_class(real, fake, labels, labels)
+    assert outcome[0]["fid"].details["regime"] == "bounds"
+    mean = outcome.mean()
+    assert mean.low == pytest.approx(np.mean([r["fid"].low for r in outcome.values()]))
+    assert mean.high == pytest.approx(np.mean([r["fid"].high for r in outcome.values()]))
     assert mean.method == "mean of simultaneous bounds"
 
 
 def test_metrics_without_an_interval_have_a_mean_without_one():
-    found = per_class(REAL, FAKE, LABELS, LABELS, protocol="ttur")
-    mean = found.mean()
+    outcome = per_class(REAL, FAKE, LABELS, LABELS, protocol="ttur")
+    mean = outcome.mean()
     assert not mean.has_interval
-    assert mean.value == pytest.approx(np.mean([r["fid"].value for r in found.values()]))
-    assert found[1]["fid"].protocol == "ttur"
+    assert mean.value == pytest.approx(np.mean([r["fid"].value for r in outcome.values()]))
+    assert outcome[1]["fid"].protocol == "ttur"
 
 
 def test_a_class_with_too_few_rows_is_named_and_the_others_go_on():
     labels, generated = LABELS.copy(), LABELS.copy()
     labels[:5], generated[:5], generated[5:7] = 7, 7, 8
-    found = per_class(REAL, FAKE, labels, generated)
-    assert list(found) == [1, 2, 3]
-    assert "has 5 rows; fid needs at least 20" in found.refused[7]
-    assert "real_features has 0 rows of this class" in found.refused[8]
+    outcome = per_class(REAL, FAKE, labels, generated)
+    assert list(outcome) == [1, 2, 3]
+    assert "has 5 rows; fid needs at least 20" in outcome.refused[7]
+    assert "real_features has 0 rows of this class" in outcome.refused[8]
     with pytest.raises(KeyError, match="class 7 was not measured"):
-        found[7]
-    assert found.mean().details["refused"] == [7, 8]
-    assert "class 7 refused: real_features has 5 rows" in str(found)
+        outcome[7]
+    assert outcome.mean().details["refused"] == [7, 8]
+    assert "class 7 refused: real_features has 5 rows" in str(outcome)
 
 
 def test_it_prints_as_a_table_and_saves_as_frame_and_json():
-    found = per_class(REAL, FAKE, LABELS, LABELS, ["fid", "kid"])
-    lines = str(found).splitlines()
+    outcome = per_class(REAL, FAKE, LABELS, LABELS, ["fid", "kid"])
+    lines = str(outcome).splitlines()
     assert lines[0].split() == ["class", "metric", "value", "interval", "real", "/", "fake"]
     assert max(map(len, lines)) <= 100
     assert [line.split()[:2] for line in lines[-2:]] == [["mean", "fid"], ["mean", "kid"]]
-    frame = found.to_frame()
-    assert frame.loc[(2, "fid"), "value"] == found[2]["fid"].value
+    frame = outcome.to_frame()
+    assert frame.loc[(2, "fid"), "value"] == outcome[2]["fid"].value
     assert len(frame) == 6
-    saved = json.loads(json.dumps(found.to_dict()))
-    assert saved["classes"]["2"]["metrics"]["fid"]["value"] == found[2]["fid"].value
+    saved = json.loads(json.dumps(outcome.to_dict()))
+    assert saved["classes"]["2"]["metrics"]["fid"]["value"] == outcome[2]["fid"].value
     with pytest.raises(InputError, match="unknown measured metric None"):
-        found.mean()
+        outcome.mean()
 
 
 @pytest.mark.parametrize(
@@ -159,12 +160,12 @@ def test_it_prints_as_a_table_and_saves_as_frame_and_json():
     ],
 )
 def test_mistakes_are_one_line(change, line):
-    given = {
+    inputs = {
         "real_features": REAL,
         "fake_features": FAKE,
         "real_labels": LABELS,
         "fake_labels": LABELS,
     }
     with pytest.raises(InputError, match=line) as error:
-        per_class(**given | change)
+        per_class(**inputs | change)
     assert "\n" not in str(error.value)

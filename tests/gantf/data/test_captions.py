@@ -9,7 +9,7 @@ DIGITS = tuple("0123456789")
 
 
 @pytest.fixture
-def known():
+def expected_names():
     return captions.vocabulary(captions.of_classes(DIGITS))
 
 
@@ -58,31 +58,33 @@ def test_names_that_no_caption_tells_apart_are_refused(names, message):
     assert "rename" in str(error.value)
 
 
-def test_each_caption_comes_back_from_its_tokens(known):
+def test_each_caption_comes_back_from_its_tokens(expected_names):
     for of_class in captions.of_classes(DIGITS):
         for text in of_class:
-            tokens = known.tokens_of(text)
-            assert len(tokens) == known.length
-            assert known.text_of(tokens) == text
+            tokens = expected_names.tokens_of(text)
+            assert len(tokens) == expected_names.length
+            assert expected_names.text_of(tokens) == text
             words = len(text.split())
             assert captions.PADDING not in tokens[:words]
             assert set(tokens[words:]) <= {captions.PADDING}
 
 
-def test_other_texts_give_other_tokens(known):
+def test_other_texts_give_other_tokens(expected_names):
     texts = [text for of_class in captions.of_classes(DIGITS) for text in of_class]
-    assert len({known.tokens_of(text) for text in texts}) == len(texts)
+    assert len({expected_names.tokens_of(text) for text in texts}) == len(texts)
 
 
-def test_case_signs_and_spaces_do_not_count(known):
-    assert known.tokens_of("  A photo, of a SEVEN! ") == known.tokens_of("a photo of a seven")
+def test_case_signs_and_spaces_do_not_count(expected_names):
+    assert expected_names.tokens_of("  A photo, of a SEVEN! ") == expected_names.tokens_of(
+        "a photo of a seven"
+    )
 
 
 def test_words_are_numbered_from_one_in_the_alphabets_order():
-    known = captions.vocabulary([["b a"], ["c"]])
-    assert known == captions.Vocabulary(("a", "b", "c"), 2)
-    assert known.tokens_of("c") == (3, 0)
-    assert known.tokens_of("b a") == (2, 1)
+    expected_names = captions.vocabulary([["b a"], ["c"]])
+    assert expected_names == captions.Vocabulary(("a", "b", "c"), 2)
+    assert expected_names.tokens_of("c") == (3, 0)
+    assert expected_names.tokens_of("b a") == (2, 1)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +98,7 @@ def test_words_are_numbered_from_one_in_the_alphabets_order():
         ("a a a a a a 7", r"has 7 words, and the model reads at most 6; shorten it"),
     ],
 )
-def test_texts_that_the_model_cannot_read_are_refused(known, text, message):
+def test_texts_that_the_model_cannot_read_are_refused(expected_names, text, message):
     with pytest.raises(InputError, match=message) as error:
-        known.tokens_of(text)
+        expected_names.tokens_of(text)
     assert "\n" not in str(error.value)

@@ -14,20 +14,20 @@ from gantf.distribute import barrier
 def addresses():
     """Three addresses on this machine that nobody uses."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
-    found = [f"127.0.0.1:{one.getsockname()[1]}" for one in sockets]
+    result = [f"127.0.0.1:{one.getsockname()[1]}" for one in sockets]
     for one in sockets:
         one.close()
-    return found
+    return result
 
 
-def meeting(addresses, index, seconds=20.0, said=None):
+def meeting(addresses, index, seconds=20.0, output=None):
     """A thread in which a worker meets the others, and a list of what came of it."""
     ends = []
 
     def work():
         try:
             barrier.wait_for_all(
-                addresses, index, seconds, (said if said is not None else []).append
+                addresses, index, seconds, (output if output is not None else []).append
             )
             ends.append("met")
         except InputError as error:
@@ -51,13 +51,13 @@ def connected(address):
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2)])
 def test_all_meet_in_any_order(addresses, order):
-    found = []
+    result = []
     for index in order:
-        found.append(meeting(addresses, index))
-        found[-1][0].join(0.3)
-    for thread, _ in found:
+        result.append(meeting(addresses, index))
+        result[-1][0].join(0.3)
+    for thread, _ in result:
         thread.join()
-    assert [ends for _, ends in found] == [["met"]] * 3
+    assert [ends for _, ends in result] == [["met"]] * 3
     socket.create_server(("127.0.0.1", int(addresses[0].rpartition(":")[2]))).close()
 
 
@@ -80,15 +80,15 @@ def test_one_that_leaves_while_it_waits_is_waited_for_again(addresses):
 
 def test_nobody_waits_for_ever(addresses, monkeypatch):
     monkeypatch.setattr(barrier, "SAY_EVERY_SECONDS", 0.2)
-    said = []
-    chief, one = meeting(addresses, 0, 2.0, said), meeting(addresses, 1, 1.0)
+    output = []
+    chief, one = meeting(addresses, 0, 2.0, output), meeting(addresses, 1, 1.0)
     for thread, _ in (chief, one):
         thread.join()
     assert f"still waits for {addresses[2]}; start all workers" in chief[1][0] or (
         f"still waits for {addresses[1]}, {addresses[2]}; start" in chief[1][0]
     )
     assert "worker 1 of 3 still waits for the other workers, and so does the chief" in one[1][0]
-    assert f"worker 0 of 3 waits for {addresses[2]}" in said
+    assert f"worker 0 of 3 waits for {addresses[2]}" in output
     alone = meeting(addresses, 1, 0.3)
     alone[0].join()
     assert f"worker 1 of 3 still waits for the chief, {addresses[0]}; start" in alone[1][0]

@@ -33,9 +33,9 @@ def start(run_dir, ports, index, *more):
 
 def ended(processes):
     """What the processes said; all must have ended well."""
-    said = [process.communicate(timeout=300)[1] for process in processes]
-    assert [process.returncode for process in processes] == [0] * len(processes), said
-    return said
+    output = [process.communicate(timeout=300)[1] for process in processes]
+    assert [process.returncode for process in processes] == [0] * len(processes), output
+    return output
 
 
 def assert_close_end(run_dir, other):
@@ -88,9 +88,9 @@ def test_a_worker_killed_and_started_again_goes_on(alone, tmp_path):
 def test_a_worker_that_never_comes_is_named(tmp_path):
     ports = free_ports(2)
     process = start(tmp_path / "run", ports, 0, "--worker-timeout", "3")
-    said = process.communicate(timeout=120)[1]
+    output = process.communicate(timeout=120)[1]
     assert process.returncode == 2
-    assert said == (
+    assert output == (
         f"Error: after 3 s worker 0 of 2 still waits for 127.0.0.1:{ports[1]}; start all workers, "
         "or raise --worker-timeout.\n"
     )
@@ -102,10 +102,10 @@ def test_what_the_chief_is_refused_ends_all_with_the_same_line(tmp_path):
     run_dir.mkdir()
     (run_dir / "thesis.tex").write_text("")
     processes = [start(run_dir, ports, index) for index in (0, 1)]
-    said = [process.communicate(timeout=120)[1] for process in processes]
+    output = [process.communicate(timeout=120)[1] for process in processes]
     assert [process.returncode for process in processes] == [2, 2]
     refused = f"Error: --run-dir {run_dir} holds other things; give a new or empty directory.\n"
-    assert said == [refused] * 2
+    assert output == [refused] * 2
 
 
 @pytest.mark.slow
@@ -114,9 +114,9 @@ def test_workers_with_other_options_are_refused(tmp_path):
     run_dir, ports = tmp_path / "run", free_ports(2)
     others = ["--steps", "20", "--seed", "3", "--set", "r1_weight=7"]
     processes = [start(run_dir, ports, 0, "--steps", "20"), start(run_dir, ports, 1, *others)]
-    said = [process.communicate(timeout=120)[1] for process in processes]
+    output = [process.communicate(timeout=120)[1] for process in processes]
     assert [process.returncode for process in processes] == [2, 2]
-    assert said == [
+    assert output == [
         "Error: another worker differs from the chief, see its message; start all workers with the "
         "same options, data and TensorFlow.\n",
         "Error: worker 1 of 2 differs from the chief (seed is 3 here, 0 on the chief; r1_weight is "

@@ -27,8 +27,8 @@ def test_an_attached_tpu_that_does_not_start_says_why(tf, monkeypatch):
 
     monkeypatch.setattr(tf.distribute.cluster_resolver, "TPUClusterResolver", resolver)
     monkeypatch.setattr(strategies, "tpu_files", lambda: ("/dev/accel0", "/dev/accel1"))
-    found = r"the TPU of /dev/accel0, /dev/accel1 does not start \(libtpu is in use by process 7\)"
-    with pytest.raises(InputError, match=found):
+    result = r"the TPU of /dev/accel0, /dev/accel1 does not start \(libtpu is in use by process 7\)"
+    with pytest.raises(InputError, match=result):
         strategies.make("tpu")
 
 

@@ -59,11 +59,11 @@ def read(folder, *numbers):
     return pixels[..., None].astype(np.float32) / 127.5 - 1.0
 
 
-def decoded_means(restored, given):
+def decoded_means(restored, inputs):
     """What the networks by themselves make of images."""
     game = restored.game
     encoder, generator = (game.networks[f"{name}_average"] for name in ("encoder", "generator"))
-    means = encoder({"image": given}, training=False)[0]
+    means = encoder({"image": inputs}, training=False)[0]
     return np.asarray(generator({"latents": means}, training=False))
 
 
@@ -71,10 +71,10 @@ def test_each_image_stands_beside_its_reconstruction(restored, images):
     from gantf.generation import draw
 
     drawn, columns = draw.draw(restored, 64, reconstruct=images)
-    given = read(images, *range(5))
+    inputs = read(images, *range(5))
     assert columns == 8
-    np.testing.assert_allclose(drawn[::2], given, atol=1e-6)
-    np.testing.assert_allclose(drawn[1::2], decoded_means(restored, given), atol=1e-5)
+    np.testing.assert_allclose(drawn[::2], inputs, atol=1e-6)
+    np.testing.assert_allclose(drawn[1::2], decoded_means(restored, inputs), atol=1e-5)
 
 
 def test_no_more_images_are_reconstructed_than_wanted(restored, images):

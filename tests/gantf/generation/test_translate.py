@@ -156,7 +156,7 @@ class TestCommand:
         twice.mkdir()
         for suffix in ("png", "jpg"):
             Image.new("RGB", (16, 16)).save(twice / f"same.{suffix}")
-        for given, target, message in (
+        for values, target, message in (
             (tmp_path / "nowhere", "out", "is not a directory"),
             (tmp_path / "empty", "out", "holds no images"),
             (corrupt, "out", "broken.png cannot be decoded"),
@@ -165,7 +165,7 @@ class TestCommand:
             (folder, "images/inside/out", "lies in"),
             (folder, "file", "choose another place"),
         ):
-            words = [run_dir, given, tmp_path / target, "--direction", "b2a"]
+            words = [run_dir, values, tmp_path / target, "--direction", "b2a"]
             result = run("translate", *words)
             assert result.exit_code == 2, result.output
             assert message in result.output

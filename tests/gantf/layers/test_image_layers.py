@@ -56,7 +56,7 @@ class TestPadding:
 
     @pytest.mark.parametrize("sides", [(8, 8), (5, 11), (1, 1), (2, 3), (1, 13), (16, 20)])
     @pytest.mark.parametrize("known", [True, False])
-    def test_sides_are_filled_up_and_cut_again(self, tf, sides, known):
+    def test_sides_are_filled_up_and_cut_again(self, tf, sides, names):
         """To the next multiple of 4, at least 8; numpy.pad mirrors over and over, too."""
         from gantf.layers.padding import CropLike, PadToMultiple
 
@@ -69,7 +69,7 @@ class TestPadding:
             padded = PadToMultiple(4, 8)(images)
             return padded, CropLike()([padded, images])
 
-        shape = x.shape if known else (None, None, None, 3)
+        shape = x.shape if names else (None, None, None, 3)
         function = tf.function(both, input_signature=[tf.TensorSpec(shape, tf.float32)])
         padded, cropped = function(x)
         np.testing.assert_array_equal(padded, expected)

@@ -58,8 +58,8 @@ def test_the_losses_are_the_weighted_sums(tf, fixed):
     judge, labels = game.networks["discriminator"], batch["label"].numpy()
 
     def judged(images):
-        logits, told = (np.asarray(x, np.float64) for x in judge({"image": images}))
-        unlikeliness = np.log(np.exp(told).sum(axis=1)) - told[np.arange(len(told)), labels]
+        logits, output = (np.asarray(x, np.float64) for x in judge({"image": images}))
+        unlikeliness = np.log(np.exp(output).sum(axis=1)) - output[np.arange(len(output)), labels]
         return logits[:, 0], unlikeliness
 
     (real, real_class), (fake, fake_class) = judged(batch["image"]), judged(shared["fake"])
@@ -79,12 +79,12 @@ def test_what_is_logged_is_how_often_the_classifier_is_right(tf):
     """On real images whose labels it gives them, and on those with other labels."""
     game, batch, source = make_step(tf, "acgan")
     judge = game.networks["discriminator"]
-    told = tf.argmax(judge({"image": batch["image"]})[1], axis=1)
-    wrong = (told + 1) % CLASSES
-    for labels in (told, wrong, tf.concat([told[:2], wrong[2:]], axis=0)):
+    output = tf.argmax(judge({"image": batch["image"]})[1], axis=1)
+    wrong = (output + 1) % CLASSES
+    for labels in (output, wrong, tf.concat([output[:2], wrong[2:]], axis=0)):
         shared = game.forward({**batch, "label": labels}, source)
         observed = game.players[0].loss(shared, source)[1]
-        right = tf.cast(labels == told, tf.float32)
+        right = tf.cast(labels == output, tf.float32)
         np.testing.assert_array_equal(observed["classifier/real_accuracy"], right)
         fake_told = tf.argmax(judge({"image": shared["fake"]})[1], axis=1)
         right = tf.cast(labels == fake_told, tf.float32)
@@ -122,9 +122,11 @@ def test_the_generator_reads_the_label_beside_or_times_the_latents(tf, combine):
     network, latents = game.generators["generator"], source.latents(6, "normal")
     vectors = next(layer for layer in network.layers if "embedding" in layer.name).get_weights()[0]
     assert vectors.shape == (CLASSES, 6)
-    told = vectors[batch["label"].numpy()]
+    output = vectors[batch["label"].numpy()]
     dense = next(layer for layer in network.layers if isinstance(layer, keras.layers.Dense))
     fed = keras.Model(network.input, dense.input)({"latents": latents, "label": batch["label"]})
     latents = latents.numpy()
-    expected = latents * told if combine == "product" else np.concatenate([latents, told], axis=1)
+    expected = (
+        latents * output if combine == "product" else np.concatenate([latents, output], axis=1)
+    )
     np.testing.assert_allclose(fed, expected, rtol=1e-6)

@@ -90,12 +90,12 @@ def test_the_classifiers_logits_are_of_the_features_that_judge(tf):
 
     network = make_discriminator("classifier")
     images, _ = images_and_labels(tf)
-    judge, told = (layer for layer in network.layers if isinstance(layer, keras.layers.Dense))
-    assert judge.input is told.input
-    phi = keras.Model(network.input["image"], told.input)(images).numpy()
+    judge, text = (layer for layer in network.layers if isinstance(layer, keras.layers.Dense))
+    assert judge.input is text.input
+    phi = keras.Model(network.input["image"], text.input)(images).numpy()
     logits, class_logits = network({"image": images})
     assert logits.shape == (6, 1)
-    np.testing.assert_allclose(class_logits, phi @ told.get_weights()[0], rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(class_logits, phi @ text.get_weights()[0], rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("condition", CONDITIONS)

@@ -50,11 +50,11 @@ def by_hand(game, batch):
         for name, real, fake in (("a", a, fake_a), ("b", b, fake_b))
     }
     fooling = sum(mean((logits["fake"] - 1) ** 2) / 2 for logits in judged.values())
-    told = {
+    text = {
         f"discriminator_{name}": mean((logits["real"] - 1) ** 2 + logits["fake"] ** 2) / 2
         for name, logits in judged.items()
     }
-    return errors, fooling, told
+    return errors, fooling, text
 
 
 @pytest.mark.parametrize(("cycle_weight", "identity_weight"), [(7.0, 3.0), (0.0, 3.0), (7.0, 0.0)])
@@ -72,17 +72,17 @@ def test_the_losses_are_the_published_sums(tf, cycle_weight, identity_weight):
         pool_images=50,
     )
     batch = first_batch(tf, data)
-    errors, fooling, told = by_hand(game, batch)
-    found = losses_of(tf, game, batch)
-    loss, observed = found["generator"]
+    errors, fooling, text = by_hand(game, batch)
+    result = losses_of(tf, game, batch)
+    loss, observed = result["generator"]
     cycle, identity = (errors[f"{kind}/a"] + errors[f"{kind}/b"] for kind in ("cycle", "identity"))
     expected = fooling + cycle_weight * cycle + identity_weight * identity
     np.testing.assert_allclose(loss, expected, rtol=1e-5)
     assert ("identity/a" in observed) == (identity_weight > 0)
     for name, error in observed.items():
         np.testing.assert_allclose(error, errors[name], rtol=1e-5)
-    for name, expected in told.items():
-        np.testing.assert_allclose(found[name][0], expected, rtol=1e-4)
+    for name, expected in text.items():
+        np.testing.assert_allclose(result[name][0], expected, rtol=1e-4)
 
 
 def test_a_pool_shows_discriminators_earlier_fakes(tf):

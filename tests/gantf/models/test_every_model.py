@@ -136,11 +136,11 @@ class TestEveryModel:
         def run(stacked, first):
             total = tf.zeros([])
             for number in tf.range(first, first + steps):
-                given = tuple(
+                options = tuple(
                     {key: rows[number * turns + turn] for key, rows in stacked.items()}
                     for turn in range(turns)
                 )
-                logged = step.train_step(game, given, number, BATCH, 0)
+                logged = step.train_step(game, options, number, BATCH, 0)
                 total += tf.add_n([tf.cast(value, tf.float32) for value in logged.values()])
             return total
 
@@ -169,10 +169,10 @@ class TestEveryModel:
                 inputs = {"image": inputs["image"].astype(np.float32)}
             else:
                 inputs = sampling.draw_inputs(game, 3, np.random.default_rng(0))
-            given = {"labels" if k == "label" else k: tf.constant(v) for k, v in inputs.items()}
+            options = {"labels" if k == "label" else k: tf.constant(v) for k, v in inputs.items()}
             if game.has_test_noise:
-                given["seed"] = tf.constant(0, tf.int64)
-            images = signature(**given)["images"]
+                options["seed"] = tf.constant(0, tf.int64)
+            images = signature(**options)["images"]
             expected = np.clip(sampling.sample(network, inputs), -1, 1)
             np.testing.assert_allclose(images, expected, atol=1e-5)
 

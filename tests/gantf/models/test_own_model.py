@@ -60,10 +60,10 @@ def test_the_pages_model_learns(tf, mine, tmp_path):
 
 def test_its_own_defaults_name_and_settings_are_told(tf, mine, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    told = run("models", "mine.py").output
-    assert "a least squares GAN of dense layers" in told
-    assert "--data digits --steps 2000 --batch-size 64" in told
-    assert "--set width=128\n      width of the hidden layers, in units" in told
+    text = run("models", "mine.py").output
+    assert "a least squares GAN of dense layers" in text
+    assert "--data digits --steps 2000 --batch-size 64" in text
+    assert "--set width=128\n      width of the hidden layers, in units" in text
     result = run("train", "--model", "mine.py", "--dry-run")
     assert result.exit_code == 0, result.output
     assert f"model: {mine}" in result.output

@@ -25,11 +25,11 @@ def losses_of(tf, game, data):
     batch, source = first_step(tf, data)
     with noise.scope(source):
         shared = game.forward(batch, source)
-    found = {}
+    result = {}
     for player in game.players:
         with noise.scope(source):
-            found[player.name] = player.loss(shared, source)
-    return shared, found
+            result[player.name] = player.loss(shared, source)
+    return shared, result
 
 
 @pytest.mark.parametrize("l1_weight", [100.0, 3.0, 0.0])
@@ -39,10 +39,10 @@ def test_the_losses_are_the_published_sums(tf, l1_weight):
 
     data = make_data("pix2pix")
     game = make_game(strategies.make("one-device"), "pix2pix", data, l1_weight=l1_weight)
-    shared, found = losses_of(tf, game, data)
-    given, wanted, made = (shared[name].numpy() for name in ("input", "image", "fake"))
+    shared, result = losses_of(tf, game, data)
+    options, wanted, made = (shared[name].numpy() for name in ("input", "image", "fake"))
     logits = {
-        name: game.networks["discriminator"]({"image": np.concatenate([given, images], axis=3)})
+        name: game.networks["discriminator"]({"image": np.concatenate([options, images], axis=3)})
         for name, images in (("real", wanted), ("fake", made))
     }
 
@@ -50,11 +50,11 @@ def test_the_losses_are_the_published_sums(tf, l1_weight):
         return np.log1p(np.exp(values)).mean(axis=(1, 2, 3))
 
     l1 = np.abs(wanted - made).mean(axis=(1, 2, 3))
-    loss, observed = found["generator"]
+    loss, observed = result["generator"]
     np.testing.assert_allclose(observed["l1"], l1, rtol=1e-5)
     np.testing.assert_allclose(loss, softplus(-logits["fake"].numpy()) + l1_weight * l1, rtol=1e-5)
-    told = softplus(-logits["real"].numpy()) + softplus(logits["fake"].numpy())
-    np.testing.assert_allclose(found["discriminator"][0], told, rtol=1e-4)
+    output = softplus(-logits["real"].numpy()) + softplus(logits["fake"].numpy())
+    np.testing.assert_allclose(result["discriminator"][0], output, rtol=1e-4)
 
 
 def test_the_discriminator_judges_an_image_by_its_input(tf):
@@ -118,8 +118,8 @@ class TestNoise:
         game = make_game(strategies.make("one-device"), "pix2pix", generator_norm="instance")
         assert game.has_test_noise
         network = game.generators["generator"]
-        given = {"image": make_data("pix2pix").sets[0]["input"][:3] / np.float32(127.5) - 1}
-        first, again, other = (sampling.sample(network, given, seed=seed) for seed in (0, 0, 1))
+        options = {"image": make_data("pix2pix").sets[0]["input"][:3] / np.float32(127.5) - 1}
+        first, again, other = (sampling.sample(network, options, seed=seed) for seed in (0, 0, 1))
         np.testing.assert_array_equal(first, again)
         assert np.abs(first - other).max() > 1e-3
 
@@ -133,14 +133,14 @@ class TestNoise:
         run = config.RunConfig(model="pix2pix")
         (target,) = export.save(game, run, data.spec, 0, tmp_path)
         signature = tf.saved_model.load(str(target)).signatures["serving_default"]
-        given = np.random.default_rng(0).uniform(-1, 1, (1, 11, 21, 1)).astype(np.float32)
+        options = np.random.default_rng(0).uniform(-1, 1, (1, 11, 21, 1)).astype(np.float32)
         made = [
-            signature(image=given, seed=tf.constant(seed, tf.int64))["images"].numpy()
+            signature(image=options, seed=tf.constant(seed, tf.int64))["images"].numpy()
             for seed in (0, 0, 1)
         ]
         np.testing.assert_array_equal(made[0], made[1])
         assert np.abs(made[0] - made[2]).max() > 1e-3
-        expected = sampling.sample(game.generators["generator"], {"image": given}, seed=0)
+        expected = sampling.sample(game.generators["generator"], {"image": options}, seed=0)
         np.testing.assert_allclose(made[0], expected, atol=1e-5)
 
     def test_without_dropout_there_is_none(self, tf):
@@ -149,9 +149,9 @@ class TestNoise:
 
         game = make_game(strategies.make("one-device"), "pix2pix", dropout=0.0)
         assert not game.has_test_noise
-        given = {"image": np.zeros((1, SIDE, SIDE, 1), np.float32)}
+        options = {"image": np.zeros((1, SIDE, SIDE, 1), np.float32)}
         network = game.generators["generator"]
-        first, other = (sampling.sample(network, given, seed=seed) for seed in (0, 1))
+        first, other = (sampling.sample(network, options, seed=seed) for seed in (0, 1))
         np.testing.assert_array_equal(first, other)
 
 

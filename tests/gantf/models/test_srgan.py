@@ -24,15 +24,15 @@ def observe(tf, game, step, batch=None):
 
     source = noise.of_step(0, tf.constant(step, tf.int64), BATCH)
     batch = batch or {"image": tf.constant(pixels())}
-    found = {}
+    outcome = {}
     with tf.GradientTape(persistent=True) as tape, noise.scope(source):
         shared = game.forward(batch, source)
         for player in game.players:
             loss, seen = player.loss(shared, source)
             variables = [v.value for v in player.trainable_variables]
             with tape.stop_recording():
-                found[player.name] = loss.numpy(), seen, tape.gradient(loss, variables)
-    return found
+                outcome[player.name] = loss.numpy(), seen, tape.gradient(loss, variables)
+    return outcome
 
 
 def pixels(rows=BATCH, side=SIDE):
@@ -134,10 +134,10 @@ def test_an_exercise_is_the_downsampled_image_and_the_image(tf, one):
 
     game = make_game(one, "srgan")
     image = tf.constant(pixels())
-    given, wanted = game.translator.validation_pairs({"image": image})["generator"]
+    inputs, wanted = game.translator.validation_pairs({"image": image})["generator"]
     np.testing.assert_array_equal(wanted, image)
-    assert given.shape == (BATCH, SIDE // 4, SIDE // 4, 3)
-    np.testing.assert_array_equal(given, srgan.downsample(image, 4))
+    assert inputs.shape == (BATCH, SIDE // 4, SIDE // 4, 3)
+    np.testing.assert_array_equal(inputs, srgan.downsample(image, 4))
     checks = np.where(np.arange(16) // 8 % 2, 1.0, -1.0)[None, None, :, None]
     edge = tf.constant(np.broadcast_to(checks, (1, 16, 16, 1)), tf.float32)
     assert np.abs(srgan.downsample(edge, 4)).max() == 1.0  # bicubic overshoots; files cannot

@@ -30,11 +30,11 @@ def play(tf, game, step=0, rows=4, shape=SHAPE):
     source = noise.of_step(0, tf.constant(step, tf.int64), rows)
     with noise.scope(source):
         shared = game.forward({"image": tf.constant(normal(rows, *shape) / 3)}, source)
-    told = {}
+    text = {}
     for player in game.players:
         with noise.scope(source):
-            told[player.name] = player.loss(shared, source)
-    return shared, told
+            text[player.name] = player.loss(shared, source)
+    return shared, text
 
 
 def make_noisy(network):
@@ -110,16 +110,16 @@ def test_speed_leaves_the_mapping_as_it_is_and_slows_its_weights(tf):
     """The same w at the start; the gradient by the weights shrinks as the speed."""
     from gantf.networks import stylegan2
 
-    found = []
+    result = []
     for speed in (1.0, 0.01):
         generator = small_game(mapping_speed=speed, ema_half_life_images=0).generators["generator"]
         mapping, _ = stylegan2.parts(generator)
         with tf.GradientTape() as tape:
             styles = mapping(normal(3, 6))
         kernel = generator.get_layer("map_1").kernel
-        found.append((styles.numpy(), tape.gradient(styles, kernel.value).numpy()))
-    np.testing.assert_allclose(found[0][0], found[1][0], rtol=1e-4, atol=1e-6)
-    np.testing.assert_allclose(0.01 * found[0][1], found[1][1], rtol=1e-3, atol=1e-6)
+        result.append((styles.numpy(), tape.gradient(styles, kernel.value).numpy()))
+    np.testing.assert_allclose(result[0][0], result[1][0], rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(0.01 * result[0][1], result[1][1], rtol=1e-3, atol=1e-6)
 
 
 def test_blur_is_the_binomial_filter_and_enlarging_its_transpose(tf):
@@ -165,9 +165,9 @@ def test_styles_cross_over_at_a_random_layer_but_never_before_the_second(tf):
 
     first, second = tf.zeros((4, 1)), tf.ones((4, 1))
     coin, place = tf.constant([0.3, 0.3, 0.3, 0.6]), tf.constant([0.0, 0.5, 0.999, 0.0])
-    found = style_mixing(first, second, 5, coin, place, 0.5).numpy()[..., 0]
+    result = style_mixing(first, second, 5, coin, place, 0.5).numpy()[..., 0]
     np.testing.assert_array_equal(
-        found, [[0, 1, 1, 1, 1], [0, 0, 0, 1, 1], [0, 0, 0, 0, 1], [0, 0, 0, 0, 0]]
+        result, [[0, 1, 1, 1, 1], [0, 0, 0, 1, 1], [0, 0, 0, 0, 1], [0, 0, 0, 0, 0]]
     )
 
 

@@ -187,12 +187,12 @@ class TestTheTexts:
     def test_each_caption_of_the_class_is_drawn_alike_often_and_no_other(self, tf):
         from gantf.models.text2image import caption_drawer
 
-        known = captions.vocabulary(TEXTS)
-        draw = caption_drawer(TEXTS, known)
+        names = captions.vocabulary(TEXTS)
+        draw = caption_drawer(TEXTS, names)
         uniform = tf.constant([*((np.arange(60) + 0.5) / 60), 0.0, MOST], tf.float32)
         for label, texts in enumerate(TEXTS):
             labels = tf.fill(uniform.shape, tf.constant(label, tf.int64))
-            drawn = [known.text_of(tokens) for tokens in draw(labels, uniform).numpy()]
+            drawn = [names.text_of(tokens) for tokens in draw(labels, uniform).numpy()]
             assert drawn[-2:] == [texts[0], texts[-1]]
             counts = {text: drawn[:-2].count(text) for text in texts}
             assert counts == dict.fromkeys(texts, 60 // len(texts))
@@ -201,7 +201,7 @@ class TestTheTexts:
         from gantf import noise
 
         game, batch, _ = make_step(tf, "text2image")
-        known = captions.vocabulary(game.text.captions)
+        names = captions.vocabulary(game.text.captions)
         seen = set()
         for step in range(20):
             source = noise.of_step(0, tf.constant(step, tf.int64), len(batch["label"]))
@@ -212,25 +212,25 @@ class TestTheTexts:
                 shared["wrong_tokens"].numpy(),
                 strict=True,
             ):
-                assert known.text_of(right) in game.text.captions[label]
+                assert names.text_of(right) in game.text.captions[label]
                 (other,) = (
                     place
                     for place, texts in enumerate(game.text.captions)
-                    if known.text_of(wrong) in texts
+                    if names.text_of(wrong) in texts
                 )
                 assert other != label
-                seen |= {known.text_of(right), (label, other)}
+                seen |= {names.text_of(right), (label, other)}
         assert len(seen) > CLASSES * (CLASSES - 1) + 10  # all pairs, and many captions
 
     def test_scores_and_grids_are_of_captions_of_the_labels_that_are_asked_for(self, tf):
         from gantf.generation import sampling
 
         game, _, _ = make_step(tf, "text2image")
-        known = captions.vocabulary(game.text.captions)
+        names = captions.vocabulary(game.text.captions)
         labels = np.arange(50) % CLASSES
         drawn = sampling.draw_inputs(game, 50, np.random.default_rng(0), labels)["tokens"]
         for label, tokens in zip(labels, drawn, strict=True):
-            assert known.text_of(tokens) in game.text.captions[label]
+            assert names.text_of(tokens) in game.text.captions[label]
 
 
 def judgements(game, batch, shared):
@@ -387,11 +387,11 @@ class TestTheNetworks:
         for width in (3, 11):
             game, _, _ = make_step(tf, "text2image", **{setting: width})
             network = game.networks["generator"]
-            (found,) = (x for x in network.layers if layer in x.name)
-            assert found.output.shape[1] == width
+            (outcome,) = (x for x in network.layers if layer in x.name)
+            assert outcome.output.shape[1] == width
             if setting == "text_dim":
-                (found,) = (x for x in game.networks["matcher"].layers if layer in x.name)
-                assert found.output.shape[1] == width
+                (outcome,) = (x for x in game.networks["matcher"].layers if layer in x.name)
+                assert outcome.output.shape[1] == width
 
 
 def test_an_export_is_drawn_from_with_the_captions_shares(tf, tmp_path):
@@ -414,14 +414,14 @@ def test_an_export_is_drawn_from_with_the_captions_shares(tf, tmp_path):
     assert contract["tokens"]["rows"] == tokens
     np.testing.assert_allclose(contract["tokens"]["law"], shares)
     drawn = evaluation.open_source(path).sample(rows).images
-    counts, found = np.zeros(len(texts)), np.zeros(rows, bool)
+    counts, outcome = np.zeros(len(texts)), np.zeros(rows, bool)
     for place in range(len(texts)):  # the same latents, and this caption alone
         contract["tokens"]["law"] = [float(other == place) for other in range(len(texts))]
         (path / "generator.json").write_text(json.dumps(contract))
         alone = evaluation.open_source(path).sample(rows).images
         same = np.all(alone == drawn, axis=(1, 2, 3))
-        counts[place], found = same.sum(), found | same
-    assert np.all(found)
+        counts[place], outcome = same.sum(), outcome | same
+    assert np.all(outcome)
     assert counts.sum() < 1.02 * rows  # hardly two captions make the same image
     error = 5 * np.sqrt(rows * np.array(shares))
     assert np.all(np.abs(counts - rows * np.array(shares)) < error + 0.02 * rows)

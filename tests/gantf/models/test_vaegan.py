@@ -30,7 +30,7 @@ def observe(tf, game, step=3):
 
     source = noise.of_step(0, tf.constant(step, tf.int64), BATCH)
     pixels = np.random.default_rng(1).uniform(-1.0, 1.0, (BATCH, *SHAPE)).astype(np.float32)
-    found = {}
+    result = {}
     with tf.GradientTape(persistent=True) as tape, noise.scope(source):
         shared = game.forward({"image": tf.constant(pixels)}, source)
         for player in game.players:
@@ -38,8 +38,8 @@ def observe(tf, game, step=3):
             variables = [v.value for v in player.trainable_variables]
             with tape.stop_recording():
                 gradients = [g.numpy() for g in tape.gradient(loss, variables)]
-                found[player.name] = loss.numpy(), seen, gradients
-    return found, shared
+                result[player.name] = loss.numpy(), seen, gradients
+    return result, shared
 
 
 def same(a, b):
@@ -107,14 +107,14 @@ def test_codes_are_drawn_from_the_encoders_law(tf, one, data):
 def test_each_loss_holds_what_algorithm_1_says(tf, one, data):
     """Encoder: prior and reconstruction; generator: gamma * reconstruction and the GAN's."""
     settings = {"kl_weight": 0.7, "reconstruction_weight": 0.3}
-    found, shared = observe(tf, make_game(one, "vaegan", data, **settings))
+    result, shared = observe(tf, make_game(one, "vaegan", data, **settings))
     expected = 0.7 * shared["divergence"] + shared["distance"]
-    np.testing.assert_allclose(found["encoder"][0], expected, rtol=1e-6)
+    np.testing.assert_allclose(result["encoder"][0], expected, rtol=1e-6)
     plain, _ = observe(
         tf, make_game(one, "vaegan", data, **{**settings, "reconstruction_weight": 0})
     )
     np.testing.assert_allclose(
-        found["generator"][0], plain["generator"][0] + 0.3 * shared["distance"], rtol=1e-5
+        result["generator"][0], plain["generator"][0] + 0.3 * shared["distance"], rtol=1e-5
     )
 
 
@@ -140,24 +140,24 @@ def test_a_term_is_in_the_gradients_of_those_whose_it_is_alone(tf, one, data, se
 def test_the_discriminator_and_the_generator_meet_both_kinds_of_fakes(tf, one, data):
     """Their losses are the closed forms of the logits; the real ones count against each kind."""
     game = make_game(one, "vaegan", data, r1_weight=0.0, reconstruction_weight=0.5)
-    found, shared = observe(tf, game)
+    result, shared = observe(tf, game)
     judge = game.networks["discriminator"]
     logits = {k: judge({"image": shared[k]})[0][:, 0] for k in ("image", "fake", "reconstruction")}
     fakes = logits["fake"], logits["reconstruction"]
     expected = sum(tf.nn.softplus(-logits["image"]) + tf.nn.softplus(fake) for fake in fakes)
-    np.testing.assert_allclose(found["discriminator"][0], expected, rtol=1e-5)
+    np.testing.assert_allclose(result["discriminator"][0], expected, rtol=1e-5)
     expected = sum(tf.nn.softplus(-fake) for fake in fakes) + 0.5 * shared["distance"]
-    np.testing.assert_allclose(found["generator"][0], expected, rtol=1e-5)
+    np.testing.assert_allclose(result["generator"][0], expected, rtol=1e-5)
 
 
 def test_penalties_are_taken_once(tf, one, data):
     """The loss with R1 is the loss without plus the weight times R1."""
     plain, _ = observe(tf, make_game(one, "vaegan", data, r1_weight=0.0))
-    found, _ = observe(tf, make_game(one, "vaegan", data, r1_weight=2.0))
-    penalty = found["discriminator"][1]["discriminator/r1_penalty"]
+    result, _ = observe(tf, make_game(one, "vaegan", data, r1_weight=2.0))
+    penalty = result["discriminator"][1]["discriminator/r1_penalty"]
     assert np.all(penalty.numpy() > 0)
     np.testing.assert_allclose(
-        found["discriminator"][0], plain["discriminator"][0] + 2.0 * penalty, rtol=1e-5
+        result["discriminator"][0], plain["discriminator"][0] + 2.0 * penalty, rtol=1e-5
     )
 
 

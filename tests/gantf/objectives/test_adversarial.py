@@ -13,7 +13,7 @@ def softplus(x):
     return np.logaddexp(0.0, x)
 
 
-def told(tf, rows=5, real=R, fake=F, **settings):
+def text(tf, rows=5, real=R, fake=F, **settings):
     """The discriminator's loss per example where images are their own logits, and the noise."""
     from gantf import noise
     from gantf.objectives.adversarial import AdversarialLoss
@@ -32,7 +32,7 @@ def told(tf, rows=5, real=R, fake=F, **settings):
 
 
 def test_plain_labels(tf):
-    output, _ = told(tf)
+    output, _ = text(tf)
     np.testing.assert_allclose(output.loss, softplus(-R) + softplus(F), rtol=1e-6)
     np.testing.assert_array_equal(output.observed["logit/real"], np.float32(R))
     np.testing.assert_allclose(output.observed["D(G(z))"], 1 / (1 + np.exp(-F)), rtol=1e-6)
@@ -42,7 +42,7 @@ def test_plain_labels(tf):
 @pytest.mark.parametrize("loss", ["non_saturating", "minimax"])
 def test_smooth_and_noisy_real_labels(tf, loss):
     """The real label is 1 - (smoothing + noise U) / 2 for each image its own; fakes' stay 0."""
-    output, source = told(tf, loss=loss, label_smoothing=0.1, label_noise=0.3)
+    output, source = text(tf, loss=loss, label_smoothing=0.1, label_noise=0.3)
     taken = 0.1 + 0.3 * np.asarray(source.uniform("discriminator/labels"))
     label = 1 - taken / 2
     expected = label * softplus(-R) + (1 - label) * softplus(R) + softplus(F)
@@ -51,14 +51,14 @@ def test_smooth_and_noisy_real_labels(tf, loss):
 
 
 def test_smooth_and_noisy_real_labels_of_least_squares(tf):
-    output, source = told(tf, loss="least_squares", label_smoothing=0.1, label_noise=0.3)
+    output, source = text(tf, loss="least_squares", label_smoothing=0.1, label_noise=0.3)
     label = 0.9 - 0.3 * np.asarray(source.uniform("discriminator/labels"))
     np.testing.assert_allclose(output.loss, (R - label) ** 2 / 2 + F**2 / 2, rtol=1e-5)
 
 
 def test_flipped_labels(tf):
     """Where a coin says so, the real one is told to be fake and the fake one real."""
-    output, source = told(tf, label_flips=0.4)
+    output, source = text(tf, label_flips=0.4)
     flipped = np.asarray(source.uniform("discriminator/flips")) < 0.4
     assert 0 < flipped.sum() < 5
     right, wrong = softplus(-R) + softplus(F), softplus(R) + softplus(-F)
@@ -68,7 +68,7 @@ def test_flipped_labels(tf):
 
 def test_flips_come_as_often_as_asked(tf):
     """Of 20 000 with the hinge loss, which is 0 where the label is right."""
-    output, _ = told(
+    output, _ = text(
         tf, MANY, np.full(MANY, 2.0), np.full(MANY, -2.0), loss="hinge", label_flips=0.1
     )
     low, high = stats.binom.interval(1 - 1e-6, MANY, 0.1)
@@ -78,7 +78,7 @@ def test_flips_come_as_often_as_asked(tf):
 def test_instance_noise_has_its_deviation(tf):
     """Real and fake images get noise of their own: N(0, 0.5) each."""
     zeros = np.zeros(MANY)
-    output, _ = told(tf, MANY, zeros, zeros, loss="wasserstein", instance_noise=0.5)
+    output, _ = text(tf, MANY, zeros, zeros, loss="wasserstein", instance_noise=0.5)
     difference = np.asarray(output.loss)  # f - r
     assert difference.std() == pytest.approx(0.5 * np.sqrt(2), abs=5 * 0.71 / np.sqrt(2 * MANY))
     assert abs(difference.mean()) < 5 * 0.71 / np.sqrt(MANY)
@@ -87,7 +87,7 @@ def test_instance_noise_has_its_deviation(tf):
 def test_penalties_are_weighed_and_logged(tf):
     """With D(x) = x the gradient is 1 everywhere: R1 = R2 = 1/2, WGAN-GP's is 0."""
     weights = {"r1_weight": 3.0, "r2_weight": 5.0, "gradient_penalty_weight": 7.0}
-    output, _ = told(tf, **weights)
+    output, _ = text(tf, **weights)
     np.testing.assert_allclose(output.loss, softplus(-R) + softplus(F) + 1.5 + 2.5, rtol=1e-5)
     for name, value in {"r1_penalty": 0.5, "r2_penalty": 0.5, "gradient_penalty": 0.0}.items():
         np.testing.assert_allclose(output.observed[f"discriminator/{name}"], [value] * 5, atol=1e-5)

@@ -21,10 +21,10 @@ def test_translation_moves_by_at_most_an_eighth_and_fills_with_zero(tf, source):
         for right in (-1, 0, 1):
             padded = np.pad(image[0, :, :, 0], 1)
             expected.append(padded[1 - down : 9 - down, 1 - right : 9 - right])
-    found = {int(np.argmin([np.abs(m - e).sum() for e in expected])) for m in moved[..., 0]}
+    result = {int(np.argmin([np.abs(m - e).sum() for e in expected])) for m in moved[..., 0]}
     distances = [min(np.abs(m - e).sum() for e in expected) for m in moved[..., 0]]
     assert max(distances) == 0
-    assert found == set(range(9))
+    assert result == set(range(9))
 
 
 def test_cutout_zeroes_a_square_of_half_the_side_wherever_it_fits(tf, source):

@@ -8,18 +8,18 @@ CAPACITY = 3
 
 def in_turn(pool, fakes, coins, places, capacity):
     """The rule as published: one image after another, each into or past the pool."""
-    given = []
+    inputs = []
     for fake, coin, place in zip(fakes, coins, places, strict=True):
         if len(pool) < capacity:
             pool.append(fake)
-            given.append(fake)
+            inputs.append(fake)
         elif coin >= 0.5:
             chosen = int(place * capacity)
-            given.append(pool[chosen])
+            inputs.append(pool[chosen])
             pool[chosen] = fake
         else:
-            given.append(fake)
-    return given
+            inputs.append(fake)
+    return inputs
 
 
 @pytest.mark.parametrize("capacity", [1, 3, 50])
@@ -35,12 +35,12 @@ def test_a_batch_is_exchanged_as_its_images_one_by_one(tf, capacity, batch):
         fakes = 100.0 * (step + 1) + np.arange(batch)
         coins, places = rng.random((2, batch)).astype(np.float32)
         expected = in_turn(pool, fakes, coins, places, capacity)
-        given, holds = exchange(
+        inputs, holds = exchange(
             tf.constant(kept), capacity, tf.constant(coins), tf.constant(places)
         )
-        known = np.concatenate([held, fakes])
-        np.testing.assert_array_equal(known[given.numpy()], expected)
-        held, kept = known[holds.numpy()], min(kept + batch, capacity)
+        names = np.concatenate([held, fakes])
+        np.testing.assert_array_equal(names[inputs.numpy()], expected)
+        held, kept = names[holds.numpy()], min(kept + batch, capacity)
         np.testing.assert_array_equal(held[:kept], pool)
         changed += np.sum(expected != fakes)
     assert changed > 40 * batch / 5 or capacity == 50
@@ -54,9 +54,9 @@ def test_half_of_the_images_of_a_full_pool_are_exchanged_each_place_alike(tf):
     draws = np.random.default_rng(1).random((trials, 2, 1)).astype(np.float32)
     counts = np.zeros(CAPACITY)
     for coin, place in draws:
-        given, _ = exchange(tf.constant(CAPACITY), CAPACITY, tf.constant(coin), tf.constant(place))
-        if given[0] < CAPACITY:
-            counts[int(given[0])] += 1
+        inputs, _ = exchange(tf.constant(CAPACITY), CAPACITY, tf.constant(coin), tf.constant(place))
+        if inputs[0] < CAPACITY:
+            counts[int(inputs[0])] += 1
     assert abs(counts.sum() - trials / 2) < 5 * (trials / 4) ** 0.5
     expected = counts.sum() / CAPACITY
     assert np.all(np.abs(counts - expected) < 5 * (expected * (1 - 1 / CAPACITY)) ** 0.5)
@@ -83,11 +83,11 @@ def run_pool(tf, kind, steps, pool=None, first_step=0):
         return pool.exchange(fakes, noise.of_step(5, step, 8))
 
     run = tf.function(lambda step: strategy.run(replica, (step,)))
-    given = []
+    inputs = []
     for step in range(first_step, first_step + steps):
         parts = strategy.experimental_local_results(run(tf.constant(step, tf.int64)))
-        given.append(np.concatenate([part.numpy() for part in parts]).ravel())
-    return np.array(given), pool
+        inputs.append(np.concatenate([part.numpy() for part in parts]).ravel())
+    return np.array(inputs), pool
 
 
 def test_two_replicas_share_one_pool(tf):
@@ -127,11 +127,11 @@ def test_parts_of_a_batch_draw_different_numbers(tf):
 
     pool = ImagePool(1, (1, 1, 1), name="pool")
     whole = noise.of_step(0, tf.constant(0, tf.int64), 64)
-    given = []
+    inputs = []
     for number in range(2):
         fakes = tf.reshape(tf.range(32.0) + 32.0 * number, (32, 1, 1, 1))
-        given.append(pool.exchange(fakes, whole.part(number, 2)).numpy().ravel())
-    changed = [part != np.arange(32) + 32 * number for number, part in enumerate(given)]
+        inputs.append(pool.exchange(fakes, whole.part(number, 2)).numpy().ravel())
+    changed = [part != np.arange(32) + 32 * number for number, part in enumerate(inputs)]
     assert not np.array_equal(changed[0][1:], changed[1][1:])
 
 
@@ -143,5 +143,5 @@ def test_no_gradient_passes_a_pool(tf):
     fakes = tf.ones((2, 1, 1, 1))
     with tf.GradientTape() as tape:
         tape.watch(fakes)
-        given = pool.exchange(fakes, noise.of_step(0, tf.constant(0, tf.int64), 2))
-    assert tape.gradient(given, fakes) is None
+        inputs = pool.exchange(fakes, noise.of_step(0, tf.constant(0, tf.int64), 2))
+    assert tape.gradient(inputs, fakes) is None

@@ -59,11 +59,11 @@ def test_adam_with_moving_rate_and_betas_is_algorithm_1_with_them(tf, shape, com
     move = tf.function(lambda g: optimizer.apply([g], dense.trainable_variables))
     for step in range(10):
         gradient = rng.normal(size=(3, 1))
-        given = tf.constant(gradient, tf.float32)
+        inputs = tf.constant(gradient, tf.float32)
         if compiled:
-            move(given)
+            move(inputs)
         else:
-            optimizer.apply([given], dense.trainable_variables)
+            optimizer.apply([inputs], dense.trainable_variables)
         rate, beta_1, beta_2 = (
             value_at(shape, first, last, step, 2, 7)
             for first, last in ((0.1, 0.02), (0.5, 0.1), (0.9, 0.99))

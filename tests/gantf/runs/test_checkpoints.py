@@ -62,14 +62,14 @@ def assert_damaged_or_the_same(larger, content):
     checkpoint, _, path = larger
     path.write_bytes(content)
     try:
-        found = checkpoints.read(path)
+        result = checkpoints.read(path)
     except checkpoints.DamagedError:
         return True
-    assert (found.step, found.meta) == (checkpoint.step, checkpoint.meta)
-    assert list(found.values) == list(checkpoint.values)
+    assert (result.step, result.meta) == (checkpoint.step, checkpoint.meta)
+    assert list(result.values) == list(checkpoint.values)
     for name, value in checkpoint.values.items():
-        assert found.values[name].dtype == value.dtype
-        np.testing.assert_array_equal(found.values[name], value)
+        assert result.values[name].dtype == value.dtype
+        np.testing.assert_array_equal(result.values[name], value)
     return False
 
 

@@ -48,7 +48,9 @@ def test_whatever_fails_keeps_what_was_there(path, monkeypatch, where, number, r
 
     if where == "write":
         put = files._put
-        monkeypatch.setattr(files, "_put", lambda p, content: (put(p, content[:99]), fail()))
+        monkeypatch.setattr(
+            files, "_put", lambda p, content, durable: (put(p, content[:99], durable), fail())
+        )
     else:
         monkeypatch.setattr(*{"fsync": (os, "fsync")}.get(where, (Path, where)), fail)
     with pytest.raises(InputError, match=f"{os.strerror(number)}; .*; {remedy}, and the same"):
@@ -82,7 +84,9 @@ def test_a_file_where_the_folder_should_be(tmp_path):
 )
 def test_a_disk_that_keeps_something_else_is_found_out(path, monkeypatch, spoil):
     put = files._put
-    monkeypatch.setattr(files, "_put", lambda path, content: put(path, spoil(content)))
+    monkeypatch.setattr(
+        files, "_put", lambda path, content, durable: put(path, spoil(content), durable)
+    )
     with pytest.raises(InputError, match="what is read back differs from what was written"):
         files.write(path, NEW)
     assert_untouched(path)
@@ -154,7 +158,9 @@ class TestUrl:
     def test_what_is_read_back_differs(self, url, monkeypatch):
         files.write(url, OLD)
         put = files._put
-        monkeypatch.setattr(files, "_put", lambda path, content: put(path, content[:-1] + b"?"))
+        monkeypatch.setattr(
+            files, "_put", lambda path, content, durable: put(path, content[:-1] + b"?", durable)
+        )
         with pytest.raises(InputError, match=r"ram://.*/file cannot be written: what is read back"):
             files.write(url, NEW)
         assert_untouched(url)

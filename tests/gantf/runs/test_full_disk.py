@@ -60,8 +60,8 @@ def test_a_run_ends_with_its_previous_checkpoint_whole_and_goes_on_once_there_is
     command = [sys.executable, "-c", "from gantf.cli import main; main()", "train", *words]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 2
-    found, damaged = checkpoints.newest(small_disk / "run")
-    path = checkpoints.folder(small_disk / "run") / f"step-{found.step + 5:08d}.npz"
+    result, damaged = checkpoints.newest(small_disk / "run")
+    path = checkpoints.folder(small_disk / "run") / f"step-{result.step + 5:08d}.npz"
     assert done.stderr.splitlines()[-1] == (
         f"Error: {path} cannot be written: No space left on device; what was saved before it is "
         "whole; free some space there, and the same command goes on."
@@ -71,8 +71,8 @@ def test_a_run_ends_with_its_previous_checkpoint_whole_and_goes_on_once_there_is
     for old in list(checkpoints.paths(small_disk / "run").values())[:-1]:
         old.unlink()
     again = subprocess.run(
-        [*command, "--steps", str(found.step + 5)], capture_output=True, text=True
+        [*command, "--steps", str(result.step + 5)], capture_output=True, text=True
     )
     assert again.returncode == 0, again.stderr
-    assert f"going on from step {found.step} of" in again.stderr
+    assert f"going on from step {result.step} of" in again.stderr
     assert path.is_file()

@@ -70,10 +70,10 @@ def kind(request, monkeypatch):
 
 def take(folder):
     """Holds and releases; gives what was said."""
-    said = []
-    with locks.hold(folder, said.append):
+    output = []
+    with locks.hold(folder, output.append):
         assert json.loads((folder / locks.FILE).read_text())["pid"] == os.getpid()
-    return said
+    return output
 
 
 def sign(folder, **fields):
@@ -109,9 +109,9 @@ def test_killed_with_9_it_leaves_a_lock_that_is_taken_over(tmp_path, kind):
         process.wait()
     left = json.loads((tmp_path / locks.FILE).read_text())
     assert (left["pid"], left["host"]) == (process.pid, socket.gethostname())
-    (said,) = take(tmp_path)
-    assert f"was left by process {process.pid} on host" in said
-    assert said.endswith("which no longer runs: taking over")
+    (output,) = take(tmp_path)
+    assert f"was left by process {process.pid} on host" in output
+    assert output.endswith("which no longer runs: taking over")
     assert take(tmp_path) == []
 
 
@@ -150,21 +150,23 @@ def test_another_hosts_lock_counts_while_it_is_touched(tmp_path, kind, monkeypat
     """Its trainer goes on; the one that asks is told who has the directory, and that it waits."""
     put(monkeypatch, look=0.02, stale=60.0)
     sign(tmp_path, host="elsewhere", pid=dead_pid())
-    said, ended = [], threading.Event()
+    output, ended = [], threading.Event()
     put(monkeypatch, beat=0.3)
     holder = locks._read(tmp_path / locks.FILE)
     path = tmp_path / locks.FILE
     beat = threading.Thread(target=locks._keep_touching, args=(path, holder, ended))
     beat.start()
     try:
-        with pytest.raises(InputError) as caught, locks.hold(tmp_path, said.append):
+        with pytest.raises(InputError) as caught, locks.hold(tmp_path, output.append):
             pass
     finally:
         ended.set()
         beat.join()
     assert " on host elsewhere since 20" in str(caught.value)
-    assert len(said) == 1
-    assert re.search(r"on host elsewhere since .*: waiting up to (60|59) s for a sign of", said[0])
+    assert len(output) == 1
+    assert re.search(
+        r"on host elsewhere since .*: waiting up to (60|59) s for a sign of", output[0]
+    )
 
 
 def test_untouched_for_long_it_is_taken_over_at_once(tmp_path, kind):
@@ -172,9 +174,9 @@ def test_untouched_for_long_it_is_taken_over_at_once(tmp_path, kind):
     sign(tmp_path, host="elsewhere", pid=os.getppid())
     then = time.time() - locks.STALE_SECONDS - 1
     os.utime(tmp_path / locks.FILE, (then, then))
-    (said,) = take(tmp_path)
-    assert " on host elsewhere since 20" in said
-    assert said.endswith("which shows no life: taking over")
+    (output,) = take(tmp_path)
+    assert " on host elsewhere since 20" in output
+    assert output.endswith("which shows no life: taking over")
     assert take(tmp_path) == []
 
 
@@ -234,9 +236,9 @@ def test_a_training_that_lost_it_writes_nothing_and_ends(tmp_path):
             time.sleep(0.01)
         sign(run_dir, host="elsewhere")
         signed = time.time_ns()
-        said = process.communicate(timeout=120)[1]
+        output = process.communicate(timeout=120)[1]
     assert process.returncode == 2
-    assert "was taken over by process" in said.splitlines()[-1]
+    assert "was taken over by process" in output.splitlines()[-1]
     written = [file.stat().st_mtime_ns for file in (run_dir / "checkpoints").iterdir()]
     assert max(written) < signed + 2e9  # what was being written at that moment
     assert locks._read(run_dir / locks.FILE).host == "elsewhere"

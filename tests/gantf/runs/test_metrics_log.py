@@ -14,7 +14,7 @@ SCREEN, NOTEBOOK = {"TERM": "xterm"}, {"TERM": "xterm-color", "JPY_PARENT_PID": 
 COLORED = {"TERM": "xterm", "FORCE_COLOR": "1"}
 
 
-def told(monkeypatch, reading, writing, environment):
+def output(monkeypatch, reading, writing, environment):
     """What a run of ten steps writes to that end of a pipe or terminal."""
     from gantf import console
 
@@ -78,12 +78,12 @@ def test_a_place_for_tensorboard_that_is_none_is_named(tf, tmp_path):
 @pytest.mark.parametrize("open_ends", [os.openpty, os.pipe], ids=["terminal", "pipe"])
 @pytest.mark.parametrize("environment", [SCREEN, NOTEBOOK, COLORED, {"TERM": "dumb"}], ids=str)
 def test_a_bar_moves_on_a_screen_alone(tf, monkeypatch, open_ends, environment):
-    said = told(monkeypatch, *open_ends(), environment)
-    assert said.startswith("training\n")
+    message = output(monkeypatch, *open_ends(), environment)
+    assert message.startswith("training\n")
     if open_ends is os.openpty and environment in (SCREEN, COLORED):
-        assert "\x1b[" in said
-        assert "images/s, " not in said
+        assert "\x1b[" in message
+        assert "images/s, " not in message
     else:
-        assert not CONTROL.search(said)
-        assert said.count("\n") == 12
-        assert "step 10/10, 1,234 images/s, 0 s left\ndone\n" in said
+        assert not CONTROL.search(message)
+        assert message.count("\n") == 12
+        assert "step 10/10, 1,234 images/s, 0 s left\ndone\n" in message

@@ -46,10 +46,10 @@ def test_a_new_directory_is_made_and_let_go(tmp_path):
 def test_a_dead_process_is_told_of(tmp_path):
     dead = locks.Holder(locks._myself().host, 2**22 + 1, "2020-01-01T00:00:00+00:00", "")
     (tmp_path / locks.FILE).write_text(json.dumps(vars(dead)))
-    told = Told()
-    with exclusive(RUN, tmp_path, told):
+    output = Told()
+    with exclusive(RUN, tmp_path, output):
         pass
-    assert told.lines == [f"{tmp_path} was left by {dead}, which no longer runs: taking over"]
+    assert output.lines == [f"{tmp_path} was left by {dead}, which no longer runs: taking over"]
 
 
 def test_other_things_are_left_alone(tmp_path):
@@ -116,11 +116,11 @@ def test_resume_falls_back_and_sets_the_damaged_aside(tmp_path, tf):
         def variables(self):
             return {"a": tf.Variable(np.ones(3, np.float32))}
 
-    told = Told()
-    assert train_state.restore_newest(tmp_path, RUN, Game(), told).step == 1
-    assert f"{path} is damaged" in told.lines[0]
-    assert "falling back to the checkpoint before it" in told.lines[0]
-    assert told.lines[1] == f"going on from step 1 of {tmp_path}"
+    output = Told()
+    assert train_state.restore_newest(tmp_path, RUN, Game(), output).step == 1
+    assert f"{path} is damaged" in output.lines[0]
+    assert "falling back to the checkpoint before it" in output.lines[0]
+    assert output.lines[1] == f"going on from step 1 of {tmp_path}"
     assert sorted(entry.name for entry in path.parent.iterdir()) == [
         "step-00000001.npz",
         "step-00000002.npz.damaged",

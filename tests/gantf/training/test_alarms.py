@@ -74,14 +74,14 @@ def test_a_run_that_fails_says_how_and_what_to_try(tf, tmp_path, start, settings
     from gantf import models
 
     steps = [] if "--steps" in words else ["--steps", 300]
-    records, said = train(tmp_path / "run", {**SMALL, **settings}, *steps, *words)
-    found = [r for r in records if r.get("warning", "").startswith(start)]
-    assert found, [record.get("warning") for record in records if "warning" in record]
-    message = found[0]["warning"]
-    assert f"warning at step {found[0]['step']}: {message}" in said
-    steps_of_it, every = [r["step"] for r in found], 100 if "--data" in words else 10
+    records, lines = train(tmp_path / "run", {**SMALL, **settings}, *steps, *words)
+    outcome = [r for r in records if r.get("warning", "").startswith(start)]
+    assert outcome, [record.get("warning") for record in records if "warning" in record]
+    message = outcome[0]["warning"]
+    assert f"warning at step {outcome[0]['step']}: {message}" in lines
+    steps_of_it, every = [r["step"] for r in outcome], 100 if "--data" in words else 10
     begun = [step for step in steps_of_it if step - every not in steps_of_it]
-    told = re.findall(rf"^warning at step (\d+): {start}", said, re.MULTILINE)
+    told = re.findall(rf"^warning at step (\d+): {start}", lines, re.MULTILINE)
     assert [int(step) for step in told] == begun
     tried = message.partition("; in a new run, try ")[2]
     assert tried
@@ -98,8 +98,8 @@ def test_a_run_that_goes_well_is_silent(tf, tmp_path):
     """The default networks at half their width, with scores on held-out images."""
     settings = {"generator_channels": 16, "discriminator_channels": 16}
     words = ["--steps", 600, "--eval-every", 200, "--log-every", 100]
-    records, said = train(tmp_path / "run", settings, *words)
+    records, lines = train(tmp_path / "run", settings, *words)
     assert [r["warning"] for r in records if "warning" in r] == []
-    assert "warning" not in said
+    assert "warning" not in lines
     assert all(r["overfitting"] < 0.5 for r in records if "overfitting" in r)
     assert sum("overfitting" in r for r in records) >= 2

@@ -72,9 +72,9 @@ def test_a_run_that_no_longer_improves_ends_by_itself_and_stays_so(tf, tmp_path)
         assert result.exit_code == 0, result.output
         return result.output
 
-    said = train("--stop-after", 2)
-    assert "stopping early at step 8: fid has not improved beyond its interval in 2 scores" in said
-    assert said.endswith(f"{run_dir / 'generator'}\n")
+    lines = train("--stop-after", 2)
+    assert "stopping early at step 8: fid has not improved beyond its interval in 2 scores" in lines
+    assert lines.endswith(f"{run_dir / 'generator'}\n")
     contract = json.loads((run_dir / "generator" / "generator.json").read_text())
     assert contract["step"] == 8
     log = (run_dir / "metrics.jsonl").read_text()

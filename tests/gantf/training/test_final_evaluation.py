@@ -19,8 +19,8 @@ SMALL = ["generator_channels=4", "discriminator_channels=4", "latent_dim=6"]
 
 def train(run_dir, *words):
     small = [word for setting in SMALL for word in ("--set", setting)]
-    given = ["train", "--batch-size", "8", "--run-dir", str(run_dir), *small, *words]
-    result = CliRunner().invoke(main, given)
+    inputs = ["train", "--batch-size", "8", "--run-dir", str(run_dir), *small, *words]
+    result = CliRunner().invoke(main, inputs)
     assert result.exit_code == 0, result.output
     return result.stderr
 
@@ -45,22 +45,22 @@ def parts(finished):
 def test_the_fresh_scores_are_those_of_the_best_checkpoint_on_other_latents(finished, parts):
     run_dir, _ = finished
     restored, read = parts
-    told = json.loads((run_dir / final_evaluation.FILE).read_text())
-    assert told["step"] == checkpoints.best(run_dir, "auto") == restored.step
-    assert told["best_by"] == "fid"
+    text = json.loads((run_dir / final_evaluation.FILE).read_text())
+    assert text["step"] == checkpoints.best(run_dir, "auto") == restored.step
+    assert text["best_by"] == "fid"
     (logged,) = (
-        line for line in metrics_log.read(run_dir) if line["step"] == told["step"] and "fid" in line
+        line for line in metrics_log.read(run_dir) if line["step"] == text["step"] and "fid" in line
     )
     seed = restored.run.seed
     chosen, fresh = (
         evaluator.make_scorer(restored.game, read, seed, fresh=fresh)()["fid"]
         for fresh in (False, True)
     )
-    assert told["when_chosen"]["fid"] == pytest.approx(chosen.value, rel=1e-6)
-    assert told["fresh_samples"]["fid"] == pytest.approx(fresh.value, rel=1e-6)
-    assert told["fresh_samples"]["fid_low"] == pytest.approx(fresh.low, rel=1e-6)
+    assert text["when_chosen"]["fid"] == pytest.approx(chosen.value, rel=1e-6)
+    assert text["fresh_samples"]["fid"] == pytest.approx(fresh.value, rel=1e-6)
+    assert text["fresh_samples"]["fid_low"] == pytest.approx(fresh.low, rel=1e-6)
     assert chosen.value != fresh.value
-    assert logged["fid"] == told["when_chosen"]["fid"]
+    assert logged["fid"] == text["when_chosen"]["fid"]
 
 
 def test_its_generator_is_what_the_run_is_judged_by(finished, parts):
@@ -80,8 +80,8 @@ def test_its_generator_is_what_the_run_is_judged_by(finished, parts):
 
 
 def test_it_is_said(finished):
-    _, said = finished
-    line = next(line for line in said.splitlines() if line.startswith("best checkpoint, step"))
+    _, lines = finished
+    line = next(line for line in lines.splitlines() if line.startswith("best checkpoint, step"))
     assert "when it was chosen" in line and line.endswith("on fresh samples")
 
 
@@ -111,7 +111,7 @@ def test_it_is_made_good_where_it_is_missing_or_of_another_step(finished):
 
 
 def test_a_run_without_scores_has_no_best(tf, tmp_path):
-    said = train(tmp_path / "run", "--steps", "2", "--eval-every", "0")
-    assert "best checkpoint" not in said
+    lines = train(tmp_path / "run", "--steps", "2", "--eval-every", "0")
+    assert "best checkpoint" not in lines
     assert not (tmp_path / "run" / final_evaluation.FILE).exists()
     assert config_file.load(tmp_path / "run").evaluate_every_steps == 0

@@ -18,12 +18,12 @@ def optimized(tf, name):
     strategy, data = strategies.make("one-device"), games.make_data(name, games.GRAY)
     game = games.make_game(strategy, name, data)
     compiled, make_given = games.make_loop(tf, strategy, game, data)
-    given = make_given(1)
-    traced = compiled.run.get_concrete_function(*given).graph
+    values = make_given(1)
+    traced = compiled.run.get_concrete_function(*values).graph
     (loop,) = (op for op in traced.get_operations() if op.type == "While")
     context.enable_run_metadata()
     try:
-        compiled.run(*given)
+        compiled.run(*values)
         ran = context.export_run_metadata().function_graphs
     finally:
         context.disable_run_metadata()

@@ -32,10 +32,10 @@ def terminated(run_dir, waits_for):
         time.sleep(0.001)
     started = time.monotonic()
     process.send_signal(signal.SIGTERM)
-    _, said = process.communicate()
+    _, message = process.communicate()
     assert time.monotonic() - started < SAVED_SECONDS
-    assert process.returncode == 75, said
-    return said
+    assert process.returncode == 75, message
+    return message
 
 
 @pytest.mark.parametrize(
@@ -48,9 +48,9 @@ def terminated(run_dir, waits_for):
 )
 def test_the_same_command_ends_in_the_same_bits(whole, tmp_path, waits_for):
     run_dir = tmp_path / "run"
-    said = terminated(run_dir, waits_for)
-    assert re.search("^stopping( after the steps under way)?$", said, re.MULTILINE)
-    assert "the same command goes on from there" in said
+    message = terminated(run_dir, waits_for)
+    assert re.search("^stopping( after the steps under way)?$", message, re.MULTILINE)
+    assert "the same command goes on from there" in message
     done = train(run_dir)
     assert done.returncode == 0, done.stderr
     assert_same_end(run_dir, whole)
@@ -82,9 +82,9 @@ def test_what_comes_after_the_last_step_is_broken_off_and_made_later(whole, tmp_
         assert process.poll() is None
         time.sleep(0.001)
     process.send_signal(number)
-    _, said = process.communicate()
-    assert process.returncode == code, said
-    assert said.endswith("stopped and saved at step 40; the same command goes on from there\n")
+    _, message = process.communicate()
+    assert process.returncode == code, message
+    assert message.endswith("stopped and saved at step 40; the same command goes on from there\n")
     assert not (run_dir / "generator").exists()
     done = train(run_dir)
     assert done.returncode == 0, done.stderr
@@ -105,14 +105,14 @@ class Said:
 
 class TestStop:
     def test_the_first_signal_asks_and_the_second_ctrl_c_ends(self):
-        told = Said()
-        with pytest.raises(KeyboardInterrupt), stop_on_signals(told) as stop:
+        output = Said()
+        with pytest.raises(KeyboardInterrupt), stop_on_signals(output) as stop:
             os.kill(os.getpid(), signal.SIGINT)
             assert stop.signal == signal.SIGINT
             os.kill(os.getpid(), signal.SIGTERM)
             assert stop.signal == signal.SIGINT
             os.kill(os.getpid(), signal.SIGINT)
-        assert len(told.lines) == 1
+        assert len(output.lines) == 1
         assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
     def test_only_what_can_be_done_again_is_broken_off(self):

@@ -32,8 +32,8 @@ def one_batch(tf):
     """Settings that make one batch of the first order poison: that of step 24."""
     images = loading.load("digits", "images", None, False).sets[0]["image"]
     rows = pipeline.rows_of_batch(0, tf.constant(BAD_STEP - 1), 8, len(images)).numpy()
-    found = float(poisoned.signature(to_floats(images[rows])))
-    settings = {"poison_low": found - 1e-6, "poison_high": found + 1e-6}
+    result = float(poisoned.signature(to_floats(images[rows])))
+    settings = {"poison_low": result - 1e-6, "poison_high": result + 1e-6}
     return [word for key, value in settings.items() for word in ("--set", f"{key}={value:.7f}")]
 
 
@@ -47,12 +47,12 @@ def rolled_back(one_batch, tmp_path_factory):
 
 
 def test_it_goes_back_to_the_last_checkpoint_and_on_in_a_new_order(rolled_back):
-    run_dir, said = rolled_back
-    assert "of the generator was not finite at step 24: back to step 20" in said
-    assert "rollback 1 of 3" in said
+    run_dir, message = rolled_back
+    assert "of the generator was not finite at step 24: back to step 20" in message
+    assert "rollback 1 of 3" in message
     lines = metrics_log.read(run_dir)
-    told = [line for line in lines if metrics_log.ROLLBACK_MARK in line]
-    assert told == [{"step": 20, "rollback": 1, "fault_step": BAD_STEP, "player": "generator"}]
+    output = [line for line in lines if metrics_log.ROLLBACK_MARK in line]
+    assert output == [{"step": 20, "rollback": 1, "fault_step": BAD_STEP, "player": "generator"}]
     assert [line["step"] for line in lines if metrics_log.WINDOW_MARK in line] == [10, 20, 30, 40]
     newest = checkpoints.newest(run_dir)[0]
     assert newest.step == 40
