@@ -73,9 +73,10 @@ class TestEveryModel:
         assert set(owned) <= kept
 
     @pytest.mark.parametrize(
-        ("steps", "eagerly"), [(4, True), pytest.param(20, False, marks=pytest.mark.slow)]
+        ("steps", "eagerly", "least_change"),
+        [(4, True, 1e-6), pytest.param(20, False, 5e-6, marks=pytest.mark.slow)],
     )
-    def test_two_replicas_train_as_one(self, tf, name, steps, eagerly):
+    def test_two_replicas_train_as_one(self, tf, name, steps, eagerly, least_change):
         """After some steps all agree to 1e-6, moving averages and pools too.
 
         At cyclegan's own rates a ReLU's kink, met on one side or the other after some 10 steps,
@@ -93,7 +94,7 @@ class TestEveryModel:
         moved = [
             np.abs(finals[0][key] - old).max() for key, old in before.items() if "kernel" in key
         ]
-        assert max(moved) > 5e-6
+        assert max(moved) > least_change
         for variable, value in finals[0].items():
             np.testing.assert_allclose(finals[1][variable], value, atol=1e-6, err_msg=variable)
 
