@@ -125,7 +125,7 @@ def samples(law, seed, d):
 def test_row_order_never_matters(name, law, seed, d):
     """With ties, copies, heavy tails and fewer rows than columns too; training rows likewise."""
     rows, rng = samples(law, seed, d), np.random.default_rng(seed + 1)
-    # With fewer rows than columns some eigenvalues are 0 but for rounding, and FID adds their roots.
+    # With fewer rows than columns, FID adds roots of eigenvalues that are 0 but for rounding.
     rel = 1e-7 if name in PLAIN and d > len(rows[1]) else 1e-9
     same(name, answer(name, *rows), answer(name, *(rng.permutation(x) for x in rows)), rel)
 
