@@ -1,4 +1,4 @@
-"""What each strategy would do on a machine, or what it lacks."""
+"""Reports what each strategy would do on this machine, or what it lacks."""
 
 import dataclasses
 import json
