@@ -55,8 +55,8 @@ class TestPadding:
         np.testing.assert_array_equal(ReflectionPadding(pad)(x), expected)
 
     @pytest.mark.parametrize("sides", [(8, 8), (5, 11), (1, 1), (2, 3), (1, 13), (16, 20)])
-    @pytest.mark.parametrize("known", [True, False])
-    def test_sides_are_filled_up_and_cut_again(self, tf, sides, names):
+    @pytest.mark.parametrize("fixed", [True, False])
+    def test_sides_are_filled_up_and_cut_again(self, tf, sides, fixed):
         """To the next multiple of 4, at least 8; numpy.pad mirrors over and over, too."""
         from gantf.layers.padding import CropLike, PadToMultiple
 
@@ -69,7 +69,7 @@ class TestPadding:
             padded = PadToMultiple(4, 8)(images)
             return padded, CropLike()([padded, images])
 
-        shape = x.shape if names else (None, None, None, 3)
+        shape = x.shape if fixed else (None, None, None, 3)
         function = tf.function(both, input_signature=[tf.TensorSpec(shape, tf.float32)])
         padded, cropped = function(x)
         np.testing.assert_array_equal(padded, expected)
