@@ -38,10 +38,6 @@ class Noise:
         """U[0, 1), float32, shape (local_rows, *shape)."""
         return self._cut(tf.random.stateless_uniform((self.global_rows, *shape), self._key(name)))
 
-    def shared_uniform(self, name: str, shape: Sequence[int] = ()) -> tf.Tensor:
-        """U[0, 1), float32, of exactly this shape, the same on all replicas."""
-        return tf.random.stateless_uniform(shape, self._key(name))
-
     def latents(self, dim: int, distribution: str, name: str = "latents") -> tf.Tensor:
         """Draws latents, shape (local_rows, dim): N(0, 1) if "normal", else U(-1, 1)."""
         if distribution == "normal":
