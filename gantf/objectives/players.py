@@ -82,9 +82,9 @@ def adversarial_game(
       discriminator: images and `inputs` -> logits.
       generator: the trained network and its average.
       forward: (batch, noise) -> the batch with "fake".
-      discriminator_loss: the model's own loss of the discriminator; None: the adversarial loss.
-      generator_loss: the model's own loss of the generator; None: the adversarial loss, and the
-        diversity of the samples in the log.
+      discriminator_loss: the discriminator's own loss; None for the adversarial one.
+      generator_loss: the generator's own loss; None for the adversarial one, which also logs the
+        diversity of the samples.
       inputs: the discriminator's inputs beside the image, e.g. "label".
       more_networks: further networks and layers with state, by name.
       discriminator_networks: further networks that the discriminator's player updates.
