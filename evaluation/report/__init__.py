@@ -8,6 +8,7 @@ from evaluation.errors import InputError
 from evaluation.report import curves, pictures, scores
 from evaluation.results import wording
 from evaluation.results.result import Result
+from evaluation.runtime import metrics_log
 from evaluation.sources.images import Images
 
 _HERE = Path(__file__).resolve().parent
@@ -33,7 +34,7 @@ def write_report(
       The path written.
 
     Raises:
-      InputError: the file cannot be written.
+      InputError: the file cannot be written, or the run's log cannot be read.
     """
     import jinja2
 
@@ -66,7 +67,7 @@ def _content(
         for kind, images in (("generated", fake), ("real", real))
         if images
     ]
-    log = curves.read(Path(run_dir)) if run_dir else []
+    log = metrics_log.read(Path(run_dir)) if run_dir else []
     context = result.context
     return {
         "title": wording.title(result),

@@ -2,16 +2,13 @@
 
 import dataclasses
 import io
-import json
 import math
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-LOG_FILE = "metrics.jsonl"
 MOST_POINTS = 300  # per curve; more are averaged
 MOST_WARNINGS = 20
 
@@ -27,23 +24,6 @@ class Panel:
     title: str
     curves: tuple[tuple[str, int], ...]
     svg: str
-
-
-def read(run_dir: Path) -> list[dict[str, Any]]:
-    """Reads a run's metrics.jsonl, sorted by step; skips bad lines; empty without the file."""
-    try:
-        lines = (run_dir / LOG_FILE).read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return []
-    records = []
-    for line in lines:
-        try:
-            record = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(record, dict) and isinstance(record.get("step"), int):
-            records.append(record)
-    return sorted(records, key=lambda record: record["step"])
 
 
 def warnings(log: list[dict[str, Any]]) -> list[tuple[int, str]]:

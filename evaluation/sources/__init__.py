@@ -9,6 +9,7 @@ import numpy as np
 
 from evaluation import datasets
 from evaluation.errors import InputError
+from evaluation.runtime import metrics_log
 from evaluation.sources.images import Images
 from evaluation.sources.options import GeneratorOptions, refuse_others
 from evaluation.sources.retries import RetryPolicy
@@ -135,7 +136,7 @@ def _open_name(
     if records:
         return tfrecord.read(name, records, size_px, skip_corrupt)
     if path.is_dir():
-        if (path / "config.yaml").is_file() or (path / "metrics.jsonl").is_file():
+        if (path / "config.yaml").is_file() or (path / metrics_log.FILE).is_file():
             raise InputError(
                 f"{name} is a training run without an exported generator; let the training finish, "
                 "or give a generator's directory."

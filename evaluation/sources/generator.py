@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from evaluation.errors import InputError
+from evaluation.runtime import metrics_log
 from evaluation.sources import contract as contracts
 from evaluation.sources import (
     contract_inference,
@@ -27,7 +28,6 @@ from evaluation.sources.signature_matching import SignatureMatch
 
 HUB_FILE = "tfhub_module.pb"
 GENERATOR, BEST = "generator", "best"  # in a training run: RUN/generator, RUN/best/generator
-LOG_FILE = "metrics.jsonl"  # in a training run's directory
 SUFFIXES = (*keras_file.SUFFIXES, *onnx_file.SUFFIXES, *torch_file.SUFFIXES)
 DEPENDENCE = 1e-3  # of the range: an image that changes more with its batch depends on it
 
@@ -100,7 +100,7 @@ def load(path: str | Path, options: GeneratorOptions | None = None) -> Sampler:
             else signature_matching.match_inferred(program, options, str(place))
         )
         inference = InferredContract(declared, (), False)
-    run_dir = next((up for up in place.parents[:2] if (up / LOG_FILE).is_file()), None)
+    run_dir = next((up for up in place.parents[:2] if (up / metrics_log.FILE).is_file()), None)
     if run_dir == Path(path) and declared is not None and declared.step is not None:
         which = place.relative_to(run_dir)
         note = f"the run's checkpoint: that of step {declared.step}, in {which}"

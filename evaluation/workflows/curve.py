@@ -11,8 +11,8 @@ from evaluation import metrics as metric_files
 from evaluation.core import validation
 from evaluation.errors import InputError
 from evaluation.features.options import FeatureOptions
-from evaluation.report.curves import LOG_FILE, read
 from evaluation.results.curve import FRESH, LOGGED, Curve, Point
+from evaluation.runtime import metrics_log
 from evaluation.runtime.progress import Progress, prefixed, shown
 from evaluation.sources import Source
 from evaluation.sources.image_options import ImageOptions
@@ -89,8 +89,8 @@ def curve(
     available = dict.fromkeys(point.metric for point in points)
     if not available:
         raise InputError(
-            f"{directory} has no scores in {LOG_FILE}, and no generators of two or more steps;"
-            " train with --eval-every, or export several steps."
+            f"{directory} has no scores in {metrics_log.FILE}, and no generators of two or more "
+            "steps; train with --eval-every, or export several steps."
         )
     for name in requested or ():
         if name not in available:
@@ -104,7 +104,7 @@ def curve(
 def _logged(directory: Path) -> list[Point]:
     """Reads the scores that were computed during training."""
     points = []
-    for record in read(directory):
+    for record in metrics_log.read(directory):
         if not record.get("scored"):
             continue
         for name, value in record.items():

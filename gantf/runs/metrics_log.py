@@ -10,10 +10,11 @@ from typing import Any
 
 import tensorflow as tf
 
+from evaluation import InputError
+from evaluation.runtime.metrics_log import FILE, read
 from gantf.runs import files
 from gantf.runs.scores import Scores, to_record
 
-METRICS_FILE = "metrics.jsonl"
 WINDOW_MARK = "generator/loss"  # a key of log windows alone
 SCORE_MARK = "scored"
 ROLLBACK_MARK = "rollback"
@@ -27,12 +28,15 @@ class MetricsLog:
 
         Removes records of later steps, whose work is lost, and of later rollbacks, which the run
         will repeat.
+
+        Raises:
+          InputError: the log cannot be read or written, or the number of a rollback is no number.
         """
-        self._path = path = run_dir / METRICS_FILE
+        self._path = path = run_dir / FILE
         kept = [
             line
             for line in read(run_dir)
-            if line["step"] <= first_step and line.get(ROLLBACK_MARK, 0) <= rollbacks
+            if line["step"] <= first_step and _rollback(path, line) <= rollbacks
         ]
         files.write(path, "".join(json.dumps(line) + "\n" for line in kept).encode())
         self.windows = [line for line in kept if WINDOW_MARK in line]
@@ -90,17 +94,12 @@ class MetricsLog:
             raise files.unwritable(self._path.parent / "tensorboard", reason) from None
 
 
-def read(run_dir: Path) -> list[dict[str, Any]]:
-    """Returns the records of a run; skips a line that a crash cut off."""
-    path = run_dir / METRICS_FILE
-    if not path.is_file():
-        return []
-    records = []
-    for line in path.read_text(errors="replace").splitlines():
-        try:
-            record = json.loads(line)
-        except json.JSONDecodeError:
-            continue
-        if isinstance(record, dict) and isinstance(record.get("step"), int):
-            records.append(record)
-    return records
+def _rollback(path: Path, line: Mapping[str, Any]) -> float:
+    """Returns the number of the rollback that a record is of; 0 for other records."""
+    number = line.get(ROLLBACK_MARK, 0)
+    if not isinstance(number, int | float):
+        raise InputError(
+            f"{path} is damaged (at step {line['step']}, {ROLLBACK_MARK} is {number!r}); "
+            "restore it or start a new run."
+        )
+    return number

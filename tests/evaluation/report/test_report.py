@@ -13,6 +13,7 @@ from PIL import Image
 
 from evaluation import Estimate, Result, evaluate, measure, write_report
 from evaluation.report import curves, pictures, scores
+from evaluation.runtime import metrics_log
 from evaluation.sources.images import Images
 
 VOID = {"meta", "img", "br", "link", "hr", "input"}
@@ -196,7 +197,7 @@ def test_log_is_read_as_far_as_it_goes(tmp_path):
         '{"step": 4, "gener',
     ]
     (tmp_path / "metrics.jsonl").write_text("\n".join(lines))
-    log = curves.read(tmp_path)
+    log = metrics_log.read(tmp_path)
     assert [record["step"] for record in log] == [1, 2, 3]
     assert curves.warnings(log) == [(1, "w")]
     steps, values = curves._curve(log, "generator/loss")
@@ -206,7 +207,7 @@ def test_log_is_read_as_far_as_it_goes(tmp_path):
         ("Losses", (("generator/loss", 1),)),
         ("FID during training", (("fid", 1),)),
     ]
-    assert curves.panels(curves.read(tmp_path / "nowhere")) == []
+    assert curves.panels(metrics_log.read(tmp_path / "nowhere")) == []
 
 
 def test_long_curves_are_averaged():

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import re
+from pathlib import Path
 
 import pytest
 
@@ -73,6 +74,29 @@ def test_a_place_for_tensorboard_that_is_none_is_named(tf, tmp_path):
     (tmp_path / "tensorboard").write_text("")
     with pytest.raises(InputError, match=f"{tmp_path}/tensorboard cannot be written: .*directory"):
         metrics_log.MetricsLog(tmp_path, 0)
+
+
+def test_a_log_that_somebody_edited_is_named(tf, tmp_path):
+    from gantf.runs import metrics_log
+
+    (tmp_path / "metrics.jsonl").write_text('{"step": 5, "rollback": "one"}\n')
+    with pytest.raises(InputError, match=r"jsonl is damaged \(at step 5, rollback is 'one'\); re"):
+        metrics_log.MetricsLog(tmp_path, 10)
+
+
+def test_a_log_that_cannot_be_read_is_not_lost(tf, tmp_path, monkeypatch):
+    from gantf.runs import metrics_log
+
+    def fail(*_, **__):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"step": 5}\n')
+    monkeypatch.setattr(Path, "read_text", fail)
+    with pytest.raises(InputError, match=f"{path} cannot be read .Permission denied.; make it rea"):
+        metrics_log.MetricsLog(tmp_path, 10)
+    monkeypatch.undo()
+    assert path.read_text() == '{"step": 5}\n'
 
 
 @pytest.mark.parametrize("open_ends", [os.openpty, os.pipe], ids=["terminal", "pipe"])
