@@ -86,7 +86,7 @@ def find() -> tuple[list[str], int]:
             "--worker-index, or one of these."
         )
     if source == "TF_CONFIG":
-        return read_config(os.environ[CONFIG])
+        return read_config(os.environ[CONFIG])[:2]
     addresses, index = (
         _read_slurm() if source == "SLURM" else _read_kubernetes(os.environ[POD_SELECTOR])
     )
@@ -99,8 +99,10 @@ def _write(addresses: Sequence[str], index: int) -> None:
     os.environ[CONFIG] = json.dumps({"cluster": {"worker": list(addresses)}, "task": task})
 
 
-def read_config(text: str) -> tuple[list[str], int]:
-    """Reads a TF_CONFIG: all addresses, the chief's first, and the index of this process.
+def read_config(text: str) -> tuple[list[str], int, str]:
+    """Reads a TF_CONFIG: all addresses, the chief's first, the index of this process, its task.
+
+    The task is for example "worker 1".
 
     Raises:
       InputError: the text is not valid.
@@ -120,7 +122,8 @@ def read_config(text: str) -> tuple[list[str], int]:
             f"TF_CONFIG is not valid ({error}); it must be JSON such as "
             '{"cluster": {"worker": ["a:2222", "b:2222"]}, "task": {"type": "worker", "index": 0}}.'
         ) from None
-    return [*chiefs, *workers], index + (len(chiefs) if task["type"] == "worker" else 0)
+    place = index + (len(chiefs) if task["type"] == "worker" else 0)
+    return [*chiefs, *workers], place, f"{task['type']} {index}"
 
 
 def _read_slurm() -> tuple[list[str], int]:

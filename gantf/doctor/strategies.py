@@ -1,7 +1,6 @@
 """Reports what each strategy would do on this machine, or what it lacks."""
 
 import dataclasses
-import json
 import os
 from collections.abc import Mapping
 from typing import get_args
@@ -132,12 +131,11 @@ def _multi_worker(machine: Machine) -> Availability:
     notes = []
     if "TF_CONFIG" in sources:
         try:
-            addresses, _ = cluster.read_config(environ[cluster.CONFIG])
+            addresses, _, task = cluster.read_config(environ[cluster.CONFIG])
         except InputError as error:
             text = f"{str(error).rstrip('.')}, or unset it and name the workers"
             return Availability("missing", text, NAME_WORKERS)
-        task = json.loads(environ[cluster.CONFIG])["task"]
-        notes.append(f"TF_CONFIG: {task['type']} {task['index']} of {len(addresses)}")
+        notes.append(f"TF_CONFIG: {task} of {len(addresses)}")
     if "SLURM" in sources:
         count = environ.get("SLURM_NTASKS", "several")
         notes.append(f"SLURM: task {environ['SLURM_PROCID']} of {count}")
