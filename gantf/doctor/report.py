@@ -17,7 +17,7 @@ from typing import Any
 
 from evaluation import cache_directory, tpu_files
 from gantf.doctor import probe
-from gantf.doctor.strategies import NAMES, Machine, availability_of, repair_command
+from gantf.doctor.strategies import NAMES, Machine, Row, availability_of, repair_command
 
 WHEELS = ("tensorflow", "tensorflow-cpu", "tensorflow-tpu")
 REQUIRED = {
@@ -47,24 +47,6 @@ VARIABLES = (
     "TPU_*",
 )
 LONGEST_VALUE = 100  # characters
-
-
-@dataclasses.dataclass(frozen=True)
-class Row:
-    """One line of the report.
-
-    Attributes:
-      name: subject of the line.
-      text: result of the check.
-      state: "ok"; "ready" or "missing" for a strategy; "optional" for an absent package that gantf
-        does not need; "broken" for a fault to repair; "unknown" if the check failed.
-      command: shell command that repairs or installs it.
-    """
-
-    name: str
-    text: str
-    state: str = "ok"
-    command: str = ""
 
 
 Report = Mapping[str, Sequence[Row]]
@@ -216,8 +198,7 @@ def environment(machine: Machine) -> list[Row]:
 
 def strategies(machine: Machine) -> list[Row]:
     """Describes what each strategy would do here, or what it lacks."""
-    available = {name: availability_of(name, machine) for name in NAMES}
-    return [Row(name, a.text, a.state, a.command) for name, a in available.items()]
+    return [availability_of(name, machine) for name in NAMES]
 
 
 def exit_code(report: Report) -> int:

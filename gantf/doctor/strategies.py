@@ -22,6 +22,24 @@ UNTRIED = "never tried on a real TPU"
 
 
 @dataclasses.dataclass(frozen=True)
+class Row:
+    """One line of the report.
+
+    Attributes:
+      name: subject of the line.
+      text: result of the check; for a strategy, what it would do or what is missing.
+      state: "ok"; "ready" or "missing" for a strategy; "optional" for an absent package that gantf
+        does not need; "broken" for a fault to repair; "unknown" if the check failed.
+      command: shell command that repairs or installs it; "" if there is none.
+    """
+
+    name: str
+    text: str
+    state: str = "ok"
+    command: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
 class Machine:
     """The parts of a machine that decide which strategies can train on it.
 
@@ -52,29 +70,13 @@ class Machine:
         return bool(len(self.wheels) > 1 or failed)
 
 
-@dataclasses.dataclass(frozen=True)
-class Availability:
-    """Whether a strategy can train on a machine.
-
-    Attributes:
-      state: "ready" or "missing".
-      text: what the strategy would do if it is ready; otherwise the missing part.
-      command: shell command that adds the missing part; "" if there is none.
-    """
-
-    state: str
-    text: str
-    command: str = ""
-
-
-def availability_of(name: str, machine: Machine) -> Availability:
+def availability_of(name: str, machine: Machine) -> Row:
     """Describes what `gantf train --strategy NAME` would do on a machine."""
     if machine.is_broken:
         text = "a working TensorFlow; see versions above"
-        return Availability("missing", text, repair_command(machine))
-    if name == "multi-worker":
-        return _multi_worker(machine)
-    return _tpu(machine) if name == "tpu" else _on_local_devices(name, machine)
+        return Row(name, text, "missing", repair_command(machine))
+    describe = {"multi-worker": _multi_worker, "tpu": _tpu}.get(name, _on_local_devices)
+    return describe(name, machine)
 
 
 def repair_command(machine: Machine) -> str:
@@ -87,7 +89,7 @@ def repair_command(machine: Machine) -> str:
     return f"python -m pip uninstall --yes {' '.join(machine.wheels)} && {install}"
 
 
-def _on_local_devices(name: str, machine: Machine) -> Availability:
+def _on_local_devices(name: str, machine: Machine) -> Row:
     gpus = machine.tensorflow.gpus
     cpus = [f"CPU ({machine.cores} cores)"] * machine.tensorflow.cpus
     kind, chosen = devices.choose(name, [f"GPU ({gpu})" for gpu in gpus], cpus)
@@ -106,7 +108,7 @@ def _on_local_devices(name: str, machine: Machine) -> Availability:
         notes.append(reason)
     if name == "auto" and machine.tpu_files:
         notes.append("to use the TPU, give --strategy tpu")
-    return Availability("ready", "; ".join(notes), command)
+    return Row(name, "; ".join(notes), "ready", command)
 
 
 def _why_no_gpu(machine: Machine) -> tuple[str, str]:
@@ -122,19 +124,19 @@ def _why_no_gpu(machine: Machine) -> tuple[str, str]:
     return reason, install.format("gpu")
 
 
-def _multi_worker(machine: Machine) -> Availability:
+def _multi_worker(name: str, machine: Machine) -> Row:
     """Describes the workers that the environment names; the first source is the one in use."""
     environ, sources = machine.environ, cluster.sources(machine.environ)
     if not sources:
         text = f"{cluster.UNNAMED}; run this on each machine, with N = 0, 1, ..."
-        return Availability("missing", text, NAME_WORKERS)
+        return Row(name, text, "missing", NAME_WORKERS)
     notes = []
     if "TF_CONFIG" in sources:
         try:
             addresses, _, task = cluster.read_config(environ[cluster.CONFIG])
         except InputError as error:
             text = f"{str(error).rstrip('.')}, or unset it and name the workers"
-            return Availability("missing", text, NAME_WORKERS)
+            return Row(name, text, "missing", NAME_WORKERS)
         notes.append(f"TF_CONFIG: {task} of {len(addresses)}")
     if "SLURM" in sources:
         count = environ.get("SLURM_NTASKS", "several")
@@ -143,25 +145,24 @@ def _multi_worker(machine: Machine) -> Availability:
         notes.append(f"Kubernetes: the pods of {environ[cluster.POD_SELECTOR]}")
     if sources[0] == "Kubernetes" and not machine.kubernetes:
         text = f"the package kubernetes ({notes[0]})"
-        return Availability("missing", text, INSTALL_KUBERNETES)
+        return Row(name, text, "missing", INSTALL_KUBERNETES)
     local = "the CPU of each machine"
     if machine.tensorflow.gpus:
         local = _on_local_devices("mirrored", machine).text
-    return Availability("ready", "; ".join([*notes, f"each worker: {local}"]))
+    return Row(name, "; ".join([*notes, f"each worker: {local}"]), "ready")
 
 
-def _tpu(machine: Machine) -> Availability:
-    name = devices.tpu_name(machine.environ)
+def _tpu(name: str, machine: Machine) -> Row:
+    tpu, files = devices.tpu_name(machine.environ), ", ".join(machine.tpu_files)
     has_driver = "tensorflow-tpu" in machine.wheels and machine.libtpu
-    is_local, files = name == devices.LOCAL_TPU, ", ".join(machine.tpu_files)
-    if has_driver and not is_local:
-        text = f"TPUStrategy on the TPU {name} of TPU_NAME, not contacted here"
-        return Availability("ready", f"{text}; {UNTRIED}")
+    if has_driver and tpu != devices.LOCAL_TPU:
+        text = f"TPUStrategy on the TPU {tpu} of TPU_NAME, not contacted here; {UNTRIED}"
+        return Row(name, text, "ready")
     if has_driver and files:
-        return Availability("ready", f"TPUStrategy on the TPU of {files}; {UNTRIED}")
+        return Row(name, f"TPUStrategy on the TPU of {files}; {UNTRIED}", "ready")
     lacking = [] if files else ["a TPU (no /dev/accel0 or /dev/vfio/0 here)"]
     if not has_driver:
         reason = f" ({machine.tpu_files[0]} is here)" if files else ""
         lacking.append(f"tensorflow-tpu with libtpu{reason}")
     command = "" if has_driver else INSTALL_IN_NEW_VENV.format("tpu")
-    return Availability("missing", " and ".join(lacking), command)
+    return Row(name, " and ".join(lacking), "missing", command)
