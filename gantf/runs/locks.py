@@ -28,7 +28,6 @@ STALE_SECONDS = 120.0  # a lock of another host that is not touched for so long 
 LOOK_SECONDS = 1.0  # between two looks at the lock of another host
 SETTLE_SECONDS = 1.0  # without flock: wait for processes that write the lock at the same time
 _NO_FLOCK = (errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.ENOSYS, errno.EINVAL)
-_ours: list[IO] = []  # open lock files, which a child process must not keep locked
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,30 +64,28 @@ def hold(folder: Path, say: Callable[[str], None], option: str = "--run-dir") ->
     """
     path, me = folder / FILE, _myself()
     with open(path, "ab", buffering=0) as file:
+        os.register_at_fork(after_in_child=file.close)  # a child must not keep the lock
         locked = _flock(file, folder, option)
-        holder = _read(path)
-        if holder and holder.host != me.host:
-            if _shows_life(path, holder, say):
-                raise _refusal(folder, _read(path), option)
-            say(f"{folder} was left by {holder}, which shows no life: taking over")
-        elif holder:
-            if not locked and _runs(holder):
-                raise _refusal(folder, holder, option)
-            say(f"{folder} was left by {holder}, which no longer runs: taking over")
+        if holder := _read(path):
+            if holder.host != me.host:
+                alive, sign = _shows_life(path, holder, say), "shows no life"
+            else:
+                alive, sign = not locked and _runs(holder), "no longer runs"
+            if alive:
+                raise _refusal(folder, option)
+            say(f"{folder} was left by {holder}, which {sign}: taking over")
         try:
             _write(file if locked else path, me)
         except OSError as error:
             raise files.unwritable(path, error) from None
-        if not locked and (last := _read(path)) != me:
-            raise _refusal(folder, last, option)
-        _ours.append(file)
+        if not locked and _read(path) != me:
+            raise _refusal(folder, option)
         ended = threading.Event()
         threading.Thread(target=_keep_touching, args=(path, me, ended), daemon=True).start()
         try:
             yield
         finally:
             ended.set()
-            _ours.remove(file)
             if os.getpid() == me.pid and _read(path) == me:
                 with contextlib.suppress(OSError):
                     os.truncate(path, 0)
@@ -117,7 +114,7 @@ def _flock(file: IO, folder: Path, option: str) -> bool:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise _refusal(folder, _read(folder / FILE), option) from None
+        raise _refusal(folder, option) from None
     except OSError as error:
         if error.errno not in _NO_FLOCK:
             raise files.unwritable(folder / FILE, error) from None
@@ -125,8 +122,8 @@ def _flock(file: IO, folder: Path, option: str) -> bool:
     return True
 
 
-def _refusal(folder: Path, holder: Holder | None, option: str) -> InputError:
-    here = socket.gethostname()
+def _refusal(folder: Path, option: str) -> InputError:
+    holder, here = _read(folder / FILE), socket.gethostname()
     signed = holder and (holder.host != here or _runs(holder))  # a new holder may not have signed
     return InputError(
         f"{option} {folder} is in use by {holder if signed else 'another training'}; wait for it, "
@@ -230,11 +227,3 @@ def _write(target: IO | Path, holder: Holder) -> None:
     target.truncate(0)
     target.write(content)
     os.fsync(target.fileno())
-
-
-def _close_in_child() -> None:
-    for file in _ours:
-        file.close()
-
-
-os.register_at_fork(after_in_child=_close_in_child)
