@@ -1,7 +1,8 @@
-"""The checkpoints of a run: save, list, choose the best, restore, prune.
+"""The checkpoint files of a run: save, list, read the newest, the best or another one, prune.
 
-`checkpoints/step-00002000.npz` holds every variable of the game (see `archive`) and can be restored
-on any number of replicas. `--checkpoint-dir` may put the folder elsewhere, also behind a URL.
+`checkpoints/step-00002000.npz` holds every variable of the game (see `archive`), and `restore`
+brings it back on any number of replicas. `--checkpoint-dir` may put the folder elsewhere, also
+behind a URL.
 """
 
 import contextlib
@@ -94,13 +95,22 @@ def paths_in(place: Place) -> dict[int, Place]:
 
 
 def newest(run_dir: Path) -> tuple[Checkpoint | None, list[tuple[Place, str]]]:
-    """Returns the newest intact checkpoint, and the damaged ones after it with the reasons."""
+    """Returns the newest intact checkpoint, and the damaged ones after it with the reasons.
+
+    Raises:
+      InputError: there are checkpoints, but all are damaged.
+    """
     damaged: list[tuple[Place, str]] = []
     for path in reversed(paths(run_dir).values()):
         try:
             return read(path), damaged
         except DamagedError as error:
             damaged.append((path, str(error)))
+    if damaged:
+        raise InputError(
+            f"all checkpoints of {run_dir} are damaged ({damaged[0][0].name}: {damaged[0][1]}); "
+            "restore one from a copy, or train anew in another --run-dir."
+        )
     return None, damaged
 
 
@@ -115,14 +125,11 @@ def choose(run_dir: Path, which: str, best_by: str) -> Checkpoint:
     Raises:
       InputError: there is no such checkpoint, or it is damaged.
     """
+    if which == "last" and (checkpoint := newest(run_dir)[0]):
+        return checkpoint
     by_step = paths(run_dir)
     if not by_step:
         raise InputError(f"{run_dir} has no checkpoint; train it first.")
-    if which == "last":
-        checkpoint, damaged = newest(run_dir)
-        if checkpoint is None:
-            raise InputError(f"{damaged[0][0]} and all before it are damaged; train again.")
-        return checkpoint
     if which == "best":
         step = best(run_dir, best_by)
         if step is None:
@@ -208,20 +215,3 @@ def _look(path: Place) -> _Seen:
 def values_of(variables: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """Returns the values of variables, by their names in the `Game`."""
     return {name: variable.numpy() for name, variable in variables.items()}
-
-
-def restore(checkpoint: Checkpoint, variables: Mapping[str, Any]) -> None:
-    """Assigns a checkpoint's values to the variables.
-
-    Raises:
-      InputError: a name is missing or a shape differs, so that it is of another network.
-    """
-    for name, variable in variables.items():
-        value = checkpoint.values.get(name)
-        if value is None or value.shape != tuple(variable.shape):
-            raise InputError(
-                f"the checkpoint of step {checkpoint.step} is of another network: it has "
-                f"{'no ' + name if value is None else f'{name} of shape {value.shape}'}, "
-                f"the model wants {tuple(variable.shape)}; use the version that wrote it."
-            )
-        variable.assign(value)

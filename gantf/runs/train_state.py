@@ -7,12 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from evaluation import InputError
 from gantf import config
-from gantf.console import Terminal
 from gantf.distribute.workers import Workers
 from gantf.game import LOG_WIDTH, DataSpec, Game
-from gantf.runs import checkpoints, config_file, files, metrics_log
+from gantf.runs import checkpoints, config_file
 from gantf.runs.checkpoints import Checkpoint
 
 
@@ -56,46 +54,6 @@ class TrainState:
         values = {name: value for name, value in fields.items() if name in names}
         values["window_sums"] = np.array(values["window_sums"], np.float32)
         return cls(step, **values)
-
-
-def restore_newest(
-    run_dir: Path, run: config.RunConfig, game: Game, terminal: Terminal
-) -> TrainState:
-    """Restores the newest intact checkpoint into the game, and returns the state.
-
-    Args:
-      run_dir: the run's directory.
-      run: the configuration; a run that stopped early stays so if `stop_after` is set.
-      game: its variables take the checkpoint's values.
-      terminal: prints which checkpoint is restored, and which are damaged.
-
-    Raises:
-      InputError: all checkpoints are damaged, or the newest belongs to another run.
-    """
-    checkpoint, damaged = checkpoints.newest(run_dir)
-    if checkpoint is None:
-        if damaged:
-            raise InputError(
-                f"all checkpoints of {run_dir} are damaged ({damaged[0][0].name}: "
-                f"{damaged[0][1]}); restore one from a copy, or train anew in another --run-dir."
-            )
-        if any(record["step"] > 0 for record in metrics_log.read(run_dir)):
-            terminal.say(f"{run_dir} has a log but no checkpoint: starting over at step 0")
-        return TrainState()
-    identity = config_file.identity(run)
-    if checkpoint.meta.get("run", identity) != identity:
-        raise InputError(
-            f"{checkpoints.folder(run_dir)} holds checkpoints of another run (that of step "
-            f"{checkpoint.step}); give each run a --checkpoint-dir of its own."
-        )
-    for path, reason in damaged:
-        terminal.say(f"{path} is damaged ({reason}); falling back to the checkpoint before it")
-        files.rename(path, f"{path.name}.damaged")
-    checkpoints.restore(checkpoint, game.variables())
-    terminal.say(f"going on from step {checkpoint.step} of {run_dir}")
-    state = TrainState.from_dict(checkpoint.step, checkpoint.meta)
-    state.stopped_early = bool(run.stop_after) and state.stopped_early
-    return state
 
 
 def broadcast_state(workers: Workers, game: Game, state: TrainState) -> TrainState:

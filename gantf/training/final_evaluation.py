@@ -14,7 +14,7 @@ from gantf.console import Terminal
 from gantf.data.loading import TrainingData
 from gantf.game import Game
 from gantf.generation import export
-from gantf.runs import checkpoints, files
+from gantf.runs import checkpoints, files, restore
 from gantf.runs.scores import Scores, deciding_score, to_record
 from gantf.training import evaluator
 
@@ -43,16 +43,13 @@ def score_best(
       terminal: prints both scores.
     """
     best = checkpoints.choose(run_dir, "best", run.best_by)
-    current = checkpoints.Checkpoint(0, checkpoints.values_of(game.variables()), {})
     try:
-        checkpoints.restore(best, game.variables())
-        export.save(game, run, data.spec, best.step, export.export_dir(run_dir, "best"))
-        scores = evaluator.make_scorer(game, data, run.seed, fresh=True)()
+        with restore.temporarily(best, game):
+            export.save(game, run, data.spec, best.step, export.export_dir(run_dir, "best"))
+            scores = evaluator.make_scorer(game, data, run.seed, fresh=True)()
     except InputError as error:
         terminal.say(f"the best checkpoint, step {best.step}, has no fresh score: {error}")
         return
-    finally:
-        checkpoints.restore(current, game.variables())
     name = deciding_score(scores, run.best_by)
     _write(run_dir / FILE, best, name, scores)
     before, after = best.meta["metrics"].get(name), scores.get(name)

@@ -12,7 +12,7 @@ from gantf import config
 from gantf.console import Terminal
 from gantf.data import pipeline
 from gantf.errors import RESTARTS, DivergedError
-from gantf.runs import checkpoints, train_state
+from gantf.runs import train_state
 from gantf.runs.train_state import TrainState
 from gantf.training import recovery
 from gantf.training import step as compiled_step
@@ -140,7 +140,7 @@ class TrainingLoop:
         return None
 
     def _roll_back(self, step: int, player: str) -> None:
-        """Restores the last finite checkpoint and reshuffles the data.
+        """Restores the last finite checkpoint, or the initial weights; reshuffles the data.
 
         Args:
           step: the step with a number that is not finite.
@@ -151,7 +151,10 @@ class TrainingLoop:
         """
         state, most = self._state, self._run.max_rollbacks
         rollbacks = state.rollbacks
-        self._restore()
+        restored = self._actions.restore_last_finite() if self._actions else TrainState()
+        restored = train_state.broadcast_state(self._workers, self._game, restored)
+        for name, value in vars(restored).items():
+            setattr(state, name, value)
         if rollbacks >= most:
             raise DivergedError(self._locate_fault(step, player, rollbacks))
         state.rollbacks = rollbacks + 1
@@ -163,17 +166,6 @@ class TrainingLoop:
         if self._actions:
             self._actions.log_rollback(step, player)
         self._compile()
-
-    def _restore(self) -> None:
-        """Restores the last finite checkpoint, or the initial weights, on all workers."""
-        game, restored = self._game, TrainState()
-        if self._actions:
-            checkpoint = self._actions.last_finite_checkpoint()
-            checkpoints.restore(checkpoint, game.variables())
-            restored = TrainState.from_dict(checkpoint.step, checkpoint.meta)
-        restored = train_state.broadcast_state(self._workers, game, restored)
-        for name, value in vars(restored).items():
-            setattr(self._state, name, value)
 
     def _locate_fault(self, step: int, player: str, rollbacks: int) -> str:
         """Repeats the steps up to the fault, the last of them alone, and describes the fault."""

@@ -8,7 +8,7 @@ import numpy as np
 from evaluation import InputError
 from gantf.console import Terminal
 from gantf.generation import image_grid
-from gantf.runs import checkpoints, locks, metrics_log, train_state
+from gantf.runs import checkpoints, locks, metrics_log, restore, train_state
 from gantf.runs.checkpoints import Checkpoint
 from gantf.runs.metrics_log import ROLLBACK_MARK, MetricsLog
 from gantf.runs.scores import Scores, deciding_score
@@ -36,7 +36,10 @@ class PeriodicActions:
         self._run_dir, self._state, self._stop = run_dir, state, stop
         self._terminal, self._saved_step = terminal, state.step
         self._active_alarms: dict[str, set[str]] = {}  # names by source: "windows" or "scores"
-        self._initial = None if state.step else checkpoints.values_of(self._game.variables())
+        self._initial: Checkpoint | None = None
+        if not state.step:
+            values = checkpoints.values_of(self._game.variables())
+            self._initial = Checkpoint(0, values, TrainState().to_dict())
         self._open_log()
         self._log_data_faults()
         self._compute_scores = self._make_scorer()
@@ -79,15 +82,9 @@ class PeriodicActions:
             locks.check(self._run_dir)
             self._save()
 
-    def last_finite_checkpoint(self) -> Checkpoint:
-        """Returns the newest intact checkpoint, or the initial weights."""
-        checkpoint, damaged = checkpoints.newest(self._run_dir)
-        for path, reason in damaged:
-            self._terminal.say(f"{path} is damaged ({reason}); passing it over")
-        if checkpoint is None:
-            assert self._initial is not None
-            checkpoint = Checkpoint(0, self._initial, TrainState().to_dict())
-        return checkpoint
+    def restore_last_finite(self) -> TrainState:
+        """Restores the newest intact checkpoint, or the initial weights; returns the state."""
+        return restore.roll_back(self._run_dir, self._game, self._initial, self._terminal)
 
     def log_rollback(self, step: int, player: str) -> None:
         """Logs a rollback and saves it.

@@ -10,7 +10,7 @@ from gantf import config
 from gantf.console import Terminal
 from gantf.distribute import strategies
 from gantf.generation import export
-from gantf.runs import config_file, train_state
+from gantf.runs import config_file, restore, train_state
 from gantf.runs.run_dir import exclusive
 from gantf.runs.train_state import TrainState
 from gantf.training import final_evaluation
@@ -49,11 +49,11 @@ def train(
 
 def _train(ready: Ready, run_dir: Path, terminal: Terminal) -> int:
     """Trains in a directory that no other process uses; arguments and return as for `train`."""
-    run = ready.run
-    state = _resume(ready, run_dir, terminal)
-    stopped = 0
+    run, game, workers, stopped = ready.run, ready.game, ready.workers, 0
+    state = restore.resume(run_dir, run, game, terminal) if workers.is_chief else TrainState()
+    state = train_state.broadcast_state(workers, game, state)
     if (state.step < run.steps and not state.stopped_early) or state.pending_evaluation:
-        if ready.workers.is_chief:
+        if workers.is_chief:
             config_file.save(run, run_dir)
         replicas = ready.strategy.num_replicas_in_sync
         terminal.say(
@@ -80,14 +80,6 @@ def _exclusive(ready: Ready, run_dir: Path, terminal: Terminal) -> Iterator[None
         lock = exclusive(ready.run, run_dir, terminal)
         workers.chief_first(lambda: stack.enter_context(lock) if workers.is_chief else None)
         yield
-
-
-def _resume(ready: Ready, run_dir: Path, terminal: Terminal) -> TrainState:
-    """Restores the chief's newest checkpoint on all workers; returns the run's state."""
-    workers, state = ready.workers, TrainState()
-    if workers.is_chief:
-        state = train_state.restore_newest(run_dir, ready.run, ready.game, terminal)
-    return train_state.broadcast_state(workers, ready.game, state)
 
 
 def _run_loop(ready: Ready, run_dir: Path, state: TrainState, terminal: Terminal) -> int:

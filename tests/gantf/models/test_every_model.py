@@ -101,14 +101,14 @@ class TestEveryModel:
     def test_a_checkpoint_brings_everything_back(self, tf, name, tmp_path):
         """Into a new game, which then goes on as the old one does, bit for bit."""
         from gantf.distribute import strategies
-        from gantf.runs import checkpoints
+        from gantf.runs import checkpoints, restore
 
         strategy, data = strategies.make("one-device"), make_data(name)
         game, twin = (make_game(strategy, name, data) for _ in range(2))
         run = make_run(tf, strategy, game, data, eagerly=True)
         run(2)
         path = checkpoints.save(tmp_path, checkpoints.Checkpoint(2, weights(game), {}))
-        checkpoints.restore(checkpoints.read(path), twin.variables())
+        restore.assign(checkpoints.read(path), twin.variables())
         run(2, first_step=2)
         make_run(tf, strategy, twin, data, eagerly=True)(2, first_step=2)
         for (variable, value), other in zip(

@@ -105,7 +105,7 @@ def test_two_replicas_share_one_pool(tf):
 
 def test_a_pool_survives_a_checkpoint(tf, tmp_path):
     from gantf.objectives.image_pool import ImagePool
-    from gantf.runs import checkpoints
+    from gantf.runs import checkpoints, restore
 
     expected, _ = run_pool(tf, "one-device", 12)
     first, pool = run_pool(tf, "one-device", 6)
@@ -113,7 +113,7 @@ def test_a_pool_survives_a_checkpoint(tf, tmp_path):
     values = {name: variable.numpy() for name, variable in state.items()}
     path = checkpoints.save(tmp_path, checkpoints.Checkpoint(6, values, {}))
     fresh = ImagePool(CAPACITY, (1, 1, 1), name="pool")
-    checkpoints.restore(
+    restore.assign(
         checkpoints.read(path), {variable.name: variable for variable in fresh.variables}
     )
     rest, _ = run_pool(tf, "one-device", 6, fresh, first_step=6)

@@ -1,6 +1,7 @@
 """A run's directory belongs to one run and one process, and says so."""
 
 import json
+import types
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from evaluation import InputError
 from gantf import config
 from gantf.game import DataSpec
-from gantf.runs import checkpoints, locks, train_state
+from gantf.runs import checkpoints, locks, restore, train_state
 from gantf.runs.checkpoints import Checkpoint
 from gantf.runs.run_dir import exclusive
 from gantf.runs.train_state import TrainState
@@ -97,10 +98,51 @@ def test_a_run_does_not_go_on_from_anothers_checkpoint(tmp_path, tf):
     data = DataSpec(image_shape=(8, 8, 1))
     train_state.save(tmp_path, RUN, Game(), data, train_state.TrainState(step=3))
     mine = RUN.model_copy(update={"steps": 9, "keep": 1, "checkpoint_dir": "x"})
-    assert train_state.restore_newest(tmp_path, mine, Game(), Told()).step == 3
+    assert restore.resume(tmp_path, mine, Game(), Told()).step == 3
     other = RUN.model_copy(update={"seed": RUN.seed + 1})
     with pytest.raises(InputError, match=r"holds checkpoints of another run \(that of step 3\)"):
-        train_state.restore_newest(tmp_path, other, Game(), Told())
+        restore.resume(tmp_path, other, Game(), Told())
+
+
+def test_whoever_restores_is_told_that_all_are_damaged(tmp_path, tf):
+    for step in (1, 2):
+        save(tmp_path, step).write_bytes(b"no checkpoint")
+    line = r"all checkpoints of .* are damaged \(step-00000002.npz: .*\); restore one from a copy"
+    for restored in (
+        lambda: checkpoints.choose(tmp_path, "last", "auto"),
+        lambda: restore.resume(tmp_path, RUN, None, Told()),
+        lambda: restore.roll_back(tmp_path, None, None, Told()),
+    ):
+        with pytest.raises(InputError, match=line):
+            restored()
+
+
+def test_a_rollback_passes_over_what_is_damaged_and_leaves_it(tmp_path, tf):
+    variable = tf.Variable(np.ones(3, np.float32))
+    game = types.SimpleNamespace(variables=lambda: {"a": variable})
+    initial, output = Checkpoint(0, {"a": np.full(3, 7.0)}, TrainState().to_dict()), Told()
+    assert restore.roll_back(tmp_path, game, initial, output).step == 0
+    np.testing.assert_array_equal(variable, initial.values["a"])
+    save(tmp_path, 1)
+    path = save(tmp_path, 2)
+    path.write_bytes(b"no checkpoint")
+    assert restore.roll_back(tmp_path, game, None, output).step == 1
+    np.testing.assert_array_equal(variable, np.zeros(3))
+    assert len(output.lines) == 1
+    assert output.lines[0].startswith(f"{path} is damaged (")
+    assert output.lines[0].endswith("; passing it over")
+    assert path.exists()
+
+
+def test_weights_for_a_while_are_given_back_even_after_an_error(tmp_path, tf):
+    variable = tf.Variable(np.ones(3, np.float32))
+    game = types.SimpleNamespace(variables=lambda: {"a": variable})
+    save(tmp_path, 1)
+    checkpoint = checkpoints.choose(tmp_path, "1", "auto")
+    with pytest.raises(ZeroDivisionError), restore.temporarily(checkpoint, game):
+        np.testing.assert_array_equal(variable, np.zeros(3))
+        raise ZeroDivisionError
+    np.testing.assert_array_equal(variable, np.ones(3))
 
 
 def test_resume_falls_back_and_sets_the_damaged_aside(tmp_path, tf):
@@ -117,7 +159,7 @@ def test_resume_falls_back_and_sets_the_damaged_aside(tmp_path, tf):
             return {"a": tf.Variable(np.ones(3, np.float32))}
 
     output = Told()
-    assert train_state.restore_newest(tmp_path, RUN, Game(), output).step == 1
+    assert restore.resume(tmp_path, RUN, Game(), output).step == 1
     assert f"{path} is damaged" in output.lines[0]
     assert "falling back to the checkpoint before it" in output.lines[0]
     assert output.lines[1] == f"going on from step 1 of {tmp_path}"

@@ -89,7 +89,7 @@ def test_the_game_is_left_as_it_was(finished, parts):
     run_dir, _ = finished
     restored, read = parts
     game = restored.game
-    checkpoints.restore(checkpoints.choose(run_dir, "10", "auto"), game.variables())
+    restore.assign(checkpoints.choose(run_dir, "10", "auto"), game.variables())
     before = checkpoints.values_of(game.variables())
     final_evaluation.score_best(restored.run, run_dir, game, read, Terminal())
     for name, value in checkpoints.values_of(game.variables()).items():
