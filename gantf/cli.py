@@ -3,8 +3,7 @@
 import errno
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
@@ -15,6 +14,8 @@ from gantf import config, errors, models
 
 EXIT_INTERRUPTED = 130  # after Ctrl-C
 EXIT_SAVED = 75  # EX_TEMPFAIL, after SIGTERM: start the same command again
+_PATH = click.Path(path_type=Path)
+_OF_MODEL: dict[str, Any] = {"default": None, "show_default": "the model's"}
 
 
 class UserError(click.ClickException):
@@ -23,25 +24,22 @@ class UserError(click.ClickException):
     exit_code = 2
 
 
-@contextmanager
-def _user_errors() -> Iterator[None]:
-    try:
-        yield
-    except InputError as error:
-        raise UserError(str(error)) from None
-    except OSError as error:  # for example a full disk, or a directory that cannot be written
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise UserError(
-                f"{error.filename or 'the disk of the run'}: {error.strerror}; free space, and "
-                "start the same command again."
-            ) from None
-        if error.filename is None:
-            raise
-        raise UserError(f"{error.filename}: {error.strerror}; choose another place.") from None
-
-
 class _Group(OneLineErrors, click.Group):
-    pass
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs a command; turns the mistakes of the user and of the disk into one line."""
+        try:
+            return super().invoke(ctx)
+        except InputError as error:
+            raise UserError(str(error)) from None
+        except OSError as error:  # for example a full disk, or a directory that cannot be written
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise UserError(
+                    f"{error.filename or 'the disk of the run'}: {error.strerror}; free space, and "
+                    "start the same command again."
+                ) from None
+            if error.filename is None:
+                raise
+            raise UserError(f"{error.filename}: {error.strerror}; choose another place.") from None
 
 
 @click.group(cls=_Group)
@@ -51,11 +49,10 @@ def main() -> None:
 
 
 def _option(name: str, field: str, text: str, **more: Any) -> Callable:
-    """An option that fills a field of `RunConfig` and shows its default."""
+    """An option that fills a field of `RunConfig`: its default and type are the field's."""
     default = config.RunConfig.model_fields[field].default
-    return click.option(
-        name, field, **{"default": default, "show_default": True, "help": text, **more}
-    )
+    usual = {"default": default, "type": type(default), "show_default": True, "help": text}
+    return click.option(name, field, **{**usual, **more})
 
 
 def _checkpoint_option(default: str) -> Callable:
@@ -70,6 +67,7 @@ def _seed_option(text: str) -> Callable:
     )
 
 
+_run_dir_argument = click.argument("run_dir", type=_PATH)
 _truncation_option = click.option(
     "--truncation",
     type=click.FloatRange(0, 1),
@@ -84,27 +82,12 @@ _truncation_option = click.option(
     "data",
     "Training data: a name that `gantf datasets` lists, any TFDS name, or folder:PATH. Models that "
     "translate between two sets take two: folder:A,folder:B.",
-    default=None,
-    show_default="the model's",
+    **_OF_MODEL,
 )
 @_option("--size", "size_px", "Crop and resize images to this many pixels a side.", type=int)
-@_option(
-    "--steps",
-    "steps",
-    "Number of training steps. A step updates every player.",
-    type=int,
-    default=None,
-    show_default="the model's",
-)
-@_option(
-    "--batch-size",
-    "batch_size",
-    "Images per step, over all replicas.",
-    type=int,
-    default=None,
-    show_default="the model's",
-)
-@_option("--seed", "seed", "Seed of the weights, the data order and the noise.", type=int)
+@_option("--steps", "steps", "Number of training steps. A step updates every player.", **_OF_MODEL)
+@_option("--batch-size", "batch_size", "Images per step, over all replicas.", **_OF_MODEL)
+@_option("--seed", "seed", "Seed of the weights, the data order and the noise.")
 @_option(
     "--strategy",
     "strategy",
@@ -115,17 +98,12 @@ _truncation_option = click.option(
     "--logical-cpus",
     "logical_cpus",
     "Split the CPU into this many devices, to try mirrored without GPUs.",
-    type=int,
 )
-@click.option(
-    "--run-dir",
-    type=click.Path(path_type=Path),
-    help="Directory of the run. [default: runs/MODEL-DATA]",
-)
+@click.option("--run-dir", type=_PATH, help="Directory of the run. [default: runs/MODEL-DATA]")
 @click.option(
     "--config",
     "file",
-    type=click.Path(path_type=Path),
+    type=_PATH,
     help="YAML file with these options, such as a run's config.yaml. Options on the command line "
     "override it.",
 )
@@ -141,12 +119,11 @@ _truncation_option = click.option(
     "--data-timeout",
     "data_timeout_seconds",
     "Time limit of one read of the data, in seconds. Each read is tried up to three times.",
-    type=float,
 )
-@_option("--log-every", "log_every_steps", "Steps between lines of metrics.jsonl.", type=int)
-@_option("--checkpoint-every", "checkpoint_every_steps", "Steps between checkpoints.", type=int)
-@_option("--sample-every", "sample_every_steps", "Steps between grids of samples.", type=int)
-@_option("--eval-every", "evaluate_every_steps", "Steps between evaluations; 0 for none.", type=int)
+@_option("--log-every", "log_every_steps", "Steps between lines of metrics.jsonl.")
+@_option("--checkpoint-every", "checkpoint_every_steps", "Steps between checkpoints.")
+@_option("--sample-every", "sample_every_steps", "Steps between grids of samples.")
+@_option("--eval-every", "evaluate_every_steps", "Steps between evaluations; 0 for none.")
 @_option(
     "--best-by",
     "best_by",
@@ -158,9 +135,8 @@ _truncation_option = click.option(
     "stop_after",
     "Stop after this many evaluations in a row without an improvement beyond the score's "
     "confidence interval; 0 for never.",
-    type=int,
 )
-@_option("--keep", "keep", "Number of newest checkpoints to keep, besides the best.", type=int)
+@_option("--keep", "keep", "Number of newest checkpoints to keep, besides the best.")
 @_option(
     "--checkpoint-dir",
     "checkpoint_dir",
@@ -171,7 +147,6 @@ _truncation_option = click.option(
     "--max-rollbacks",
     "max_rollbacks",
     "After a NaN or infinite value, return to the last good checkpoint at most this many times.",
-    type=int,
 )
 @click.option(
     "--workers",
@@ -185,7 +160,6 @@ _truncation_option = click.option(
     "--worker-timeout",
     "worker_timeout_seconds",
     "Longest time to wait for the other workers, in seconds.",
-    type=float,
 )
 @click.option("--tpu", metavar="NAME", help="Name of a TPU. [default: the TPU of this machine]")
 @click.option("--dry-run", is_flag=True, help="Print the configuration and networks; do not train.")
@@ -212,23 +186,22 @@ def train(
     from gantf.console import Terminal
     from gantf.training import launch
 
-    with _user_errors():
-        fields = config.read_file(file) if file else {}
-        for name, value in options.items():
-            if context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT:
-                fields[name] = value
-        fields["settings"] = {**fields.get("settings", {}), **config.parse_settings(pairs)}
-        job = launch.resolve(fields, run_dir, workers, worker_index, tpu)
-        if dry_run:
-            click.echo(launch.describe(job))
-            return
-        terminal = Terminal()
-        try:
-            stopped = launch.start(job, terminal)
-        except errors.DivergedError as error:
-            raise click.ClickException(str(error)) from None
-        except errors.WorkerLostError as error:
-            launch.restart(str(error), terminal)
+    fields = config.read_file(file) if file else {}
+    for name, value in options.items():
+        if context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT:
+            fields[name] = value
+    fields["settings"] = {**fields.get("settings", {}), **config.parse_settings(pairs)}
+    job = launch.resolve(fields, run_dir, workers, worker_index, tpu)
+    if dry_run:
+        click.echo(launch.describe(job))
+        return
+    terminal = Terminal()
+    try:
+        stopped = launch.start(job, terminal)
+    except errors.DivergedError as error:
+        raise click.ClickException(str(error)) from None
+    except errors.WorkerLostError as error:
+        launch.restart(str(error), terminal)
     if stopped:
         sys.exit(EXIT_SAVED if stopped == signal.SIGTERM else EXIT_INTERRUPTED)
     for path in sorted(job.run_dir.glob("generator*")):
@@ -236,7 +209,7 @@ def train(
 
 
 @main.command()
-@click.argument("run_dir", type=click.Path(path_type=Path))
+@_run_dir_argument
 @click.option(
     "--n",
     "count",
@@ -246,11 +219,7 @@ def train(
     help="Number of images.",
 )
 @click.option(
-    "--out",
-    default=Path("samples.png"),
-    show_default=True,
-    type=click.Path(path_type=Path),
-    help="PNG file to write.",
+    "--out", default=Path("samples.png"), show_default=True, type=_PATH, help="PNG file to write."
 )
 @_seed_option("Seed of the latents and the noise.")
 @_checkpoint_option("last")
@@ -259,34 +228,33 @@ def train(
 @_truncation_option
 @click.option(
     "--reconstruct",
-    type=click.Path(path_type=Path),
+    type=_PATH,
     help="Folder of images: show each beside its reconstruction; for vaegan.",
 )
 @click.option(
     "--interpolate",
     nargs=2,
-    type=click.Path(path_type=Path),
+    type=_PATH,
     help="Two image files: show N steps from the first to the second; for vaegan.",
 )
 def sample(run_dir: Path, out: Path, checkpoint: str, **options: Any) -> None:
     """Draw images from a run's generator into one grid."""
-    with _user_errors():
-        if out.suffix.lower() != ".png":
-            raise InputError(f"--out {out}: the grid is a PNG; give a name that ends in .png.")
-        import_tensorflow()
-        from gantf.generation import draw, image_grid
-        from gantf.runs import restore
+    if out.suffix.lower() != ".png":
+        raise InputError(f"--out {out}: the grid is a PNG; give a name that ends in .png.")
+    import_tensorflow()
+    from gantf.generation import draw, image_grid
+    from gantf.runs import restore
 
-        restored = restore.load(run_dir, checkpoint)
-        images, columns = draw.draw(restored, **options)
-        image_grid.save(images, out, columns)
+    restored = restore.load(run_dir, checkpoint)
+    images, columns = draw.draw(restored, **options)
+    image_grid.save(images, out, columns)
     click.echo(f"{out}")
 
 
 @main.command()
-@click.argument("run_dir", type=click.Path(path_type=Path))
-@click.argument("in_dir", type=click.Path(path_type=Path))
-@click.argument("out_dir", type=click.Path(path_type=Path))
+@_run_dir_argument
+@click.argument("in_dir", type=_PATH)
+@click.argument("out_dir", type=_PATH)
 @click.option("--direction", help="a2b or b2a; for models that translate in both directions.")
 @_checkpoint_option("last")
 @_seed_option("Seed of the generator's noise; for pix2pix.")
@@ -305,19 +273,18 @@ def translate(run_dir: Path, in_dir: Path, out_dir: Path, checkpoint: str, **opt
     a large image match only approximately if the model normalises over the image, as cyclegan and
     pix2pix do. A --tile as large as the image translates it whole.
     """
-    with _user_errors():
-        import_tensorflow()
-        from gantf.console import Terminal
-        from gantf.generation import translate
-        from gantf.runs import restore
+    import_tensorflow()
+    from gantf.console import Terminal
+    from gantf.generation import translate
+    from gantf.runs import restore
 
-        restored = restore.load(run_dir, checkpoint)
-        count = translate.translate(restored.game, in_dir, out_dir, Terminal(), **options)
+    restored = restore.load(run_dir, checkpoint)
+    count = translate.translate(restored.game, in_dir, out_dir, Terminal(), **options)
     click.echo(f"{out_dir} ({count} images)")
 
 
 @main.command()
-@click.argument("run_dir", type=click.Path(path_type=Path))
+@_run_dir_argument
 @_checkpoint_option("best")
 @_truncation_option
 def export(run_dir: Path, checkpoint: str, truncation: float | None) -> None:
@@ -325,16 +292,15 @@ def export(run_dir: Path, checkpoint: str, truncation: float | None) -> None:
 
     It goes to RUN_DIR/generator, RUN_DIR/best/generator or RUN_DIR/step-1000/generator.
     """
-    with _user_errors():
-        import_tensorflow()
-        from gantf.generation import draw
-        from gantf.generation.export import export_dir, save
-        from gantf.runs import restore
+    import_tensorflow()
+    from gantf.generation import draw
+    from gantf.generation.export import export_dir, save
+    from gantf.runs import restore
 
-        restored = restore.load(run_dir, checkpoint)
-        draw.truncate(restored.game, truncation)
-        directory = export_dir(run_dir, checkpoint)
-        targets = save(restored.game, restored.run, restored.data, restored.step, directory)
+    restored = restore.load(run_dir, checkpoint)
+    draw.truncate(restored.game, truncation)
+    directory = export_dir(run_dir, checkpoint)
+    targets = save(restored.game, restored.run, restored.data, restored.step, directory)
     for target in targets:
         click.echo(f"{target} (step {restored.step})")
 
@@ -343,22 +309,21 @@ def export(run_dir: Path, checkpoint: str, truncation: float | None) -> None:
 @click.argument("name", required=False)
 def list_models(name: str | None) -> None:
     """List the models, or the settings of one model and their defaults."""
-    with _user_errors():
-        import_tensorflow()
-        if name is None:
-            for each in models.names():
-                click.echo(models.summary(models.load(each)))
-            return
-        module = models.load(name)
-        click.echo((module.__doc__ or "").strip())
-        default = models.defaults(module)
-        click.echo(
-            f"\nBy default: --data {default.data} --steps {default.steps} "
-            f"--batch-size {default.batch_size}"
-        )
-        for key, field in module.Config.model_fields.items():
-            value = config.format_value(field.default)
-            click.echo(f"\n  --set {key}={value}\n      {field.description}")
+    import_tensorflow()
+    if name is None:
+        for each in models.names():
+            click.echo(models.summary(models.load(each)))
+        return
+    module = models.load(name)
+    click.echo((module.__doc__ or "").strip())
+    default = models.defaults(module)
+    click.echo(
+        f"\nBy default: --data {default.data} --steps {default.steps} "
+        f"--batch-size {default.batch_size}"
+    )
+    for key, field in module.Config.model_fields.items():
+        value = config.format_value(field.default)
+        click.echo(f"\n  --set {key}={value}\n      {field.description}")
 
 
 @main.command("datasets")
