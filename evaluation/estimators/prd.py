@@ -310,7 +310,9 @@ def f_beta_value(
         pair.require(metric, clusters, clusters, f"clusters={clusters}")
         curve = prd_curve(pair.real, pair.fake, clusters, angles, runs, seed)
         return MetricValue(
-            curve.f_beta(beta), "mean curve over k-means runs; no interval", "both populations"
+            curve.f_beta(beta),
+            method="mean curve over k-means runs; no interval",
+            target="both populations",
         )
     counts = count(pair, metric, clusters, beta**2, seed)
     low, high, error = interval(counts, beta**2, level)

@@ -16,7 +16,7 @@ from evaluation.core.arrays import as_rows
 from evaluation.core.estimate import Estimate
 from evaluation.errors import InputError, TooFewRows
 from evaluation.measurement import bound_settings, measure
-from evaluation.results.formatting import number
+from evaluation.results.formatting import interval, number
 from evaluation.results.result import Result
 
 if TYPE_CHECKING:
@@ -251,7 +251,7 @@ class PerClass(Mapping[Label, Result]):
         means = [("mean", self.mean(name)) for name in self.metrics]
         cells = [(str(label), score) for label, result in self.items() for score in result.values()]
         for label, score in cells + means:
-            ends = f"[{number(score.low)}, {number(score.high)}]" if score.has_interval else "none"
+            ends = interval(score.low, score.high)
             arrow = "↓" if score.better == "lower" else "↑"
             counts = f"{score.n_real} / {score.n_fake}"
             table.add_row(label, f"{score.metric} {arrow}", number(score.value), ends, counts)

@@ -13,6 +13,7 @@ import tensorflow as tf
 from scipy import stats
 
 import evaluation
+from evaluation import Value
 from gantf import config, models
 from gantf.data import loading
 from gantf.data.loading import TrainingData
@@ -20,7 +21,6 @@ from gantf.game import Game, build_game
 from gantf.generation import export, sampling
 from gantf.pixels import to_floats, to_uint8
 from gantf.runs import restore
-from gantf.runs.scores import Score
 from gantf.training import evaluator
 
 Row = dict[str, Any]
@@ -52,15 +52,10 @@ def rows(run_dir: Path) -> list[Row]:
     return _unpaired(game, start, read)
 
 
-def _row(question: str, score: Score, headline: bool = True, **beside: float) -> Row:
-    return {
-        "question": question,
-        "headline": headline,
-        "value": score.value,
-        "low": score.low,
-        "high": score.high,
-        **beside,
-    }
+def _row(question: str, score: Value, headline: bool = True, **beside: float) -> Row:
+    low, high = (score.low, score.high) if score.has_interval else (None, None)
+    row = {"question": question, "headline": headline, "value": score.value}
+    return row | {"low": low, "high": high, **beside}
 
 
 def _generated(run_dir: Path, game: Game, start: Game, run, read: TrainingData) -> list[Row]:
@@ -73,7 +68,7 @@ def _generated(run_dir: Path, game: Game, start: Game, run, read: TrainingData) 
     floor = result.floor
     for name in ("fid", "precision", "recall", "modes"):
         if name in result:
-            score = Score(result[name].value, result[name].low, result[name].high)
+            score = Value(result[name].value, result[name].low, result[name].high)
             beside = {"untrained": first[name].value}
             if floor is not None and name in floor:
                 beside["floor"] = floor[name].value
@@ -84,7 +79,7 @@ def _generated(run_dir: Path, game: Game, start: Game, run, read: TrainingData) 
         ideal = result.context.get("fid_plain_ideal")
         if ideal is not None and floor is not None:
             beside["ideal"] = ideal / floor["fid"].details["plain"]
-        table.append(_row("plain FID / floor's plain FID", Score(ratio), **beside))
+        table.append(_row("plain FID / floor's plain FID", Value(ratio), **beside))
     if game.label_fractions:
         now, before = (_label_accuracy(g, run, read) for g in (game, start))
         if now and before:
@@ -95,7 +90,7 @@ def _generated(run_dir: Path, game: Game, start: Game, run, read: TrainingData) 
     return table
 
 
-def _label_accuracy(game: Game, run, read: TrainingData) -> Score | None:
+def _label_accuracy(game: Game, run, read: TrainingData) -> Value | None:
     """Returns how often the digits classifier recognises the requested class."""
     kind = evaluation.default_features(run.data, read.spec.image_shape)
     (network,) = game.generators.values()
@@ -128,7 +123,7 @@ def _in_the_floors_fractions(game: Game, run, read: TrainingData) -> list[Row]:
     half = stats.t.ppf(0.975, DRAWS - 1) * np.std(ratios, ddof=1) / DRAWS**0.5
     mean = float(np.mean(ratios))
     question = "plain FID / floor's plain FID, labels as in the floor"
-    return [_row(question, Score(mean, mean - half, mean + half), floor=1.0)]
+    return [_row(question, Value(mean, mean - half, mean + half), floor=1.0)]
 
 
 def _plain(real: np.ndarray, fake: np.ndarray) -> float:
@@ -136,10 +131,10 @@ def _plain(real: np.ndarray, fake: np.ndarray) -> float:
     return float(evaluation.measure(real, fake, "fid", protocol="ttur")["fid"].value)
 
 
-def fraction(right: np.ndarray) -> Score:
+def fraction(right: np.ndarray) -> Value:
     """Returns the fraction that is right, with its exact binomial interval."""
     interval = stats.binomtest(int(right.sum()), len(right)).proportion_ci(0.95, "exact")
-    return Score(float(right.mean()), float(interval.low), float(interval.high))
+    return Value(float(right.mean()), float(interval.low), float(interval.high))
 
 
 def _reconstruction(game: Game, start: Game, read: TrainingData) -> Row:
@@ -164,12 +159,12 @@ def _reconstruction(game: Game, start: Game, read: TrainingData) -> Row:
     )
 
 
-def ratio_of_means(numerator: np.ndarray, denominator: np.ndarray) -> Score:
+def ratio_of_means(numerator: np.ndarray, denominator: np.ndarray) -> Value:
     """Returns the ratio of two means over the same images, with the delta method's interval."""
     ratio = numerator.mean() / denominator.mean()
     spread = (numerator - ratio * denominator).std(ddof=1) / denominator.mean()
     half = stats.t.ppf(0.975, len(numerator) - 1) * spread / len(numerator) ** 0.5
-    return Score(float(ratio), float(ratio - half), float(ratio + half))
+    return Value(float(ratio), float(ratio - half), float(ratio + half))
 
 
 def _paired(game: Game, start: Game, read: TrainingData) -> list[Row]:
@@ -198,7 +193,7 @@ def _paired(game: Game, start: Game, read: TrainingData) -> list[Row]:
     return table
 
 
-def _gain(targets: np.ndarray, outputs: np.ndarray, simple: np.ndarray) -> Score:
+def _gain(targets: np.ndarray, outputs: np.ndarray, simple: np.ndarray) -> Value:
     """Returns the gain in PSNR over the baseline, in dB, averaged over the images."""
     gains = [
         evaluator.compare(targets[i : i + 1], outputs[i : i + 1])["psnr"].value
@@ -207,7 +202,7 @@ def _gain(targets: np.ndarray, outputs: np.ndarray, simple: np.ndarray) -> Score
     ]
     half = stats.t.ppf(0.975, len(gains) - 1) * np.std(gains, ddof=1) / len(gains) ** 0.5
     mean = float(np.mean(gains))
-    return Score(mean, mean - half, mean + half)
+    return Value(mean, mean - half, mean + half)
 
 
 def _pretrained(run_dir: Path, run: config.RunConfig, read: TrainingData) -> list[Row]:
