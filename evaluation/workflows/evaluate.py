@@ -29,6 +29,7 @@ from evaluation.workflows import evaluate_saved
 from evaluation.workflows.extraction import Extraction
 from evaluation.workflows.floor import floor_features, measure_floor, measure_pair
 from evaluation.workflows.image_sets import Comparison, draw_more, gather
+from evaluation.workflows.memo import Memo
 from evaluation.workflows.options import bind_options
 from evaluation.workflows.provenance import compare_plain_fid, describe, has_equal_n
 
@@ -90,8 +91,8 @@ def evaluate(
       ReportError: the report cannot be written; its `result` holds the scores.
     """
     feature_options, image_options = bind_options(evaluate, features, images, keywords)
-    shared = {} if shared is None else shared
-    extraction = Extraction(feature_options, shared)
+    memo = Memo() if shared is None else Memo(shared)
+    extraction = Extraction(feature_options, memo)
     settings = {"protocol": protocol, "level": level, "seed": seed}
     chosen = check_settings(metrics, feature_options, settings, n, options)
     _check_report(report)
@@ -105,7 +106,7 @@ def evaluate(
             return evaluate_saved.evaluate(sides, sources, chosen, extraction, settings, *reading)
         clock = _Clock(show)
         clock.start("reading images")
-        sets = gather(generator, reference, n, seed, image_options, show, options, shared)
+        sets = gather(generator, reference, n, seed, image_options, show, options, memo)
         extraction = extraction.with_default_features(sets.real)
         clock.start("computing features")
         real = extraction.features_of(sets.real, show, keep=True)
