@@ -10,7 +10,8 @@ import numpy as np
 
 from evaluation.errors import InputError
 from evaluation.features.options import FeatureOptions
-from evaluation.inference.classes import PerClass, per_class
+from evaluation.inference.class_results import PerClass
+from evaluation.inference.classes import per_class
 from evaluation.runtime.progress import Progress, prefixed, shown
 from evaluation.sources import Source, open_source
 from evaluation.sources.image_options import ImageOptions
