@@ -179,7 +179,7 @@ def check_settings(
     if n is not None:
         validation.check_whole("n", n, 1)
     validation.check_whole("seed", settings["seed"], 0)
-    _check_features(features)
+    feature_kinds.check(dataclasses.replace(features, features=features.features or "pixels"))
     if features.features is not None and feature_kinds.has_logits(features.features) is False:
         _check_has_logits(names or (), os.fspath(features.features))
     if options is not None and not isinstance(options, GeneratorOptions):
@@ -187,13 +187,6 @@ def check_settings(
             f"options={validation.shown(options)}; it must be evaluation.GeneratorOptions(...)."
         )
     return names
-
-
-def _check_features(options: FeatureOptions) -> None:
-    network = (options.layer, options.weights, options.resize, options.precision)
-    feature_kinds.check(options.features or "pixels", *network)
-    if options.batch_size is not None:
-        validation.check_whole("batch_size", options.batch_size, 1)
 
 
 def _check_report(report: Any) -> None:

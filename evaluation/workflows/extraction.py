@@ -45,5 +45,4 @@ class Extraction:
         if keep:
             key = ("features", images.sha256, self.options)
             return self.memo.once(key, lambda: self.features_of(images, progress))
-        options = dataclasses.asdict(self.options)
-        return feature_kinds.extract(images, progress=progress, **options)
+        return feature_kinds.extract(images, self.options, progress=progress)
