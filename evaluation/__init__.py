@@ -8,7 +8,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from evaluation.core.estimate import Estimate
+    from evaluation.core.estimate import Estimate, Value
     from evaluation.core.nearest import nearest
     from evaluation.errors import InputError, NoSplitError, ReportError
     from evaluation.estimators.prd import prd_curve
@@ -60,6 +60,7 @@ _HOMES = {
     "Result": "evaluation.results.result",
     "RetryPolicy": "evaluation.sources.retries",
     "Statistics": "evaluation.features.files.statistics",
+    "Value": "evaluation.core.estimate",
     "batch": "evaluation.workflows.batch",
     "cache_directory": "evaluation.features.cache",
     "compare": "evaluation.inference.ranking",
@@ -109,6 +110,7 @@ __all__ = [
     "Result",
     "RetryPolicy",
     "Statistics",
+    "Value",
     "batch",
     "cache_directory",
     "compare",

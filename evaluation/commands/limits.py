@@ -12,7 +12,7 @@ from typing import Literal
 
 from evaluation import metrics as metric_files
 from evaluation.errors import InputError
-from evaluation.results.formatting import number
+from evaluation.results.formatting import interval
 from evaluation.results.result import Result
 
 
@@ -83,9 +83,9 @@ def _judge(limit: Limit, result: Result) -> tuple[bool, str]:
     above = limit.side == "above"
     end = estimate.low if above else estimate.high
     broken = end > limit.bound if above else end < limit.bound
-    interval = f"[{number(estimate.low)}, {number(estimate.high)}]"
     verb = "lies" if broken else "does not lie"
     return broken, (
-        f"{'FAILED' if broken else 'Passed'} {limit}: the interval {interval} of {limit.metric}"
+        f"{'FAILED' if broken else 'Passed'} {limit}: the interval"
+        f" {interval(estimate.low, estimate.high)} of {limit.metric}"
         f" {verb} wholly {limit.side} {limit.bound:g}."
     )

@@ -1,4 +1,4 @@
-"""`Estimate`: a metric's value and its interval."""
+"""Values with their intervals: `Value`, and `Estimate` for a measured metric."""
 
 import dataclasses
 import math
@@ -11,23 +11,37 @@ COMPARED = ("metric", "settings", "target", "n_real", "n_fake")
 
 
 @dataclasses.dataclass(frozen=True)
-class MetricValue:
-    """The return value of a metric's `estimate`; `measure` turns it into an `Estimate`.
+class Value:
+    """A number with its interval.
 
     Attributes:
       value: the point estimate.
-      method: method of the interval, or the reason why there is none.
-      target: the quantity that the interval is about (see `Estimate`).
       low: lower end of the interval; nan if there is none.
       high: upper end of the interval; nan if there is none.
-      details: further results.
     """
 
     value: float
-    method: str
-    target: str
     low: float = math.nan
     high: float = math.nan
+
+    @property
+    def has_interval(self) -> bool:
+        """Whether there is an interval: at least one finite end."""
+        return math.isfinite(self.low) or math.isfinite(self.high)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MetricValue(Value):
+    """The return value of a metric's `estimate`; `measure` turns it into an `Estimate`.
+
+    Attributes:
+      method: method of the interval, or the reason why there is none.
+      target: the quantity that the interval is about (see `Estimate`).
+      details: further results.
+    """
+
+    method: str
+    target: str
     details: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from evaluation.core.arrays import blocks
+from evaluation.core.estimate import Value
 from evaluation.errors import InputError
 from evaluation.neighbours.distances import differences2
 from evaluation.statistics.binomial import normal_quantile
@@ -206,24 +207,18 @@ def small_mmd2(x: np.ndarray, y: np.ndarray, kernel: Kernel) -> float:
     return inner_mean(x, kernel) + inner_mean(y, kernel) - 2.0 * float(kernel(x, y).mean())
 
 
-@dataclasses.dataclass(frozen=True)
-class Mmd:
-    """A squared MMD from every pair of rows, with its interval.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Mmd(Value):
+    """A squared MMD, E k(x, x') + E k(y, y') - 2 E k(x, y), unbiased, with its interval.
 
     Attributes:
-      value: E k(x, x') + E k(y, y') - 2 E k(x, y), unbiased.
       biased: the same, including the kernel of each row with itself; >= 0.
-      low: lower end of the interval.
-      high: upper end, >= 0.
       error: standard error.
       method: the method of the interval.
       alike: the largest of the three mean kernels.
     """
 
-    value: float
     biased: float
-    low: float
-    high: float
     error: float
     method: str
     alike: float
@@ -276,7 +271,12 @@ def mmd2(
     method = "U-statistic, score interval upwards"
     if dependent:
         high, method = max(high, biased), f"{method}; rows shared, widened"
-    alike = max(xx.mean, yy.mean, xy.mean)
-    # no distance is negative: the interval always reaches 0
-    error = total_standard_error(first, second)
-    return Mmd(value, biased, low, max(high, 0.0), error, method, alike)
+    return Mmd(
+        value,
+        low,
+        max(high, 0.0),  # no distance is negative: the interval always reaches 0
+        biased=biased,
+        error=total_standard_error(first, second),
+        method=method,
+        alike=max(xx.mean, yy.mean, xy.mean),
+    )

@@ -150,8 +150,12 @@ def plain(
         chosen = [x[shuffled_indices(x, seed)[:rows]] for x in both]
         both = chosen[0], chosen[1]
     value = frechet.frechet_distance(*both, float32_mean=float32_mean, ddof=ddof)
-    method = "plain, biased upwards; no interval"
-    return MetricValue(value, method, "both populations", details={"plain": value})
+    return MetricValue(
+        value,
+        method="plain, biased upwards; no interval",
+        target="both populations",
+        details={"plain": value},
+    )
 
 
 def _rows(pair: Pair) -> tuple[np.ndarray, np.ndarray]:

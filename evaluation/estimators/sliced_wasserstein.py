@@ -272,7 +272,9 @@ def sliced_wasserstein_value(
     distance = sliced(real, fake, projections, seed)
     if estimator == "plain":
         return MetricValue(
-            scale * distance.plain, "plain, biased upwards; no interval", "both populations"
+            scale * distance.plain,
+            method="plain, biased upwards; no interval",
+            target="both populations",
         )
     value, plain = scale * distance.value, scale * distance.plain
     error = scale * math.sqrt(distance.variance + distance.variance_of_directions)

@@ -19,6 +19,7 @@ from evaluation.features import cache as feature_cache
 from evaluation.features import devices, identity, kinds
 from evaluation.features import stream as streams
 from evaluation.features.extractor import Extractor, Request
+from evaluation.features.options import FeatureOptions, bind
 from evaluation.sources.images import Images
 from evaluation.sources.sampler import Progress, Sampler
 
@@ -60,17 +61,12 @@ def names() -> list[str]:
 
 def extract(
     images: Images | np.ndarray | Sampler,
-    features: str | os.PathLike = "pixels",
+    features: str | os.PathLike | FeatureOptions = "pixels",
     *,
-    layer: str | None = None,
-    weights: str | os.PathLike | None = None,
-    resize: str | None = None,
-    precision: str = "float32",
-    batch_size: int | None = None,
-    cache: bool | str | os.PathLike | None = None,
     progress: Progress | None = None,
     n: int | None = None,
     seed: int = 0,
+    **keywords: Any,
 ) -> Features:
     """Computes the features of images.
 
@@ -83,27 +79,23 @@ def extract(
       features: "pixels" (reduced to 8 x 8 if an image has more than 256 numbers), a shipped
         classifier's name ("digits"), "inception", "random-conv" or "random-conv:SEED",
         "classifier:PATH", "onnx:PATH", "keras:NAME", "MODULE:FUNCTION", or the path of a Keras
-        classifier. The file of that name in evaluation/features/ describes each kind.
-      layer: the layer of the network to read; None for the kind's default.
-      weights: path of a weights file; None for the network's own.
-      resize: how images are resized for the network; None for the kind's default.
-      precision: "float32", or "bfloat16" for networks that TensorFlow runs.
-      batch_size: images per pass, over all replicas; None for the kind's default.
-      cache: True caches the features on disk, in the default folder; a path caches them there.
+        classifier. The file of that name in evaluation/features/ describes each kind. Or
+        `FeatureOptions`.
       progress: called with (stage, done, total).
       n: number of images to draw from a generator.
       seed: seed of a generator's latents.
+      **keywords: the other fields of `FeatureOptions` (layer, weights, resize, precision,
+        batch_size, cache), instead of the object.
 
     Raises:
       InputError: unknown or unreadable features, options that this kind does not have, or images
         of a shape that it does not take.
     """
-    folder = feature_cache.features_directory(cache)
+    options = bind(features, keywords)
+    folder = feature_cache.features_directory(options.cache)
     stream = streams.open_stream(images, n, seed)
-    _fetch(features, weights, progress)
-    extractor, size = open_extractor(
-        features, stream, layer, weights, resize, precision, batch_size
-    )
+    _fetch(options, progress)
+    extractor, size = open_extractor(stream, options)
     compute = functools.partial(_compute, stream, extractor, size, progress)
     facts = identity.facts(stream, extractor)
     notes: tuple[str, ...] = ()
@@ -128,25 +120,12 @@ def extract(
     )
 
 
-def open_extractor(
-    features: str | os.PathLike,
-    stream: streams.Stream,
-    layer: str | None = None,
-    weights: str | os.PathLike | None = None,
-    resize: str | None = None,
-    precision: str = "float32",
-    batch_size: int | None = None,
-) -> tuple[Extractor, int]:
+def open_extractor(stream: streams.Stream, options: FeatureOptions) -> tuple[Extractor, int]:
     """Opens the network for a stream of images.
 
     Args:
-      features: as in `extract`, like all arguments below.
       stream: the images.
-      layer: the layer of the network to read.
-      weights: path of a weights file.
-      resize: how images are resized for the network.
-      precision: "float32" or "bfloat16".
-      batch_size: images per pass, over all replicas.
+      options: how images become features; `cache` is not read.
 
     Returns:
       The extractor, and the number of images that it takes in one pass.
@@ -154,37 +133,42 @@ def open_extractor(
     Raises:
       InputError: see `extract`.
     """
-    kind, argument = kinds.parse(features)
-    check(features, layer, weights, resize, precision)
-    if batch_size is None:
-        batch_size = getattr(kinds.load(kind), "BATCH_IMAGES", BATCH_IMAGES)
-    validation.check_whole("batch_size", batch_size, 1)
-    size = min(batch_size, 1 << (stream.count - 1).bit_length())  # few images need no full batch
-    path = None if weights is None else os.fspath(weights)
-    request = Request(kind, argument, layer, path, resize, precision, stream.shape, size)  # type: ignore[arg-type]
+    kind, argument = kinds.parse(options.features)
+    check(options)
+    most = options.batch_size
+    if most is None:
+        most = getattr(kinds.load(kind), "BATCH_IMAGES", BATCH_IMAGES)
+    size = min(most, 1 << (stream.count - 1).bit_length())  # few images need no full batch
+    path = None if options.weights is None else os.fspath(options.weights)
+    request = Request(
+        kind,
+        argument,
+        options.layer,
+        path,
+        options.resize,
+        options.precision,  # type: ignore[arg-type]
+        stream.shape,
+        size,
+    )
     file = argument if kind in kinds.PATH_KINDS else argument.rpartition(":")[0]
     state = (str(feature_cache.directory()), identity.state(file), identity.state(path))
     return _open(request, state, devices.in_use()), size
 
 
-def check(features, layer=None, weights=None, resize=None, precision="float32") -> None:
+def check(options: FeatureOptions) -> None:
     """Checks the options that can be checked before any image is read.
-
-    Args:
-      features: as in `extract`, like all arguments below.
-      layer: the layer of the network to read.
-      weights: path of a weights file.
-      resize: how images are resized for the network.
-      precision: "float32" or "bfloat16".
 
     Raises:
       InputError: unknown features, or an option of the wrong type.
     """
-    kinds.parse(features)
-    validation.check_choice("precision", precision, PRECISIONS)
-    for name, value in (("layer", layer), ("resize", resize)):
+    kinds.parse(options.features)
+    validation.check_choice("precision", options.precision, PRECISIONS)
+    for name, value in (("layer", options.layer), ("resize", options.resize)):
         if value is not None and (not isinstance(value, str) or not value):
             raise InputError(f"{name}={validation.shown(value)}; it must be a name.")
+    if options.batch_size is not None:
+        validation.check_whole("batch_size", options.batch_size, 1)
+    weights = options.weights
     if weights is None:
         return
     if not isinstance(weights, str | os.PathLike):
@@ -218,11 +202,11 @@ def default_features(reference: str, shape: tuple[int, ...]) -> str:
     return "pixels"
 
 
-def _fetch(features: Any, weights: str | os.PathLike | None, progress: Progress | None) -> None:
+def _fetch(options: FeatureOptions, progress: Progress | None) -> None:
     """Downloads the files that a kind's network needs, and reports the progress."""
-    fetch = getattr(kinds.load(kinds.parse(features)[0]), "fetch", None)
+    fetch = getattr(kinds.load(kinds.parse(options.features)[0]), "fetch", None)
     if fetch is not None:
-        fetch(None if weights is None else os.fspath(weights), progress)
+        fetch(None if options.weights is None else os.fspath(options.weights), progress)
 
 
 def _cached(

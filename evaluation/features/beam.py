@@ -32,6 +32,7 @@ from evaluation.features import Features, check, open_extractor
 from evaluation.features import stream as streams
 from evaluation.features.extractor import Extractor
 from evaluation.features.files.statistics import Statistics, save_statistics
+from evaluation.features.options import FeatureOptions
 
 Batch = tuple[int, np.ndarray]  # the index of its first image, and images uint8 (b, H, W, C)
 
@@ -41,20 +42,14 @@ class Job:
     """The settings that every worker receives.
 
     Attributes:
-      features: as in `evaluation.extract`.
+      options: how images become features; every worker must be able to read the paths.
       shape: (H, W, C) of the images.
       batch_size: images per batch; the last batch may be smaller.
-      layer, weights, resize, precision: as in `evaluation.extract`; every worker must be able to
-        read the paths.
     """
 
-    features: str
+    options: FeatureOptions
     shape: tuple[int, int, int]
     batch_size: int
-    layer: str | None = None
-    weights: str | None = None
-    resize: str | None = None
-    precision: str = "float32"
 
 
 def compute(job: Job, batch: Batch) -> tuple[int, np.ndarray, np.ndarray | None]:
@@ -85,9 +80,7 @@ def compute(job: Job, batch: Batch) -> tuple[int, np.ndarray, np.ndarray | None]
 def _open(job: Job) -> Extractor:
     """Opens the network, once per worker."""
     empty = streams.Stream(lambda size: iter(()), job.batch_size, job.shape, "batches", None)
-    return open_extractor(
-        job.features, empty, job.layer, job.weights, job.resize, job.precision, job.batch_size
-    )[0]
+    return open_extractor(empty, dataclasses.replace(job.options, batch_size=job.batch_size))[0]
 
 
 def merged(parts: Iterable[Moments | None]) -> Moments | None:
@@ -139,12 +132,12 @@ def extract(
             "a pipeline needs the package apache-beam; install it with pip install 'gantf[beam]' "
             "in a separate environment."
         ) from None
-    check(features, layer, weights, resize, precision)
+    options = FeatureOptions(features, layer, weights, resize, precision)
+    check(options)
     validation.check_whole("batch_size", batch_size, 1)
-    path = None if weights is None else os.fspath(weights)
-    name, place = os.fspath(features), os.fspath(out)
+    place = os.fspath(out)
     height, width, channels = shape
-    job = Job(name, (height, width, channels), batch_size, layer, path, resize, precision)
+    job = Job(options, (height, width, channels), batch_size)
     computed = batches | "compute features" >> beam.Map(functools.partial(compute, job))
     shards = computed | "write shards" >> beam.Map(functools.partial(_write_shard, place))
     statistics = (

@@ -2,6 +2,11 @@
 
 import dataclasses
 import os
+from collections.abc import Mapping
+from typing import Any
+
+from evaluation.core import validation
+from evaluation.errors import InputError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,3 +34,20 @@ class FeatureOptions:
     precision: str = "float32"
     batch_size: int | None = None
     cache: bool | str | os.PathLike | None = None
+
+
+def bind(features: Any, keywords: Mapping[str, Any]) -> FeatureOptions:
+    """Returns `features` if it is `FeatureOptions`; otherwise makes them of it and of `keywords`.
+
+    Raises:
+      InputError: keywords beside `FeatureOptions`.
+    """
+    if not isinstance(features, FeatureOptions):
+        return FeatureOptions(features, **keywords)
+    if keywords:
+        name, value = next(iter(keywords.items()))
+        raise InputError(
+            f"{name}={validation.shown(value)} beside features=FeatureOptions(...); set it in"
+            " FeatureOptions."
+        )
+    return features

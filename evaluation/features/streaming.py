@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from evaluation.errors import InputError
 from evaluation.features import open_extractor
 from evaluation.features import stream as streams
 from evaluation.features.files.statistics import Statistics
+from evaluation.features.options import FeatureOptions, bind
 from evaluation.sources.images import Images
 from evaluation.sources.sampler import Progress, Sampler
 
@@ -18,16 +20,12 @@ BLOCK_ENTRIES = 8_000_000  # numbers collected before they are summed
 
 def extract_statistics(
     images: Images | np.ndarray | Sampler,
-    features: str | os.PathLike = "pixels",
+    features: str | os.PathLike | FeatureOptions = "pixels",
     *,
-    layer: str | None = None,
-    weights: str | os.PathLike | None = None,
-    resize: str | None = None,
-    precision: str = "float32",
-    batch_size: int | None = None,
     progress: Progress | None = None,
     n: int | None = None,
     seed: int = 0,
+    **keywords: Any,
 ) -> Statistics:
     """Computes mean and covariance of images' features, without storing the features.
 
@@ -35,25 +33,22 @@ def extract_statistics(
 
     Args:
       images: as in `evaluation.extract`, like all arguments below.
-      features: the features to compute.
-      layer: the layer of the network to read.
-      weights: path of a weights file.
-      resize: how images are resized for the network.
-      precision: "float32" or "bfloat16".
-      batch_size: images per pass, over all replicas.
+      features: a name or `FeatureOptions`; there is no cache.
       progress: called with (stage, done, total).
       n: number of images to draw from a generator.
       seed: seed of a generator's latents.
+      **keywords: fields of `FeatureOptions`, instead of the object.
 
     Raises:
-      InputError: see `evaluation.extract`; or fewer than 2 images.
+      InputError: see `evaluation.extract`; or fewer than 2 images, or a cache.
     """
+    options = bind(features, keywords)
+    if options.cache:
+        raise InputError(f"cache={options.cache!r}: no features are kept; leave it out.")
     stream = streams.open_stream(images, n, seed)
     if stream.count < 2:
         raise InputError(f"{stream.name} has {stream.count} image; a covariance needs 2 or more.")
-    extractor, size = open_extractor(
-        features, stream, layer, weights, resize, precision, batch_size
-    )
+    extractor, size = open_extractor(stream, options)
     batches = streams.run(stream, extractor, size, progress)
     return Statistics.from_moments(
         moments_of_blocks(rows for rows, _ in batches),

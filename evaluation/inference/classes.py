@@ -1,11 +1,7 @@
-"""Metrics per class of a conditional generator, and their mean over the classes."""
+"""Metrics per class of a conditional generator."""
 
-import dataclasses
-import io
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -13,16 +9,10 @@ from evaluation import metrics as all_metrics
 from evaluation import protocols
 from evaluation.core import validation
 from evaluation.core.arrays import as_rows
-from evaluation.core.estimate import Estimate
 from evaluation.errors import InputError, TooFewRows
+from evaluation.inference.class_results import Label, PerClass
 from evaluation.measurement import bound_settings, measure
-from evaluation.results.formatting import number
 from evaluation.results.result import Result
-
-if TYPE_CHECKING:
-    import pandas
-
-Label = int | str
 
 CORRECTIONS = ("bonferroni", "none")
 
@@ -38,7 +28,7 @@ def per_class(
     protocol: str = "default",
     seed: int = 0,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
-) -> "PerClass":
+) -> PerClass:
     """Measures each class's generated rows against the real rows of the same class.
 
     Args:
@@ -114,154 +104,6 @@ def per_class(
         level=level,
         correction=correction,
     )
-
-
-@dataclasses.dataclass(frozen=True, repr=False, eq=False)
-class PerClass(Mapping[Label, Result]):
-    """Results by class; prints as a table.
-
-    Attributes:
-      together: results by class; the intervals of all classes hold simultaneously.
-      alone: results by class; each interval holds for its class alone.
-      refused: classes that could not be measured, with the error message.
-      level: confidence level of each interval of `alone`, and of `together` as a whole.
-      correction: results of this mapping: `together` for "bonferroni", `alone` for "none".
-    """
-
-    together: Mapping[Label, Result]
-    alone: Mapping[Label, Result]
-    refused: Mapping[Label, str]
-    level: float
-    correction: str
-
-    def __post_init__(self) -> None:
-        """Freezes the mappings."""
-        for name in ("together", "alone", "refused"):
-            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
-
-    @property
-    def results(self) -> Mapping[Label, Result]:
-        """The results that this mapping returns."""
-        return self.together if self.correction == "bonferroni" else self.alone
-
-    def __getitem__(self, label: Label) -> Result:
-        """The result of one class."""
-        if label in self.refused:
-            raise KeyError(f"class {label!r} was not measured: {self.refused[label]}")
-        return self.results[label]
-
-    def __iter__(self) -> Iterator[Label]:
-        """Iterates over the measured classes, sorted."""
-        return iter(self.results)
-
-    def __len__(self) -> int:
-        """Number of measured classes."""
-        return len(self.results)
-
-    @property
-    def metrics(self) -> tuple[str, ...]:
-        """The metrics' names."""
-        return tuple(next(iter(self.results.values())))
-
-    def mean(self, metric: str | None = None) -> Estimate:
-        """Returns the mean of one metric over the measured classes, with equal weights.
-
-        Rows of different classes are independent, so variances add. The distance from the mean to
-        an end is the root of the sum of the classes' squared distances, divided by their number.
-        So skewed intervals stay skewed (Zou & Donner). Deterministic bounds do not average out: if
-        "regime" in the details of any class is "bounds", the ends are the means of the ends of
-        `together`.
-
-        Args:
-          metric: name of the metric; optional if only one was measured.
-
-        Returns:
-          The estimate; for FID it is called intra-FID. Details: "classes" and "refused".
-
-        Raises:
-          InputError: the metric was not measured.
-
-        Source:
-          Zou & Donner 2008, Statistics in Medicine 27(10), 1693-1702.
-        """
-        if metric is None and len(self.metrics) == 1:
-            metric = self.metrics[0]
-        if metric not in self.metrics:
-            raise InputError(all_metrics.unknown("measured metric", metric, self.metrics))
-        alone = [result[metric] for result in self.alone.values()]
-        together = [result[metric] for result in self.together.values()]
-        value = math.fsum(estimate.value for estimate in alone) / len(alone)
-        if any(estimate.details.get("regime") == "bounds" for estimate in alone):
-            method = "mean of simultaneous bounds"
-            low, high = (
-                math.fsum(getattr(estimate, end) for estimate in together) / len(together)
-                for end in ("low", "high")
-            )
-        else:
-            method = "classes' intervals, squares added"
-            low = value - math.hypot(*(f.value - f.low for f in alone)) / len(alone)
-            high = value + math.hypot(*(f.high - f.value for f in alone)) / len(alone)
-        if math.isnan(low) or math.isnan(high):
-            method = f"mean over classes; {alone[0].method}"
-        return dataclasses.replace(
-            alone[0],
-            value=value,
-            low=low,
-            high=high,
-            method=method,
-            n_real=sum(estimate.n_real for estimate in alone),
-            n_fake=sum(estimate.n_fake for estimate in alone),
-            details={"classes": list(self.alone), "refused": list(self.refused)},
-        )
-
-    def to_frame(self) -> "pandas.DataFrame":
-        """One row per class and metric, indexed by both; needs pandas.
-
-        Raises:
-          InputError: pandas is not installed.
-        """
-        try:
-            import pandas
-        except ImportError as error:
-            raise InputError("to_frame needs pandas: pip install pandas") from error
-        frames = [
-            result.to_frame().reset_index().assign(**{"class": label})
-            for label, result in self.items()
-        ]
-        return pandas.concat(frames).set_index(["class", "metric"]).drop(columns="floor")
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types: {"classes": {class: result}, "refused", "level", "correction"}."""
-        return {
-            "classes": {str(label): result.to_dict() for label, result in self.items()},
-            "refused": {str(label): line for label, line in self.refused.items()},
-            "level": self.level,
-            "correction": self.correction,
-        }
-
-    def __str__(self) -> str:
-        """The table as plain text, at most 100 columns wide, then the refused classes."""
-        from rich import box
-        from rich.console import Console
-        from rich.table import Table
-
-        table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, show_edge=False)
-        for column in ("class", "metric", "value", "interval", "real / fake"):
-            table.add_column(column, justify="left" if column in ("class", "metric") else "right")
-        means = [("mean", self.mean(name)) for name in self.metrics]
-        cells = [(str(label), score) for label, result in self.items() for score in result.values()]
-        for label, score in cells + means:
-            ends = f"[{number(score.low)}, {number(score.high)}]" if score.has_interval else "none"
-            arrow = "↓" if score.better == "lower" else "↑"
-            counts = f"{score.n_real} / {score.n_fake}"
-            table.add_row(label, f"{score.metric} {arrow}", number(score.value), ends, counts)
-        stream = io.StringIO()
-        Console(file=stream, width=100, color_system=None, markup=False).print(table)
-        lines = [line.rstrip() for line in stream.getvalue().rstrip("\n").split("\n")]
-        lines += [f"class {label!r} refused: {line}" for label, line in self.refused.items()]
-        return "\n".join(lines)
-
-    __repr__ = __str__
 
 
 def _check_metrics(names: Sequence[str]) -> None:

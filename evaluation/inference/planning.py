@@ -15,14 +15,15 @@ import math
 from typing import Any
 
 import numpy as np
-from scipy import optimize, stats
+from scipy import stats
 
 from evaluation.core import validation
 from evaluation.core.arrays import as_rows
 from evaluation.core.pair import Pair
 from evaluation.core.versions import versions
 from evaluation.errors import InputError
-from evaluation.inference import influences
+from evaluation.inference import detection, influences
+from evaluation.inference.detection import MOST_ROWS
 from evaluation.inference.influences import Influences
 from evaluation.inference.two_sample import (
     MOST_PERMUTATIONS,
@@ -40,9 +41,7 @@ QUESTIONS = {
 }
 LEAST_ROWS = 50  # rows of a pilot
 PERMUTATIONS = 400
-MOST = 1e12  # rows
 LARGEST_EFFECT = 1e100  # a variance grows with a power of the effect
-GROWTH = 1.5  # exponent of a row's variance in the distance: 1 for a shift, up to 2 for scale
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,25 +157,28 @@ def plan(
     _check_tables(tables)
     studies = _studies(metric, tables, seed)
     if question == "difference":
-        model, critical = _difference(studies), 0.0
+        model, critical = detection.difference(studies), 0.0
         z = normal_quantile(level)
     else:
         test = _tested(metric, tables, level, seed)
         pilot_scale = 1.0 / len(tables["real"]) + 1.0 / len(tables["fake"])
-        model, critical = _equality(studies[0]), (test.critical - test.expected_at_equal_laws)
+        model, critical = (
+            detection.equality(studies[0]),
+            (test.critical - test.expected_at_equal_laws),
+        )
         critical, z = 2.0 * critical / pilot_scale, 0.0
     need = z + float(stats.norm.ppf(power))
     least = max(study.least for study in studies)
     if n is None:
         assert effect is not None
-        n = max(_rows_for(model, critical, need, float(effect)), least)
-        if n > MOST:
+        n = max(detection.rows_for(model, critical, need, float(effect)), least)
+        if n > MOST_ROWS:
             raise InputError(
-                f"effect={effect!r} would take more than {MOST:.0e} rows: ask for a larger one"
+                f"effect={effect!r} would take more than {MOST_ROWS:.0e} rows: ask for a larger one"
             )
     else:
         _check_enough(n, least, metric)
-        effect = _effect_at(model, critical, need, int(n))
+        effect = detection.effect_at(model, critical, need, int(n))
     linear, quadratic = model.parts(float(effect))
     return Plan(
         metric=metric,
@@ -217,7 +219,7 @@ def _check_arguments(
             f" {LARGEST_EFFECT:.0e} at most"
         )
     if n is not None:
-        validation.check_whole("n", n, 20, int(MOST))
+        validation.check_whole("n", n, 20, int(MOST_ROWS))
     if not isinstance(power, float | np.floating) or not 0.5 < power < 1.0:
         raise InputError(f"power={power!r}; it must lie strictly between 0.5 and 1, such as 0.8")
     if other is not None and question != "difference":
@@ -277,94 +279,3 @@ def _studies(metric: str, tables: dict[str, np.ndarray], seed: int) -> list[Infl
                 f" dimensions needs at least {study.least}: give more, or plan for kid"
             )
     return answers
-
-
-@dataclasses.dataclass(frozen=True)
-class _Model:
-    """L and Q of SE^2 = L / n + Q / n^2, as functions of the effect.
-
-    Attributes:
-      flat: the part of L that does not depend on the effect.
-      slope: increase of L per unit of the effect.
-      fake: linear variance of the pilot's rows, or 0; the other model's grows with exponent GROWTH.
-      real: linear variance of the reference's rows at the pilot's distance, or 0.
-      value: the pilot's distance.
-      quadratic: Q.
-    """
-
-    flat: float
-    slope: float
-    fake: float
-    real: float
-    value: float
-    quadratic: float
-
-    def parts(self, effect: float) -> tuple[float, float]:
-        """Returns L and Q."""
-        grown = 1.0 + effect / self.value
-        other = self.fake * (1.0 + grown**GROWTH)
-        reference = self.real * (math.sqrt(grown) - 1.0) ** 2  # r grows as the root of the distance
-        return self.flat + self.slope * effect + other + reference, self.quadratic
-
-
-def _difference(studies: list[Influences]) -> _Model:
-    """Model of the difference of two distances to one reference."""
-    a, b = studies[0], studies[-1]
-    quadratic = sum(2.0 * s.squares[0] + 4.0 * s.squares[1] for s in (a, b))
-    fake, real = influences.linear(a)
-    if len(studies) == 1:
-        if influences.is_significant(a):
-            return _Model(0.0, 0.0, fake, real, a.value, quadratic)
-        slope, steep = influences.slopes(a)
-        return _Model(0.0, slope + steep, 0.0, 0.0, 1.0, quadratic)
-    m = len(a.real)
-    reference = m * influences.mean_variance(a.real - b.real)
-    reference -= 4.0 * (a.squares[1] / len(a.fake) + b.squares[1] / len(b.fake))
-    return _Model(
-        fake + influences.linear(b)[0] + max(reference, 0.0), 0.0, 0.0, 0.0, 1.0, quadratic
-    )
-
-
-def _equality(study: Influences) -> _Model:
-    """Model of one distance, which is the effect."""
-    ff, fr, rr = study.squares
-    return _Model(0.0, sum(influences.slopes(study)), 0.0, 0.0, 1.0, 2.0 * ff + 4.0 * fr + 2.0 * rr)
-
-
-def _excess(model: _Model, critical: float, need: float, effect: float, n: float) -> float:
-    """The effect minus the effect that n rows detect."""
-    linear, quadratic = model.parts(effect)
-    return effect - critical / n - need * math.sqrt(linear / n + quadratic / n**2)
-
-
-def _rows_for(model: _Model, critical: float, need: float, effect: float) -> int:
-    """The least n, at least 20, that detects the effect."""
-
-    def excess(log_n: float) -> float:
-        return _excess(model, critical, need, effect, math.exp(log_n))
-
-    least, most = math.log(20.0), math.log(10.0 * MOST)
-    if excess(least) >= 0.0:
-        return 20
-    if excess(most) <= 0.0:
-        return math.ceil(math.exp(most))
-    return math.ceil(math.exp(optimize.brentq(excess, least, most, xtol=1e-10)))
-
-
-def _effect_at(model: _Model, critical: float, need: float, n: int) -> float:
-    """The smallest effect that n rows detect."""
-
-    def excess(log_effect: float) -> float:
-        return _excess(model, critical, need, math.exp(log_effect), float(n))
-
-    linear, quadratic = model.parts(0.0)
-    start = critical / n + need * math.sqrt(linear / n + quadratic / n**2)
-    if start <= 0.0:
-        raise InputError("the pilot's rows are all equal; a plan needs rows that differ")
-    low = math.log(start) - 1e-6
-    high = low + 1.0
-    while excess(high) <= 0.0:
-        high += 1.0
-        if high > low + 100.0:
-            raise InputError(f"n={n} rows detect no difference, however large: ask for more rows")
-    return math.exp(optimize.brentq(excess, low, high, xtol=1e-12))

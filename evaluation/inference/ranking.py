@@ -104,7 +104,7 @@ def compare(
     first_pair = next(iter(pairs.values()))
     return ModelComparison(
         metric=metric,
-        models={n: Scored(values[n], *ends[n](level), pairs[n].n_fake) for n in order},
+        models={n: Scored(values[n], *ends[n](level), n_fake=pairs[n].n_fake) for n in order},
         differences=pairwise,
         ranking=_ranking(order, pairwise, "<" if direction == "lower" else ">"),
         direction=direction,

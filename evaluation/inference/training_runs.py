@@ -18,10 +18,10 @@ import numpy as np
 from scipy import stats
 
 from evaluation.core import validation
-from evaluation.core.estimate import Estimate
+from evaluation.core.estimate import Estimate, Value
 from evaluation.core.versions import versions
 from evaluation.errors import InputError
-from evaluation.results.formatting import number
+from evaluation.results.formatting import interval, number
 from evaluation.results.result import Result
 from evaluation.statistics.binomial import normal_quantile
 
@@ -30,16 +30,13 @@ METHOD = "Student's t over runs"
 LARGEST = 1e150  # largest value or standard error; its square and its inverse's are finite
 
 
-@dataclasses.dataclass(frozen=True)
-class OverRuns:
-    """Mean and variance components over training runs; prints as one line.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OverRuns(Value):
+    """Mean of the runs' values, and variance components over runs; prints as one line.
 
     Attributes:
       metric: name of the metric; "" for plain numbers.
       runs: number of runs.
-      value: mean of the runs' values.
-      low: lower end of the interval.
-      high: upper end of the interval.
       level: confidence level of the interval.
       method: method of the interval.
       target: "training seeds, fixed reference": the mean over new runs.
@@ -57,9 +54,6 @@ class OverRuns:
 
     metric: str
     runs: int
-    value: float
-    low: float
-    high: float
     level: float
     method: str
     target: str
@@ -78,7 +72,7 @@ class OverRuns:
         """The result in words."""
         line = (
             f"{self.metric or 'value'} over {self.runs} runs: {number(self.value)}"
-            f" [{number(self.low)}, {number(self.high)}] (level {self.level:g}, {self.target});"
+            f" {interval(self.low, self.high)} (level {self.level:g}, {self.target});"
             f" standard deviation {number(self.spread)}"
         )
         if math.isnan(self.within_variance):

@@ -14,7 +14,7 @@ lower it a little, because the remaining modes then hold all rows.
 
 from evaluation.core.estimate import MetricValue
 from evaluation.core.pair import Pair
-from evaluation.estimators.prd import f_beta_value
+from evaluation.estimators.f_beta import f_beta_value
 
 READS = "features"
 NEEDS = ("real", "fake")
@@ -65,7 +65,7 @@ def estimate(
 
     Source:
       Sajjadi et al. 2018, arXiv:1806.00035, section 4 (F_8 and F_1/8); the minimax and the interval
-      are derived in `evaluation/estimators/prd.py` and checked by simulation.
+      are derived in `evaluation/estimators/f_beta.py` and checked by simulation.
 
     Example:
       >>> import numpy as np

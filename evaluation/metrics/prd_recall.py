@@ -13,7 +13,7 @@ data sets. A value near 1 is too small by chance, the more so with few rows.
 
 from evaluation.core.estimate import MetricValue
 from evaluation.core.pair import Pair
-from evaluation.estimators.prd import f_beta_value
+from evaluation.estimators.f_beta import f_beta_value
 
 READS = "features"
 NEEDS = ("real", "fake")
@@ -64,7 +64,7 @@ def estimate(
 
     Source:
       Sajjadi et al. 2018, arXiv:1806.00035, section 4 (F_8 and F_1/8); the minimax and the interval
-      are derived in `evaluation/estimators/prd.py` and checked by simulation.
+      are derived in `evaluation/estimators/f_beta.py` and checked by simulation.
 
     Example:
       >>> import numpy as np

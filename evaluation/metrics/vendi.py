@@ -100,7 +100,10 @@ def estimate(
     details |= {"plain": math.exp(fake_score.plain)} | fake_score.details
     if fake_score.error is None:
         return MetricValue(
-            math.exp(fake_score.value), fake_score.method, "generated population", details=details
+            math.exp(fake_score.value),
+            method=fake_score.method,
+            target="generated population",
+            details=details,
         )
     half = normal_quantile(level) * fake_score.error + fake_score.details["left"]
     return MetricValue(

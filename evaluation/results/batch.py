@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from evaluation.errors import InputError
 from evaluation.results import formatting
-from evaluation.results.formatting import number
+from evaluation.results.formatting import interval, number
 from evaluation.results.source_names import short_names
 from evaluation.runtime.files import atomic_write
 
@@ -174,5 +174,4 @@ def _value(name: str, text: str | None) -> Any:
 def _scores(row: Row, name: str) -> list[str]:
     """Formats value, interval and floor."""
     low, high, floor = (row.get(f"{name}_{part}") for part in ("low", "high", "floor"))
-    ends = "none" if low is None or high is None else f"[{number(low)}, {number(high)}]"
-    return [number(row[name]), ends, "-" if floor is None else number(floor)]
+    return [number(row[name]), interval(low, high), "-" if floor is None else number(floor)]

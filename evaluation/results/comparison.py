@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from evaluation.core.estimate import plain
 from evaluation.errors import InputError
 from evaluation.results import formatting
-from evaluation.results.formatting import number
+from evaluation.results.formatting import interval, number
 from evaluation.results.model_comparison import POWER, Difference, ModelComparison
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class SourceComparison(Mapping[str, ModelComparison]):
         for comparison in self.comparisons.values():
             arrow = "↓" if comparison.direction == "lower" else "↑"
             for name, score in comparison.models.items():
-                ends = f"[{number(score.low)}, {number(score.high)}]"
+                ends = interval(score.low, score.high)
                 counts = f"{comparison.n_real} / {score.n_fake}"
                 metric = f"{comparison.metric} {arrow}"
                 rows.append([name, metric, number(score.value), ends, counts])
@@ -123,7 +123,7 @@ class SourceComparison(Mapping[str, ModelComparison]):
         for comparison in self.comparisons.values():
             for pair in comparison.differences:
                 names, p_value = f"{pair.first} - {pair.second}", pair.adjusted_p_value
-                ends = f"[{number(pair.joint_low)}, {number(pair.joint_high)}]"
+                ends = interval(pair.joint_low, pair.joint_high)
                 shown_p = "< 1e-6" if p_value < 1e-6 else f"{p_value:.3g}"
                 rows.append([names, comparison.metric, number(pair.value), ends, shown_p])
         return rows

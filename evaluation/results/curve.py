@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from evaluation.core import validation
 from evaluation.errors import InputError
 from evaluation.results import formatting
-from evaluation.results.formatting import number
+from evaluation.results.formatting import interval, number
 from evaluation.runtime.files import atomic_write
 
 if TYPE_CHECKING:
@@ -140,12 +140,10 @@ class Curve(Sequence[Point]):
         return formatting.page(COLUMNS, self._cells(), ("metric", "from"), self.name)
 
     def _cells(self) -> list[list[str]]:
-        cells = []
-        for point in self.points:
-            low, high = point.low, point.high
-            ends = "none" if low is None or high is None else f"[{number(low)}, {number(high)}]"
-            cells.append([point.metric, str(point.step), number(point.value), ends, point.origin])
-        return cells
+        return [
+            [p.metric, str(p.step), number(p.value), interval(p.low, p.high), p.origin]
+            for p in self.points
+        ]
 
 
 def check_out(path: Any) -> Path | None:

@@ -79,6 +79,13 @@ def page(
     return f"<table>{above}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{lines}"
 
 
+def interval(low: float | None, high: float | None) -> str:
+    """Formats an interval; "none" if an end is None, or neither is finite."""
+    if low is None or high is None or not (math.isfinite(low) or math.isfinite(high)):
+        return "none"
+    return f"[{number(low)}, {number(high)}]"
+
+
 def number(value: float) -> str:
     """Formats a number with four significant digits, without an exponent if possible."""
     if not math.isfinite(value):

@@ -3,25 +3,20 @@
 import dataclasses
 from typing import Any
 
-from evaluation.results.formatting import number
+from evaluation.core.estimate import Value
+from evaluation.results.formatting import interval, number
 
 POWER = 0.8  # power at which a difference is called detectable
 
 
-@dataclasses.dataclass(frozen=True)
-class Scored:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Scored(Value):
     """One model's value and its own interval, at the comparison's level.
 
     Attributes:
-      value: value of the metric.
-      low: lower end of the interval.
-      high: upper end of the interval.
       n_fake: number of generated rows.
     """
 
-    value: float
-    low: float
-    high: float
     n_fake: int
 
 
@@ -103,14 +98,14 @@ class ModelComparison:
             f" {self.level:g} intervals ({self.target})"
         ]
         for name, score in self.models.items():
-            interval = f"[{number(score.low)}, {number(score.high)}]"
-            lines.append(f"  {name:<{width}}  {number(score.value):>9}  {interval}")
+            ends = interval(score.low, score.high)
+            lines.append(f"  {name:<{width}}  {number(score.value):>9}  {ends}")
         lines.append(f"differences ({self.correction}-adjusted p)")
         for pair in self.differences:
             names = f"{pair.first} - {pair.second}"
-            interval = f"[{number(pair.low)}, {number(pair.high)}]"
+            ends = interval(pair.low, pair.high)
             lines.append(
-                f"  {names:<{2 * width + 3}}  {number(pair.value):>9}  {interval}"
+                f"  {names:<{2 * width + 3}}  {number(pair.value):>9}  {ends}"
                 f"  p {_shown(pair.adjusted_p_value)}: {_verdict(pair)}"
             )
         return "\n".join([*lines, f"ranking: {self.ranking}"])

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from evaluation.core.estimate import Estimate, plain
 from evaluation.errors import InputError
 from evaluation.results import formatting
-from evaluation.results.formatting import number
+from evaluation.results.formatting import interval, number
 from evaluation.runtime.files import atomic_write
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class Result(Mapping[str, Estimate]):
                 (
                     f"{name} {arrow}",
                     number(estimate.value),
-                    _interval(estimate),
+                    interval(estimate.low, estimate.high),
                     floor,
                     described,
                     counts,
@@ -261,13 +261,6 @@ def _at(context: Any, path: tuple[str, ...]) -> Any:
     for key in path:
         context = context.get(key) if isinstance(context, Mapping) else None
     return context
-
-
-def _interval(estimate: Estimate) -> str:
-    """Formats the interval."""
-    if not estimate.has_interval:
-        return "none"
-    return f"[{number(estimate.low)}, {number(estimate.high)}]"
 
 
 def _path(path: Any) -> Path:

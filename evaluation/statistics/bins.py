@@ -64,3 +64,8 @@ def cells_of(rows: np.ndarray, centres: np.ndarray) -> np.ndarray:
         block = rows[start : start + step].astype(np.float64) - shift
         answer[start : start + step] = (norms - 2.0 * block @ centred.T).argmin(axis=1)
     return answer
+
+
+def cell_fractions(cells: np.ndarray, count: int) -> np.ndarray:
+    """Returns the fraction of the rows in each cell, shape (count,)."""
+    return np.bincount(cells, minlength=count) / len(cells)

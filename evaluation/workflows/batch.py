@@ -29,6 +29,7 @@ from evaluation.sources.images import Images
 from evaluation.sources.options import GeneratorOptions
 from evaluation.workflows.evaluate import check_settings, evaluate
 from evaluation.workflows.image_sets import read_reference
+from evaluation.workflows.memo import Memo
 from evaluation.workflows.options import bind_options
 
 
@@ -89,10 +90,10 @@ def batch(
     }
     named = named_sources(sources, short=False)
     settings = {"protocol": protocol, "level": level, "seed": seed}
-    shared: dict[Any, Any] = {}
+    memo = Memo()
     check_settings(metrics, feature_options, settings, n, options)
     if reference is not None:
-        read_reference(reference, image_options, shared)
+        read_reference(reference, image_options, memo)
     path = _checked_out(out)
     rows: list[Row] = []
     with claimed(path), shown(progress) as show:
@@ -102,7 +103,7 @@ def batch(
             row = table.get(key)
             if row is None or row["status"] != DONE:
                 tell = prefixed(show, f"{place + 1}/{len(named)} {name}")
-                row = _row(name, source, reference, arguments, tell, shared) | {"key": key}
+                row = _row(name, source, reference, arguments, tell, memo) | {"key": key}
                 table[key] = row
                 if path:
                     write_rows(path, list(table.values()))
@@ -110,10 +111,10 @@ def batch(
     return Batch(tuple(rows))
 
 
-def _row(name: str, source: Source, reference, arguments: dict, show, shared: dict) -> Row:
+def _row(name: str, source: Source, reference, arguments: dict, show, memo: Memo) -> Row:
     """Evaluates one source; returns its row of scores, or a row with the error."""
     try:
-        result = evaluate(source, reference, progress=show, shared=shared, **arguments)
+        result = evaluate(source, reference, progress=show, shared=memo.kept, **arguments)
     except Exception as error:  # a user's generator may raise any exception
         line = " ".join(str(error).split())
         message = line if isinstance(error, InputError) else f"{type(error).__name__}: {line}"

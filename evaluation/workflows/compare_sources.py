@@ -67,8 +67,7 @@ def compare_sources(
     named = named_sources(sources)
     if len(named) < 2:
         raise InputError(f"sources has {len(named)}; a comparison needs two or more.")
-    shared: dict[Any, Any] = {}
-    extraction = Extraction(feature_options, shared)
+    extraction = Extraction(feature_options)
     settings = {"protocol": "default", "level": level, "seed": seed}
     names = check_settings(metrics, feature_options, settings, n, options)
     assert names is not None
@@ -78,7 +77,7 @@ def compare_sources(
     with shown(progress) as show:
         for name, source in named.items():
             tell = prefixed(show, name)
-            sets = gather(source, reference, n, seed, image_options, tell, options, shared)
+            sets = gather(source, reference, n, seed, image_options, tell, options, extraction.memo)
             extraction = extraction.with_default_features(sets.real)
             ours = extraction.features_of(sets.real, tell, keep=True)
             if real is not None and ours is not real:

@@ -17,6 +17,7 @@ from evaluation.runtime.progress import Progress, prefixed, shown
 from evaluation.sources import Source
 from evaluation.sources.image_options import ImageOptions
 from evaluation.sources.options import GeneratorOptions
+from evaluation.workflows.memo import Memo
 from evaluation.workflows.options import bind_options
 
 
@@ -141,7 +142,7 @@ def _fresh(generators: dict[int, Path], metrics, reference, progress, arguments)
     from evaluation.workflows.evaluate import evaluate
 
     points: list[Point] = []
-    shared: dict[Any, Any] = {}
+    memo = Memo()
     with shown(progress) as show:
         for step, path in generators.items():
             result = evaluate(
@@ -149,7 +150,7 @@ def _fresh(generators: dict[int, Path], metrics, reference, progress, arguments)
                 reference,
                 metrics or None,
                 progress=prefixed(show, f"step {step}"),
-                shared=shared,
+                shared=memo.kept,
                 **arguments,
             )
             for name, estimate in result.items():

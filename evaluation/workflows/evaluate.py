@@ -29,6 +29,7 @@ from evaluation.workflows import evaluate_saved
 from evaluation.workflows.extraction import Extraction
 from evaluation.workflows.floor import floor_features, measure_floor, measure_pair
 from evaluation.workflows.image_sets import Comparison, draw_more, gather
+from evaluation.workflows.memo import Memo
 from evaluation.workflows.options import bind_options
 from evaluation.workflows.provenance import compare_plain_fid, describe, has_equal_n
 
@@ -90,8 +91,8 @@ def evaluate(
       ReportError: the report cannot be written; its `result` holds the scores.
     """
     feature_options, image_options = bind_options(evaluate, features, images, keywords)
-    shared = {} if shared is None else shared
-    extraction = Extraction(feature_options, shared)
+    memo = Memo() if shared is None else Memo(shared)
+    extraction = Extraction(feature_options, memo)
     settings = {"protocol": protocol, "level": level, "seed": seed}
     chosen = check_settings(metrics, feature_options, settings, n, options)
     _check_report(report)
@@ -105,7 +106,7 @@ def evaluate(
             return evaluate_saved.evaluate(sides, sources, chosen, extraction, settings, *reading)
         clock = _Clock(show)
         clock.start("reading images")
-        sets = gather(generator, reference, n, seed, image_options, show, options, shared)
+        sets = gather(generator, reference, n, seed, image_options, show, options, memo)
         extraction = extraction.with_default_features(sets.real)
         clock.start("computing features")
         real = extraction.features_of(sets.real, show, keep=True)
@@ -178,7 +179,7 @@ def check_settings(
     if n is not None:
         validation.check_whole("n", n, 1)
     validation.check_whole("seed", settings["seed"], 0)
-    _check_features(features)
+    feature_kinds.check(dataclasses.replace(features, features=features.features or "pixels"))
     if features.features is not None and feature_kinds.has_logits(features.features) is False:
         _check_has_logits(names or (), os.fspath(features.features))
     if options is not None and not isinstance(options, GeneratorOptions):
@@ -186,13 +187,6 @@ def check_settings(
             f"options={validation.shown(options)}; it must be evaluation.GeneratorOptions(...)."
         )
     return names
-
-
-def _check_features(options: FeatureOptions) -> None:
-    network = (options.layer, options.weights, options.resize, options.precision)
-    feature_kinds.check(options.features or "pixels", *network)
-    if options.batch_size is not None:
-        validation.check_whole("batch_size", options.batch_size, 1)
 
 
 def _check_report(report: Any) -> None:

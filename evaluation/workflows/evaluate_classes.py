@@ -1,15 +1,17 @@
 """`evaluate_classes`: compares each class of a generator with real images of that class."""
 
 import dataclasses
+import functools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from evaluation.errors import InputError
 from evaluation.features.options import FeatureOptions
-from evaluation.inference.classes import PerClass, per_class
+from evaluation.inference.class_results import PerClass
+from evaluation.inference.classes import per_class
 from evaluation.runtime.progress import Progress, prefixed, shown
 from evaluation.sources import Source, open_source
 from evaluation.sources.image_options import ImageOptions
@@ -64,19 +66,18 @@ def evaluate_classes(
         another invalid argument.
     """
     feature_options, image_options = bind_options(evaluate_classes, features, images, keywords)
-    shared: dict[Any, Any] = {}
-    extraction = Extraction(feature_options, shared)
+    extraction = Extraction(feature_options)
     settings = {"protocol": protocol, "level": level, "seed": seed}
     check_settings(metrics, feature_options, settings, n, options)
-    common: dict[str, Any] = {"seed": seed, "image_options": image_options, "shared": shared}
+    read = functools.partial(gather, seed=seed, image_options=image_options, memo=extraction.memo)
     with shown(progress) as show:
         size_px, skip_corrupt = image_options.size_px, image_options.skip_corrupt
         opened = open_source(generator, size_px, skip_corrupt, options)
         if isinstance(opened, Sampler):
-            sets = gather(opened, reference, 1, progress=show, options=options, **common)
-            parts = _draw_classes(generator, sets, n, common, show, options, extraction)
+            sets = read(opened, reference, 1, progress=show, options=options)
+            parts = _draw_classes(generator, sets, n, read, show, options, extraction)
         else:
-            sets = gather(opened, reference, n, progress=show, options=options, **common)
+            sets = read(opened, reference, n, progress=show, options=options)
             _check_labels(sets.fake, "generator")
             parts = None
         _check_labels(sets.real, "reference")
@@ -96,7 +97,7 @@ def _draw_classes(
     generator: Source,
     sets: Comparison,
     n: int | None,
-    common: dict[str, Any],
+    read: Callable[..., Comparison],
     show: Progress | None,
     options: GeneratorOptions | None,
     extraction: Extraction,
@@ -131,7 +132,7 @@ def _draw_classes(
         count = int((_numbers(sets.real) == number).sum()) if n is None else n // len(names)
         if count < 1:
             raise InputError(f"n={n} is too few for {len(names)} classes; give a larger --n.")
-        drawn = gather(generator, sets.real, count, progress=tell, options=one_class, **common)
+        drawn = read(generator, sets.real, count, progress=tell, options=one_class)
         parts.append((name, extraction.features_of(drawn.fake, tell).features))
     return parts
 

@@ -1,14 +1,13 @@
 """Computes the features of an evaluation's images, and keeps those that are needed again."""
 
 import dataclasses
-from collections.abc import MutableMapping
-from typing import Any
 
 from evaluation import features as feature_kinds
 from evaluation.features import Features
 from evaluation.features.options import FeatureOptions
 from evaluation.runtime.progress import Progress
 from evaluation.sources.images import Images
+from evaluation.workflows.memo import Memo
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,11 +16,11 @@ class Extraction:
 
     Attributes:
       options: how images become features.
-      shared: images, features and floors that later calls need again, by keys of their content.
+      memo: keeps images, features and floors for later calls.
     """
 
     options: FeatureOptions
-    shared: MutableMapping[Any, Any] = dataclasses.field(default_factory=dict)
+    memo: Memo = dataclasses.field(default_factory=Memo)
 
     def with_default_features(self, real: Images) -> "Extraction":
         """Selects the default features of the reference, if the options name none."""
@@ -38,15 +37,12 @@ class Extraction:
         Args:
           images: a set in the form that the network takes.
           progress: called with (stage, done, total).
-          keep: keep the features in `shared`, and return them from there if they are in it.
+          keep: keep the features in `memo`, and return them from there if they are in it.
 
         Raises:
           InputError: see `evaluation.extract`.
         """
-        if not keep:
-            options = dataclasses.asdict(self.options)
-            return feature_kinds.extract(images, progress=progress, **options)
-        key = ("features", images.sha256, self.options)
-        if key not in self.shared:
-            self.shared[key] = self.features_of(images, progress)
-        return self.shared[key]
+        if keep:
+            key = ("features", images.sha256, self.options)
+            return self.memo.once(key, lambda: self.features_of(images, progress))
+        return feature_kinds.extract(images, self.options, progress=progress)

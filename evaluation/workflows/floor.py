@@ -41,7 +41,7 @@ def measure_floor(
     settings: dict,
     extraction: Extraction,
 ) -> tuple[Result | None, list[str]]:
-    """Measures the floor, or returns it from `extraction.shared` if it was measured before.
+    """Measures the floor, or returns it from `extraction.memo` if it was measured before.
 
     Returns:
       The result with all metrics that can be measured, and a sentence for each that cannot.
@@ -52,9 +52,7 @@ def measure_floor(
     images = tuple(part.sha256 for part in sets.floor)
     network = (pair[0].sha256, pair[0].name, extraction.options)
     key = ("floor", images, *network, metrics, repr(settings))
-    if key not in extraction.shared:
-        extraction.shared[key] = _measure_floor(pair, metrics, settings)
-    return extraction.shared[key]
+    return extraction.memo.once(key, lambda: _measure_floor(pair, metrics, settings))
 
 
 def _measure_floor(

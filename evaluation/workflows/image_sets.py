@@ -2,9 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import MutableMapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -15,6 +13,7 @@ from evaluation.sources.image_options import ImageOptions
 from evaluation.sources.images import Images, as_rgb, resized, rows
 from evaluation.sources.options import GeneratorOptions
 from evaluation.sources.sampler import Sampler
+from evaluation.workflows.memo import Memo
 
 LEAST_FLOOR = 300  # a floor of fewer images does not set the default number of drawn images
 DEFAULT_N = 2000
@@ -49,7 +48,7 @@ def gather(
     image_options: ImageOptions,
     progress: Progress | None = None,
     options: GeneratorOptions | None = None,
-    shared: MutableMapping[Any, Any] | None = None,
+    memo: Memo | None = None,
 ) -> Comparison:
     """Reads the reference and the images of the floor, and draws or reads the generated images.
 
@@ -62,7 +61,7 @@ def gather(
         size and allow corrupt files.
       progress: called with (stage, done, total).
       options: what the generator's files do not declare.
-      shared: keeps a reference with a name for later calls.
+      memo: keeps a reference with a name for later calls.
 
     Raises:
       InputError: a source that cannot be read, too few images, or sizes that differ.
@@ -70,8 +69,7 @@ def gather(
     options = options or GeneratorOptions()
     size_px = image_options.size_px
     source = open_source(generator, size_px, image_options.skip_corrupt, options)
-    shared = {} if shared is None else shared
-    real, held_out = _read_real(source, reference, image_options, shared)
+    real, held_out = _read_real(source, reference, image_options, memo or Memo())
     if isinstance(source, Sampler) and source.with_labels is not None:
         source = source.with_labels(real.labels, real.name)
     fake = take(source, n, len(held_out) if held_out else len(real) // 2, seed, progress)
@@ -100,7 +98,7 @@ def _read_real(
     source: Images | Sampler,
     reference: Source | None,
     image_options: ImageOptions,
-    shared: MutableMapping[Any, Any],
+    memo: Memo,
 ) -> tuple[Images, Images | None]:
     """Reads the real images of a source, and the held-out images of their data set."""
     data = source.contract.get("data") if isinstance(source, Sampler) else None
@@ -114,29 +112,26 @@ def _read_real(
             image_options.size_px or data["size_px"],
             image_options.skip_corrupt or data["skip_corrupt"],
         )
-        key = ("reference", data["name"], data["split"], image_options)
-        if key not in shared:
-            size_px, skip_corrupt = image_options.size_px, image_options.skip_corrupt
-            real = load_images(data["name"], data["split"], size_px, skip_corrupt)
-            shared[key] = real, _read_held_out(data["name"], real, image_options)
-        return shared[key]
+        name, split = data["name"], data["split"]
+        key = ("reference", name, split, image_options)
+        return memo.once(key, lambda: _read_dataset(name, split, image_options))
     if isinstance(reference, str | os.PathLike):
         reference = os.fspath(reference)
         if data and reference.split(":")[0] == data["name"]:
             size_px = image_options.size_px or data["size_px"]
             image_options = dataclasses.replace(image_options, size_px=size_px)
-    return read_reference(reference, image_options, shared)
+    return read_reference(reference, image_options, memo)
 
 
 def read_reference(
-    reference: Source, image_options: ImageOptions, shared: MutableMapping[Any, Any]
+    reference: Source, image_options: ImageOptions, memo: Memo
 ) -> tuple[Images, Images | None]:
     """Reads the real images.
 
     Args:
       reference: any source except a generator.
       image_options: how images are read.
-      shared: keeps a reference with a name for later calls.
+      memo: keeps a reference with a name for later calls.
 
     Returns:
       The real images, and the held-out images of the same data set if it has some.
@@ -146,10 +141,16 @@ def read_reference(
     """
     if not isinstance(reference, str | os.PathLike):
         return _read_images(reference, image_options)
-    key = ("reference", os.fspath(reference), None, image_options)
-    if key not in shared:
-        shared[key] = _read_images(os.fspath(reference), image_options)
-    return shared[key]
+    name = os.fspath(reference)
+    key = ("reference", name, None, image_options)
+    return memo.once(key, lambda: _read_images(name, image_options))
+
+
+def _read_dataset(
+    name: str, split: str, image_options: ImageOptions
+) -> tuple[Images, Images | None]:
+    real = load_images(name, split, image_options.size_px, image_options.skip_corrupt)
+    return real, _read_held_out(name, real, image_options)
 
 
 def _read_images(reference: Source, image_options: ImageOptions) -> tuple[Images, Images | None]:

@@ -8,7 +8,7 @@ from typing import Any
 from evaluation import metrics as metric_files
 from evaluation.core import validation
 from evaluation.errors import InputError
-from evaluation.features.options import FeatureOptions
+from evaluation.features.options import FeatureOptions, bind
 from evaluation.sources.image_options import ImageOptions
 
 FEATURE_FIELDS = tuple(field.name for field in dataclasses.fields(FeatureOptions))
@@ -38,23 +38,17 @@ def bind_options(
             raise InputError(metric_files.unknown(f"argument of {function.__name__}", name, names))
     feature_keywords = {name: keywords[name] for name in FEATURE_FIELDS if name in keywords}
     image_keywords = {name: keywords[name] for name in IMAGE_FIELDS if name in keywords}
-    if not isinstance(features, FeatureOptions):
-        features = FeatureOptions(features, **feature_keywords)
-    elif feature_keywords:
-        raise InputError(_twice("features", features, feature_keywords))
+    features = bind(features, feature_keywords)
     if images is None:
-        images = ImageOptions(**image_keywords)
-    elif not isinstance(images, ImageOptions):
+        return features, ImageOptions(**image_keywords)
+    if not isinstance(images, ImageOptions):
         raise InputError(
             f"images={validation.shown(images)}; it must be evaluation.ImageOptions(...)."
         )
-    elif image_keywords:
-        raise InputError(_twice("images", images, image_keywords))
+    if image_keywords:
+        name, value = next(iter(image_keywords.items()))
+        raise InputError(
+            f"{name}={validation.shown(value)} beside images=ImageOptions(...); set it in"
+            " ImageOptions."
+        )
     return features, images
-
-
-def _twice(argument: str, options: Any, keywords: Mapping[str, Any]) -> str:
-    """Returns the error line for a keyword beside the object that it belongs to."""
-    name, value = next(iter(keywords.items()))
-    kind = type(options).__name__
-    return f"{name}={validation.shown(value)} beside {argument}={kind}(...); set it in {kind}."

@@ -58,8 +58,7 @@ def plan_from_images(
       InputError: see `evaluation.evaluate` and `evaluation.plan`.
     """
     feature_options, image_options = bind_options(plan_from_images, features, images, keywords)
-    shared: dict[Any, Any] = {}
-    extraction = Extraction(feature_options, shared)
+    extraction = Extraction(feature_options)
     settings = {"protocol": "default", "level": level, "seed": seed}
     check_settings((metric,), feature_options, settings, n, options)
     pilots = []
@@ -68,7 +67,7 @@ def plan_from_images(
             if source is None:
                 continue
             tell = prefixed(show, name)
-            sets = gather(source, reference, n, seed, image_options, tell, options, shared)
+            sets = gather(source, reference, n, seed, image_options, tell, options, extraction.memo)
             extraction = extraction.with_default_features(sets.real)
             real = extraction.features_of(sets.real, tell, keep=True).features
             pilots.append(extraction.features_of(sets.fake, tell).features)

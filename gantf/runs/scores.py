@@ -1,27 +1,13 @@
-"""The scores of a run: a value with its interval, and the score that chooses checkpoints."""
+"""The scores of a run, and the score that chooses checkpoints."""
 
-import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from evaluation import Value
+
 HIGHER_IS_BETTER = ("coverage", "psnr", "ssim")  # of the scores that can choose checkpoints
-
-
-@dataclasses.dataclass(frozen=True)
-class Score:
-    """A number with its 0.95 interval; the ends are None where no valid interval exists."""
-
-    value: float
-    low: float | None = None
-    high: float | None = None
-
-    @property
-    def interval(self) -> tuple[float, float] | None:
-        """Both ends, or None."""
-        return None if self.low is None or self.high is None else (self.low, self.high)
-
-
-Scores = Mapping[str, Score]
+Scores = Mapping[str, Value]
+"""Scores by name, each with its 0.95 interval where a valid one exists."""
 
 
 def to_record(scores: Scores) -> dict[str, float]:
@@ -29,8 +15,8 @@ def to_record(scores: Scores) -> dict[str, float]:
     record = {}
     for name, score in scores.items():
         record[name] = score.value
-        if score.interval is not None:
-            record[f"{name}_low"], record[f"{name}_high"] = score.interval
+        if score.has_interval:
+            record[f"{name}_low"], record[f"{name}_high"] = score.low, score.high
     return record
 
 

@@ -8,11 +8,12 @@ import tensorflow as tf
 from scipy import stats
 
 import evaluation
+from evaluation import Value
 from gantf.data.loading import TrainingData
 from gantf.game import Game
 from gantf.generation import sampling
 from gantf.pixels import to_floats, to_uint8
-from gantf.runs.scores import Score, Scores
+from gantf.runs.scores import Scores
 
 SAMPLES = 1000
 TRANSLATIONS = 200
@@ -64,7 +65,7 @@ def _generator_scorer(game: Game, data: TrainingData, seed: int, rng) -> Callabl
         )
     metrics = METRICS if real.logits is None else (*METRICS, "modes")
 
-    def score() -> dict[str, Score]:
+    def score() -> dict[str, Value]:
         images = sampling.sample(network, inputs, to_uint8)
         fake = evaluation.extract(images, kind)
         result = evaluation.measure(
@@ -88,11 +89,11 @@ def _generator_scorer(game: Game, data: TrainingData, seed: int, rng) -> Callabl
     return score
 
 
-def _from_estimate(estimate) -> Score:
-    return Score(float(estimate.value), float(estimate.low), float(estimate.high))
+def _from_estimate(estimate) -> Value:
+    return Value(float(estimate.value), float(estimate.low), float(estimate.high))
 
 
-def _label_accuracy(game: Game, network, labelled_inputs, kind) -> Score:
+def _label_accuracy(game: Game, network, labelled_inputs, kind) -> Value:
     """Returns how often a classifier sees the requested class."""
     images = sampling.sample(network, labelled_inputs, to_uint8)
     logits = evaluation.extract(images, kind).logits
@@ -100,10 +101,10 @@ def _label_accuracy(game: Game, network, labelled_inputs, kind) -> Score:
     targets = sampling.classes_in_turn(game, len(images))
     right = np.argmax(logits, axis=1) == targets
     interval = stats.binomtest(int(right.sum()), len(right)).proportion_ci(LEVEL, "exact")
-    return Score(float(right.mean()), float(interval.low), float(interval.high))
+    return Value(float(right.mean()), float(interval.low), float(interval.high))
 
 
-def _overfitting(game: Game, data: TrainingData, fakes: np.ndarray, inputs) -> dict[str, Score]:
+def _overfitting(game: Game, data: TrainingData, fakes: np.ndarray, inputs) -> dict[str, Value]:
     """Returns where D's mean logit of held-out images lies: 0 at training images, 1 at fakes.
 
     Source: Karras et al. 2020, arXiv:2006.06676, equation 1 (its r_v).
@@ -118,7 +119,7 @@ def _overfitting(game: Game, data: TrainingData, fakes: np.ndarray, inputs) -> d
     )
     faked = _mean_logit(game, fakes, labels)
     gap = trained - faked
-    return {"overfitting": Score((trained - unseen) / gap)} if abs(gap) > 1e-3 else {}
+    return {"overfitting": Value((trained - unseen) / gap)} if abs(gap) > 1e-3 else {}
 
 
 def _mean_logit(game: Game, images: np.ndarray, labels: np.ndarray | None) -> float:
@@ -140,8 +141,8 @@ def _translator_scorer(game: Game, data: TrainingData, rng) -> Callable[[], Scor
     chosen = first_rows(data.held_out or data, TRANSLATIONS, rng)
     pairs = translator.validation_pairs(chosen)
 
-    def score() -> dict[str, Score]:
-        scores: dict[str, Score] = {}
+    def score() -> dict[str, Value]:
+        scores: dict[str, Value] = {}
         distances = []
         for name, network in game.generators.items():
             inputs, targets = (np.asarray(images) for images in pairs[name])
@@ -154,7 +155,7 @@ def _translator_scorer(game: Game, data: TrainingData, rng) -> Callable[[], Scor
                 scores[f"fid{suffix}"] = distances[-1]
         if distances:
             means = np.mean([dataclasses.astuple(distance) for distance in distances], axis=0)
-            scores = {"fid": Score(*map(float, means))} | scores
+            scores = {"fid": Value(*map(float, means))} | scores
         return scores
 
     return score
@@ -171,7 +172,7 @@ def first_rows(data: TrainingData, count: int, rng: np.random.Generator) -> dict
     return batch
 
 
-def compare(targets: np.ndarray, made: np.ndarray) -> dict[str, Score]:
+def compare(targets: np.ndarray, made: np.ndarray) -> dict[str, Value]:
     """Returns PSNR in dB, SSIM, and the mean absolute error in [-1, 1] units, row by row.
 
     Args:
@@ -192,14 +193,14 @@ def compare(targets: np.ndarray, made: np.ndarray) -> dict[str, Score]:
     return {"psnr": _mean(psnr), "ssim": _mean(ssim), "l1": _mean(l1)}
 
 
-def _mean(values: np.ndarray) -> Score:
+def _mean(values: np.ndarray) -> Value:
     mean = float(values.mean())
     if len(values) < 2:
-        return Score(mean)
+        return Value(mean)
     half = stats.t.ppf((1 + LEVEL) / 2, len(values) - 1) * values.std(ddof=1) / len(values) ** 0.5
-    return Score(mean, float(mean - half), float(mean + half))
+    return Value(mean, float(mean - half), float(mean + half))
 
 
-def _fid(targets: np.ndarray, made: np.ndarray) -> Score:
+def _fid(targets: np.ndarray, made: np.ndarray) -> Value:
     real, fake = (evaluation.extract(to_uint8(images)).features for images in (targets, made))
     return _from_estimate(evaluation.measure(real, fake, ("fid",))["fid"])

@@ -55,8 +55,7 @@ def score_best(
     before, after = best.meta["metrics"].get(name), scores.get(name)
     if before is None or after is None:
         return
-    ends = after.interval
-    interval = "" if ends is None else f" [{ends[0]:.4g}, {ends[1]:.4g}]"
+    interval = f" [{after.low:.4g}, {after.high:.4g}]" if after.has_interval else ""
     terminal.say(
         f"best checkpoint, step {best.step}: {name} {before:.4g} when it was chosen, "
         f"{after.value:.4g}{interval} on fresh samples"

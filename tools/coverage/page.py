@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable
 
-from studies import ALPHA, LEVEL, Cell
+from cells import ALPHA, LEVEL, Cell
 
 HEAD = """# How often the intervals hold what they claim
 

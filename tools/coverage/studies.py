@@ -1,19 +1,16 @@
-"""One cell of the study: draws samples, measures each, and compares with the true value."""
+"""Draws the samples of a cell and measures each; a function for each group of metrics."""
 
 import contextlib
-import dataclasses
-import zlib
 from collections.abc import Callable, Iterable
 
 import numpy as np
+from cells import ALPHA, LEVEL, Cell, Row, collect, summary
 from distributions import cubic, gaussian, pair, true_fid, true_mmd, true_sliced
 from scipy import special
 
 from evaluation import InputError, compare, measure, metrics, same_distribution
 from evaluation.core.pair import Pair
 
-LEVEL = 0.95
-ALPHA = 0.05
 REFERENCES = 5  # fixed sets in a cell; the draws are divided among them
 MANY = 200_000  # rows in place of a population
 
@@ -25,39 +22,6 @@ MEDIANS = ("realism", "rarity")  # medians over rows
 REAL_FIXED_AT_M = ("coverage", "clipped_coverage", "r_cover")
 FAKE_FIXED = ("recall", "probabilistic_recall")
 FAKE_FIXED_AT_N = ("p_cover",)
-
-Row = tuple[float, float, float, float]  # value, low, high, truth
-
-
-@dataclasses.dataclass(frozen=True)
-class Cell:
-    """One cell of the study.
-
-    Attributes:
-      group: a group of metrics, or "tests".
-      distribution: the name of a pair of distributions.
-      d: dimensions of a row, or classes.
-      n: real rows.
-      m: generated rows.
-      draws: samples drawn.
-    """
-
-    group: str
-    distribution: str
-    d: int
-    n: int
-    m: int
-    draws: int
-
-    @property
-    def key(self) -> str:
-        """Returns the key of the cell in docs/coverage.json."""
-        sizes = f"d={self.d} n={self.n} m={self.m} draws={self.draws}"
-        return f"{self.group} | {self.distribution} | {sizes}"
-
-    def rng(self, draw: int) -> np.random.Generator:
-        """Returns a separate random stream for each draw of each cell."""
-        return np.random.default_rng([zlib.crc32(self.key.encode()), draw])
 
 
 def run(cell: Cell) -> dict[str, dict[str, float]]:
@@ -76,28 +40,6 @@ def run(cell: Cell) -> dict[str, dict[str, float]]:
     }
     by_metric = groups[cell.group](cell)
     return {name: summary(rows, cell.draws) for name, rows in by_metric.items() if rows}
-
-
-def summary(rows: list[Row], draws: int) -> dict[str, float]:
-    """Summarises one metric in one cell; a draw without an interval has no row."""
-    value, low, high, truth = np.array(rows).T
-    return {
-        "answered": len(rows) / draws,
-        "coverage": float(np.mean((low <= truth) & (truth <= high))),
-        "below": float(np.mean(high < truth)),
-        "above": float(np.mean(low > truth)),
-        "truth": float(truth.mean()),
-        "bias": float((value - truth).mean()),
-        "spread": float(np.std(value - truth, ddof=1)),
-        "half_width": float((np.minimum(high, 1e12) - low).mean() / 2.0),
-    }
-
-
-def collect(rows: dict[str, list[Row]], estimates, truth: dict[str, float]) -> None:
-    """Adds the estimates that have an interval and a true value."""
-    for name, estimate in estimates.items():
-        if name in truth and estimate.has_interval:
-            rows[name].append((estimate.value, estimate.low, estimate.high, truth[name]))
 
 
 def distances(cell: Cell) -> dict[str, list[Row]]:

@@ -166,8 +166,8 @@ def test_every_option_of_features_reaches_the_extraction(sets, monkeypatch):
     asked = []
     usual = extraction.feature_kinds.extract
 
-    def extract(images, features, **told):
-        asked.append((features, {k: v for k, v in told.items() if k != "progress"}))
+    def extract(images, options, **more):
+        asked.append(options)
         return usual(images, "pixels")
 
     monkeypatch.setattr(extraction.feature_kinds, "extract", extract)
@@ -177,7 +177,7 @@ def test_every_option_of_features_reaches_the_extraction(sets, monkeypatch):
     result = run(sets / "same.npy", "--reference", sets / "real.npy", *words)
     told = {"layer": "a", "weights": str(sets / "w.npz"), "resize": "b", "precision": "bfloat16"}
     assert result.exit_code == 0, result.output
-    assert asked and asked[0] == ("random-conv", {**told, "batch_size": 7, "cache": True})
+    assert asked[0] == evaluation.FeatureOptions("random-conv", **told, batch_size=7, cache=True)
 
 
 def test_options_are_recorded(sets):

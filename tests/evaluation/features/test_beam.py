@@ -5,13 +5,13 @@ import sys
 import numpy as np
 import pytest
 
-from evaluation import InputError, extract, read_statistics
+from evaluation import FeatureOptions, InputError, extract, read_statistics
 from evaluation.distances.moments import Moments
 from evaluation.features import beam as pipelines
 
 SHAPE = (16, 16, 3)
 IMAGES = np.random.default_rng(0).integers(0, 256, (90, *SHAPE), dtype=np.uint8)
-JOB = pipelines.Job("random-conv", SHAPE, 16)
+JOB = pipelines.Job(FeatureOptions("random-conv"), SHAPE, 16)
 
 
 def batches(size=16):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from evaluation import InputError, measure, prd_curve
-from evaluation.estimators.prd import Counts, PRDCurve, best_test, interval, max_f_beta
+from evaluation.estimators.f_beta import Counts, best_test, interval, max_f_beta
+from evaluation.estimators.prd import PRDCurve
 
 
 def ask(metric, real, fake, **settings):

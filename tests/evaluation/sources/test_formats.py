@@ -200,7 +200,7 @@ class TestWhatIsInferred:
         assert bool(np.abs(images.astype(int) - expected(64)).max() <= 1) is same
 
     def test_truncated_latents_stay_within_their_bound_and_fill_it(self):
-        from evaluation.sources.generator import draw_latents
+        from evaluation.sources.drawing import draw_latents
 
         drawn = draw_latents("truncated:0.5", (2000, 3), np.random.default_rng(0))
         assert np.abs(drawn).max() <= 0.5
