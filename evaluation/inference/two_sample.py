@@ -17,9 +17,9 @@ from evaluation.core import validation
 from evaluation.core.arrays import as_rows
 from evaluation.core.versions import versions
 from evaluation.distances import frechet
-from evaluation.distances.mmd import check_seen, polynomial
+from evaluation.distances.mmd import check_seen, distance_kernel, polynomial
 from evaluation.errors import InputError
-from evaluation.inference.permutation import Pool, distance_kernel, p_value, pair_sums
+from evaluation.inference.permutation import Pool, p_value, pair_sums
 from evaluation.results.formatting import number
 from evaluation.statistics.binomial import normal_quantile
 from evaluation.statistics.halves import shuffled_indices

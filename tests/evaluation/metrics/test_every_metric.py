@@ -51,10 +51,16 @@ def test_a_metric_declares_itself(name):
 
 def test_a_metric_says_what_it_tells_and_when_it_misleads(name):
     paragraphs = metrics.load(name).__doc__.split("\n\n")
-    assert re.match(r"[^:\n]+: .+\.$", paragraphs[0])
-    assert sum(p.startswith("It misleads") for p in paragraphs) == 1
+    assert re.match(r"[^:\n]+: .+\.$", paragraphs[0]), (
+        f"{name}: the first paragraph of the docstring must be one line, 'Name: what it measures.'"
+    )
+    assert sum(p.startswith("It misleads") for p in paragraphs) == 1, (
+        f"{name}: exactly one paragraph of the docstring must begin with 'It misleads'"
+    )
     for section in ("Args", "Returns", "Raises", "Source", "Example"):
-        assert f"\n    {section}:\n" in metrics.load(name).estimate.__doc__
+        assert f"\n    {section}:\n" in metrics.load(name).estimate.__doc__, (
+            f"{name}: the docstring of estimate has no section '{section}:'"
+        )
 
 
 def test_value_lies_in_its_interval_and_is_plain(name, pair):
