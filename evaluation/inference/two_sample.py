@@ -304,7 +304,7 @@ def _classifier(
 
 
 def _scores(learn: list[np.ndarray], test: list[np.ndarray]) -> np.ndarray:
-    """Log odds of a logistic regression that each test row belongs to y."""
+    """Log odds that each test row belongs to y, from a logistic regression."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 

@@ -176,7 +176,7 @@ def compare(targets: np.ndarray, made: np.ndarray) -> dict[str, Score]:
 
     Args:
       targets: shape (n, H, W, C), in [-1, 1].
-      made: likewise.
+      made: shape (n, H, W, C), in [-1, 1].
 
     Returns:
       Means over the images, with intervals by Student's t.

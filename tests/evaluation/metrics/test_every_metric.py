@@ -21,7 +21,7 @@ def rows(kind, rng, n, classes=CLASSES):
 
 
 def ask(name, real, fake, **options):
-    """One metric of rows of the kind that it reads; what it was trained on is the same for all."""
+    """Measures one metric on rows of the kind that it reads, always with the same training rows."""
     module = metrics.load(name)
     inputs = {f"real_{module.READS}": real, f"fake_{module.READS}": fake}
     if "train" in module.NEEDS:
@@ -120,7 +120,7 @@ def test_mode_collapse_moves_it_the_declared_way(name):
     """All six modes against one; sizes, noise and real rows are the same."""
     module = metrics.load(name)
     if module.COLLAPSE is None:
-        return  # what it tells is something else: whether the training data were copied
+        return  # the metric measures something else: copies of the training data
     rng = np.random.default_rng(3)
     real = rows(module.READS, rng, 240)
     whole = ask(name, real, rows(module.READS, rng, 200)).value
