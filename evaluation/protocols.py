@@ -6,18 +6,19 @@ program, so that they can be compared with published numbers. If such a number h
 interval, the estimate has none. A protocol does not set the network or the resizing of images.
 
   ttur            Heusel et al. 2017: plain FID; Inception Score over 10 chunks in file order.
-                  Unlike in that program, rows of an incomplete last batch count.
+                  That program leaves out an incomplete last batch; here its rows count.
   torch-fidelity  torch-fidelity 0.4: plain FID with float32 means; KID over 100 subsets of 1000;
                   Inception Score over 10 shuffled chunks; precision and recall with k = 3, closed.
                   Its random streams are reproduced, at its default seed.
   pytorch-fid     pytorch-fid 0.3: plain FID.
   clean-fid       clean-fid 0.1: plain FID with float32 means; KID over 100 subsets of min(n, m)
-                  rows, at most 1000, drawn as after `numpy.random.seed(2020)`. That program sets
-                  no seed: its KID uses other random subsets.
+                  rows, at most 1000, drawn as if `numpy.random.seed(2020)` came first. That program
+                  sets no seed: its KID uses other random subsets.
   adm             the evaluator of OpenAI's guided-diffusion: plain FID and sFID with float32 means;
                   Inception Score over chunks of 5000 in file order; precision and recall with
                   k = 3, closed, by squared distances whose terms are rounded to float16. The
-                  summation order of its GPU is not reproduced: rows on a sphere may differ.
+                  summation order of its GPU is not reproduced: rows on the surface of a ball may
+                  differ.
   stylegan3       StyleGAN3's metrics: plain FID with covariances divided by n; KID as clean-fid;
                   Inception Score over 10 chunks in file order; precision and recall with k = 3,
                   closed, by distances rounded to float16; as for adm, the summation order is not

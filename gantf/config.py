@@ -161,8 +161,8 @@ def make_model_config(
 
     Args:
       config_class: the model's `Config`.
-      settings: values or their texts, by the names of the settings; of two names of one setting,
-        the later wins.
+      settings: values or their texts, by the names of the settings. If a setting appears under two
+        names, the later one wins.
       model: the model's name, for messages.
 
     Raises:

@@ -112,7 +112,7 @@ class Translator:
       validation_pairs: a batch -> for each generator, the images to translate and the images to
         compare the translations with.
       paired: whether these images correspond row by row; if not, they correspond only as sets.
-      upscaling: side of a translation over the side of its input.
+      upscaling: side of a translation, divided by the side of its input.
       receptive_field_px: largest distance between a pixel and the input pixels that influence it;
         tiles of a large image overlap by this distance.
       stride_px: smallest shift of an input that shifts its translation by the same distance.

@@ -61,7 +61,7 @@ class Optimization(ModelConfig):
         4000, ge=1, description="step at which learning rates and betas reach their final values"
     )
     final_learning_rate_fraction: float = Field(
-        1.0, ge=0, description="final learning rate over first learning rate, for all players"
+        1.0, ge=0, description="final learning rate, divided by the first one, for all players"
     )
     final_beta_1: float | None = Field(
         None,
@@ -181,11 +181,13 @@ class Augmentation(ModelConfig):
         0.0,
         ge=0,
         lt=1,
-        description="mean sign of the discriminator's logits of real images that adaptive "
-        "augmentation (ADA) aims at, e.g. 0.6; 0: no ADA",
+        description="target of adaptive augmentation (ADA): mean sign of the discriminator's "
+        "logits of real images, e.g. 0.6; 0: no ADA",
     )
     ada_images: int = Field(
-        100_000, ge=1, description="images in which ADA's probability can rise from 0 to 1"
+        100_000,
+        ge=1,
+        description="number of images in which ADA's probability can rise from 0 to 1",
     )
     ada_changes: Names[Literal["blit", "geometry", "color"]] = Field(
         ("blit", "geometry", "color"),

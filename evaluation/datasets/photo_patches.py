@@ -15,7 +15,7 @@ TRAIN_WIDTH_PX = 480  # of 640: the right quarter is for testing; no pixel is in
 
 
 class PhotoPatches(tfds.core.GeneratorBasedBuilder):
-    """Square patches with a stride of a quarter side; `photo_patches/64` has another size."""
+    """Square patches, one every quarter of their side; `photo_patches/64`: 64 x 64 pixels."""
 
     VERSION = tfds.core.Version("1.0.0")
     BUILDER_CONFIGS: ClassVar = [

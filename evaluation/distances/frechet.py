@@ -73,7 +73,7 @@ def _nuclear_norm(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def _square_root(covariance: np.ndarray) -> np.ndarray:
-    """Returns A (r, d) with A^T A = S, without null directions."""
+    """Returns A, shape (rank, d), with A^T A = S; directions without variance are left out."""
     values, vectors = scipy.linalg.eigh(covariance)
     kept = values > 10.0 * TINY * len(values) * max(values[-1], 0.0)
     return (vectors[:, kept] * np.sqrt(values[kept])).T

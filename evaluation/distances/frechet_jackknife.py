@@ -52,10 +52,10 @@ class Side:
     to_white: np.ndarray
 
     def white(self, rows: np.ndarray | None = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yields blocks of centred rows in float64 and of their y.
+        """Yields blocks of centred rows, in float64, and blocks of their coordinates y.
 
-        For large float32 samples the y are in float32 if no single row can weigh much: they only
-        measure how far a row moves the distance, about a millionth of it.
+        The y of large float32 samples are in float32 if no single row can have much weight. They
+        only serve to measure how far one row moves the distance, about a millionth of it.
         """
         many = len(self.rows) > ROWS_PER_DIMENSION * self.to_white.shape[1]
         single = many and self.rows.size > LARGE

@@ -23,6 +23,7 @@ FAR = 1e4  # squared norms over squared bandwidth, above which a product is too 
 UNSEEN = 100.0  # squared distance over squared bandwidth, above which the kernel is about 0
 LEAST_ALIKE = 1e-9  # mean kernel
 LEAST_SEEN = 1e-10  # fraction of the kernel's value that must vary, or rounding decides
+NEAR = 1e-4  # squared distance / squared norms below which differences are used
 Kernel = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
@@ -62,6 +63,17 @@ def gaussian(bandwidth: float) -> Kernel:
         return np.exp(distance2, out=distance2)
 
     return kernel
+
+
+def distance_kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Euclidean distances of rows (a, d) and (b, d), exact for copies and near rows."""
+    origin = a.mean(axis=0)
+    x, y = a - origin, b - origin
+    size2 = np.einsum("ij,ij->i", x, x)[:, None] + np.einsum("ij,ij->i", y, y)
+    distance2 = size2 - 2.0 * (x @ y.T)
+    i, j = np.nonzero(distance2 <= NEAR * size2)
+    distance2[i, j] = differences2(a, i, b, j)
+    return np.sqrt(distance2)
 
 
 def unit(rows: np.ndarray) -> np.ndarray:

@@ -68,14 +68,14 @@ def best_test(real: np.ndarray, fake: np.ndarray, weight: float) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True)
 class Counts:
-    """Fractions of the counted rows in each cell, and the test from the placing rows.
+    """Fractions of the counted rows in each cell, and the test from the rows that place the cells.
 
     Attributes:
       real: fractions p of the counted real rows, float64, shape (K,).
       fake: fractions q of the counted generated rows, float64, shape (K,).
       n: number of counted real rows.
       m: number of counted generated rows.
-      test: the minimax test from the placing rows, shape (K,).
+      test: the minimax test from the rows that place the cells, shape (K,).
     """
 
     real: np.ndarray
@@ -86,7 +86,11 @@ class Counts:
 
 
 def count(pair: Pair, metric: str, clusters: int, weight: float, seed: int) -> Counts:
-    """Places cells with a third of the smaller side and as many of the other, counts the rest."""
+    """Places cells and counts rows in them.
+
+    A third of the smaller side, and as many rows of the other side, place the cells. The other rows
+    are counted.
+    """
     pair.require(metric, LEAST_ROWS, LEAST_ROWS, "a third of the rows places the cells")
     rows = [shuffled(x, seed + side) for side, x in enumerate(pair.both)]
     least = min(len(x) for x in rows)
@@ -109,10 +113,10 @@ def interval(counts: Counts, weight: float, level: float) -> tuple[float, float,
     """Returns an interval for F of the two distributions' fractions in these cells.
 
     The lower end is the sample's F, which is too small on average, less its error. The upper end
-    starts from the larger of the sample's F and the score of the placing rows' test. It adds the
-    larger of their errors, or uses Wilson's interval for as many effective trials, which reaches
-    farther near 0. If no cell holds both sides, the placing rows' test bounds F by Wilson's limits
-    of its two parts.
+    starts from the larger of two numbers: the sample's F, and the score of `counts.test`. It adds
+    the larger of their errors, or uses Wilson's interval for as many effective trials, which
+    reaches farther near 0. If no cell holds rows of both sides, `counts.test` bounds F by Wilson's
+    limits of its two parts.
 
     Returns:
       (low, high, standard_error), 0 <= low <= F <= high <= 1.

@@ -121,10 +121,10 @@ def random_labels(count: int, order: np.ndarray, size: int, rng: np.random.Gener
     """Draws four disjoint random parts of `size` of n rows, anew for each of `count` directions.
 
     Args:
-      count: k.
+      count: number of directions, k.
       order: order of the rows from `shuffled_indices`, shape (n,), so that the parts depend on the
         rows and not on their positions.
-      size: 4 size <= n; the remaining rows have label 4.
+      size: rows in each part, at most n / 4; the remaining rows have label 4.
       rng: source of the random numbers.
 
     Returns:
@@ -141,9 +141,10 @@ def random_labels(count: int, order: np.ndarray, size: int, rng: np.random.Gener
 def unbiased(samples: tuple[np.ndarray, np.ndarray], labels: list[np.ndarray]) -> np.ndarray:
     """Estimates W of the two centred distributions without bias, from four parts of each sample.
 
-    The estimate is 2 U_half - U_quarter. U multiplies the difference of the two samples in one half
-    by that in the other. U_quarter uses the mean of the quantile functions of its two quarters as
-    the quantile function of a half.
+    Each half of a sample consists of two parts. The estimate is 2 U_half - U_quarter. Both U are
+    products: the difference of the two samples' quantile functions in one half, times the same
+    difference in the other half. U_half uses the quantile function of the half. U_quarter uses the
+    mean of the quantile functions of the two parts instead.
 
     Args:
       samples: both sorted, shapes (k, n) and (k, m).
@@ -178,8 +179,9 @@ class Sliced:
     """The mean of W over directions.
 
     Attributes:
-      plain: mean over these directions, of the samples as they are, >= 0.
-      value: mean over all directions, of the two distributions, without bias; may be negative.
+      plain: mean of the samples' own W over the drawn directions, >= 0.
+      value: estimate, without bias, of the mean for the two distributions over all directions; may
+        be negative.
       variance: variance of `value` over samples.
       variance_of_directions: variance of `value` over directions; nan for a single direction.
     """

@@ -29,7 +29,8 @@ class PerClass(Mapping[Label, Result]):
       alone: results by class; each interval holds for its class alone.
       refused: classes that could not be measured, with the error message.
       level: confidence level of each interval of `alone`, and of `together` as a whole.
-      correction: results of this mapping: `together` for "bonferroni", `alone` for "none".
+      correction: "bonferroni": this mapping returns the results of `together`; "none": those of
+        `alone`.
     """
 
     together: Mapping[Label, Result]

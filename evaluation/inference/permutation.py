@@ -12,11 +12,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from evaluation.neighbours.distances import differences2
 from evaluation.statistics.halves import shuffled_indices
 
 TILE_ROWS = 1024
-NEAR = 1e-4  # squared distance / squared norms below which differences are used
 Kernel = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
@@ -118,14 +116,3 @@ def pair_sums(rows: np.ndarray, kernel: Kernel, chosen: np.ndarray, shift: float
         inner += np.einsum("ij,ij->j", marked, product)
     across = degrees @ chosen - inner
     return Sums(inner, degrees.sum() - inner - 2.0 * across, across, largest)
-
-
-def distance_kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Euclidean distances of rows (a, d) and (b, d), exact for copies and near rows."""
-    origin = a.mean(axis=0)
-    x, y = a - origin, b - origin
-    size2 = np.einsum("ij,ij->i", x, x)[:, None] + np.einsum("ij,ij->i", y, y)
-    distance2 = size2 - 2.0 * (x @ y.T)
-    i, j = np.nonzero(distance2 <= NEAR * size2)
-    distance2[i, j] = differences2(a, i, b, j)
-    return np.sqrt(distance2)

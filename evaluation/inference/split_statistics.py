@@ -6,9 +6,9 @@ from collections.abc import Callable
 import numpy as np
 
 from evaluation.distances import frechet
-from evaluation.distances.mmd import polynomial
+from evaluation.distances.mmd import distance_kernel, polynomial
 from evaluation.errors import InputError
-from evaluation.inference.permutation import Pool, distance_kernel, pair_sums
+from evaluation.inference.permutation import Pool, pair_sums
 from evaluation.statistics.halves import shuffled_indices
 
 
@@ -89,7 +89,7 @@ def classifier(
 
 
 def _scores(learn: list[np.ndarray], test: list[np.ndarray]) -> np.ndarray:
-    """Log odds of a logistic regression that each test row belongs to y."""
+    """Log odds that each test row belongs to y, from a logistic regression."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 

@@ -93,10 +93,10 @@ def over_runs(
     """Mean -+ t_(K - 1) s / sqrt(K); between runs max(0, s^2 - mean SE^2), within them mean SE^2.
 
     s^2 is the variance of the K values. It contains the variance of training and of sampling, so
-    the interval needs no standard errors; these only separate the two. If all runs share a
-    reference, their standard errors for "both populations" include its common effect, which is not
-    part of the spread: the within-run variance is then an upper bound, and the between-run variance
-    a lower bound.
+    the interval needs no standard errors. The standard errors only separate the two variances. If
+    all runs share a reference, their standard errors for "both populations" include the sampling of
+    that reference, which moves all values alike and is not part of s^2. The within-run variance is
+    then an upper bound, and the between-run variance a lower bound.
 
     Args:
       runs: K >= 2 results or estimates of one metric, or plain numbers, one for each training seed.

@@ -141,7 +141,7 @@ def _z(fake: np.ndarray, real: np.ndarray) -> tuple[float, float]:
 def _cell_size_variance(real: np.ndarray, fake: np.ndarray, z: np.ndarray, n: int, m: int) -> float:
     """Returns the part of C_T's variance that comes from the random sizes of the cells.
 
-    Z grows with sqrt(r f / (r + f)).
+    In a cell with r held-out and f generated rows, Z grows with sqrt(r f / (r + f)).
     """
     total = real.sum()
     value = real @ z / total

@@ -1,4 +1,4 @@
-"""Clipped coverage: the fraction of good generated rows, by how well they fill real neighbourhoods.
+"""Clipped coverage: the fraction of useful generated rows, from how they fill real neighbourhoods.
 
 Each real ball counts at most k generated rows. The mean over the balls is then calibrated: the
 result is the fraction of generated rows that would give the same mean if these rows came from the

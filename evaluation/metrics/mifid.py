@@ -36,11 +36,11 @@ def estimate(
 ) -> MetricValue:
     """FID / d where d < threshold, else FID; d = mean_i min_j (1 - |cos(fake_i, train_j)|).
 
-    For fixed training rows, d is a mean of independent numbers and has Student's interval, which
-    may miss with a tenth of the error. FID has its own interval for the rest; see `fid`. The ends
-    are the outermost quotients of both intervals (Bonferroni), on both branches if d's interval
-    holds the threshold. Without copying they cover as often as FID's, with copying more often than
-    the level.
+    For fixed training rows, d is a mean of independent numbers and has Student's interval. A tenth
+    of the error probability 1 - level is spent on the interval of d, the rest on that of FID; see
+    `fid`. The ends are the smallest and the largest quotient of the two intervals (Bonferroni). If
+    the interval of d contains the threshold, the quotients with and without division count. Without
+    copying, the interval covers as often as FID's; with copying, more often than the level.
 
     Args:
       pair: features; `train` are the rows that the generator was trained on, t >= 1; n and m >= 20

@@ -1,4 +1,4 @@
-"""PRD recall: the fraction of the real distribution that the generator serves, F_8 of PRD.
+"""PRD recall: the fraction of the real distribution that the generator covers, F_8 of PRD.
 
 The feature space is divided into cells, and the real fraction of each cell is compared with its
 generated fraction. F_8 is the largest (1 + 64) p r / (64 p + r) on the curve of precision p against

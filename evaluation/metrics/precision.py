@@ -54,8 +54,8 @@ def estimate(
       The estimate in [0, 1]. Details: "inside", the number of fake rows within real balls.
 
     Raises:
-      InputError: too few rows, radius 0 (k exact copies of a row) of one open ball or of half of
-        the closed balls, or settings that do not go together.
+      InputError: too few rows, settings that do not go together, or balls of radius 0 (around rows
+        with k exact copies): one ball if they are open, half of them if they are closed.
 
     Source:
       Kynkäänniemi et al. 2019, arXiv:1904.06991, equations 1 and 2.

@@ -46,10 +46,10 @@ def estimate(
     The second moment of the rows in the kernel's feature space has the same eigenvalues, but for
     zeros. The score of n rows lies below that of their distribution. "corrected" removes that bias
     to first order, from the first- and second-order contributions of each row to the entropy, which
-    also give the standard error. It holds while the bias of the entropy stays below 0.1 and half of
-    the rows have twice the bias, within a third, which takes about 5 rows for each dimension that
-    matters. The interval is widened by the deviation from twice the bias. With fewer rows the value
-    is the plain one, without an interval.
+    also give the standard error. The value is corrected only if the bias b of the entropy is below
+    0.1 in magnitude, and if the bias in halves of the rows differs from 2 b by at most a third of
+    b. That takes about 5 rows for each dimension that matters. The interval is widened by this
+    difference. With fewer rows the value is the plain one, without an interval.
 
     Args:
       pair: features, m >= 20 fake rows ("published": >= 2); real rows are optional, with the same
@@ -65,7 +65,7 @@ def estimate(
 
     Returns:
       The estimate; without bias correction it lies in [1, n]. Details: "plain"; for "corrected" the
-      "bias" of the entropy, what may be "left" of it, and its "standard_error"; with real rows,
+      "bias" of the entropy, "left", the bias that may remain, and "standard_error"; with real rows,
       "real" and "real_plain", the same for them. With a Gaussian kernel also "bandwidth".
 
     Raises:

@@ -32,7 +32,7 @@ class Closest:
         self._waiting = 0
 
     def offer(self, own: slice, others: np.ndarray | slice, tile: np.ndarray, axis: int) -> None:
-        """Processes a weighted tile of lower bounds; `own` are its rows (axis 0) or columns."""
+        """Processes a weighted tile of lower bounds; `own` runs along its axis `axis`."""
         if not tile.size:
             return
         limit = self._limit[own]

@@ -157,8 +157,9 @@ def decode(file: IO[bytes], name: str) -> Image.Image:
 def _low_bytes_tiles(image: Image.Image) -> list | None:
     """Returns Pillow's tiles that decode the low bytes of 16-bit colours; None for other images.
 
-    Pillow keeps only the high byte: the first or the second byte, by the byte order of the file.
-    With the other byte order its decoder returns the low byte.
+    Pillow keeps only the high byte of a colour, which is the first or the second byte, depending on
+    the byte order of the file. If Pillow's decoder gets the other byte order, it returns the low
+    byte.
     """
     tiles = []
     for tile in getattr(image, "tile", ()):

@@ -148,7 +148,7 @@ def _matching_options(
 
 
 def _check_same_features(both: Mapping[str, Side], names: Mapping[str, str]) -> list[str]:
-    """Refuses sides of different features; returns a sentence for each fact that is missing."""
+    """Raises InputError if the sides hold different features; returns notes on missing facts."""
     real, fake = both["real"], both["fake"]
     widths = [_width(side) for side in (real, fake)]
     if widths[0] != widths[1]:

@@ -187,8 +187,8 @@ def take(
 
     Args:
       source: a set of images, or a generator.
-      n: number of images. None takes the whole set, and draws `floor_n` images, or `DEFAULT_N` if
-        `floor_n` is below `LEAST_FLOOR`.
+      n: number of images. None: the whole set; from a generator, `floor_n` images, or `DEFAULT_N`
+        images if `floor_n` is below `LEAST_FLOOR`.
       floor_n: number of images of the floor.
       seed: seed of the latents and of the random choice.
       progress: called with (stage, done, total).

@@ -18,7 +18,9 @@ def random_flip(images: tf.Tensor, noise: Noise, name: str = "mirror") -> tf.Ten
 
 
 def rotate_and_flip(images: tf.Tensor, noise: Noise, name: str = "mirror") -> tf.Tensor:
-    """Flips each image along either axis and, if square, its diagonal, each with probability 1/2.
+    """Flips each image left to right, top to bottom and, if square, along its diagonal.
+
+    Each flip has probability 1/2.
 
     Args:
       images: shape (n, H, W, C).

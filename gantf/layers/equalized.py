@@ -26,7 +26,7 @@ class EqualizedDense(keras.layers.Dense):
     """x W / sqrt(inputs) + b, with W from N(0, 1), then a leaky ReLU if `activate`."""
 
     def __init__(self, units: int, speed: float = 1.0, activate: bool = False, **kwargs):
-        """`speed`: learning rate of the weights and biases over that of other layers, with Adam."""
+        """`speed`: learning rate of this layer, divided by that of other layers, with Adam."""
         super().__init__(units, **kwargs)
         self.speed, self.activate = speed, activate
 

@@ -55,8 +55,8 @@ class Config(Adversarial, Patches, Optimization):
     identity_weight: float = Field(
         1.0,
         ge=0,
-        description="weight of the identity loss: the change of images that are in the generator's "
-        "target domain already",
+        description="weight of the identity loss: how much a generator changes images that are "
+        "already in its target domain",
     )
     pool_images: int = Field(
         50, ge=0, description="earlier fakes in the pool of each discriminator; 0: no pool"

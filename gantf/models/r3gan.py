@@ -52,8 +52,8 @@ class Config(Regularization, Augmentation, Sampling, Optimization):
     final_penalty_fraction: float = Field(
         0.1,
         ge=0,
-        description="final weight over first weight of the gradient penalties, at the end of the "
-        "schedule",
+        description="weight of the gradient penalties at the end of the schedule, divided by their "
+        "first weight",
     )
     r1_weight: float = default(Regularization, "r1_weight", 0.5)
     r2_weight: float = default(Regularization, "r2_weight", 0.5)

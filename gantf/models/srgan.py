@@ -46,7 +46,7 @@ class Config(Adversarial, Optimization):
     """The settings of `srgan`."""
 
     upscaling: Annotated[Literal[2, 4], BeforeValidator(_whole)] = Field(
-        4, description="side of the enlarged image over side of the generator's input"
+        4, description="side of the enlarged image, divided by the side of the generator's input"
     )
     content: Literal["mse", "l1", "features"] = Field(
         "mse",

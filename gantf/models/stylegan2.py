@@ -47,7 +47,8 @@ class Config(Adversarial, Optimization):
         0.01,
         gt=0,
         le=1,
-        description="learning rate of the mapping over that of the generator's other layers",
+        description="learning rate of the mapping network, divided by the learning rate of the "
+        "generator's other layers",
     )
     style_mixing: float = Field(
         0.9, ge=0, le=1, description="fraction of the fakes in training that mix two styles"
@@ -64,14 +65,14 @@ class Config(Adversarial, Optimization):
     stddev_group: int = Field(
         4,
         ge=1,
-        description="largest group of images in the discriminator's minibatch standard deviation; "
-        "a group divides a replica's images; 1: no standard deviation",
+        description="largest number of images in a group of the discriminator's minibatch standard "
+        "deviation; the number used divides a replica's batch; 1: no standard deviation",
     )
     path_length_weight: float = Field(
         2.0,
         ge=0,
-        description="weight of the path-length penalty; 2 corresponds to the paper's, for any "
-        "image size",
+        description="weight of the path-length penalty; 2 equals the paper's weight at every image "
+        "size",
     )
     path_length_every_steps: int = Field(
         4,

@@ -60,14 +60,18 @@ def cutout(images: tf.Tensor, noise: Noise, name: str) -> tf.Tensor:
 
 
 def _source_lines(draw: tf.Tensor, side: int) -> tf.Tensor:
-    """Returns each line's source in an image padded by one on each side: (batch, side)."""
+    """Returns the source of each row or column of a shifted image.
+
+    Returns:
+      Indices into the image padded by 1 on each side, int32, shape (batch, side).
+    """
     reach = int(side * TRANSLATION + 0.5)
     shift = tf.cast(tf.floor(draw * (2 * reach + 1)), tf.int32) - reach
     return tf.clip_by_value(tf.range(side)[None, :] + shift[:, None] + 1, 0, side + 1)
 
 
 def _inside(draw: tf.Tensor, side: int) -> tf.Tensor:
-    """Returns which lines the square covers: (batch, side), bool."""
+    """Returns whether the square covers each row or column of the image: (batch, side), bool."""
     length = int(side * CUTOUT + 0.5)
     center = tf.cast(tf.floor(draw * (side + 1 - length % 2)), tf.int32)
     distance = tf.range(side)[None, :] - (center - length // 2)[:, None]

@@ -91,7 +91,8 @@ def path_lengths(
 def of_fewer(noise: Noise, divisor: int) -> Noise:
     """Returns new noise for a global batch with 1 / `divisor` of the rows.
 
-    `divisor` must divide the rows. They belong to replicas and parts as those of the whole batch.
+    `divisor` must divide the number of rows. The rows are divided among replicas and parts in the
+    same order as those of the whole batch.
     """
     return dataclasses.replace(
         noise,

@@ -177,7 +177,7 @@ def compare(targets: np.ndarray, made: np.ndarray) -> dict[str, Value]:
 
     Args:
       targets: shape (n, H, W, C), in [-1, 1].
-      made: likewise.
+      made: shape (n, H, W, C), in [-1, 1].
 
     Returns:
       Means over the images, with intervals by Student's t.

@@ -1,4 +1,4 @@
-"""What a protocol sets has its effect, and two values are compared or refused."""
+"""Each protocol's settings have their effect, and values are compared only if they may be."""
 
 import dataclasses
 import doctest
@@ -16,14 +16,14 @@ FAKE = np.maximum(RNG.standard_normal((100, 40)) + 0.1, 0).astype(np.float32)
 
 
 def halves(u, v, rule):
-    """Distances in NumPy's own float16, each rounded where the program rounds; sums are float32."""
+    """Distances in NumPy's float16, rounded where the program rounds; sums are float32."""
     u, v = u.astype(np.float16), v.astype(np.float16)
     with np.errstate(over="ignore"):
         return _halves(u, v, rule)
 
 
 def _halves(u, v, rule):
-    """What `halves` says, of rows that are float16 already."""
+    """`halves`, for rows that are float16 already."""
     norms = [np.square(x).sum(axis=1, dtype=np.float32).astype(np.float16) for x in (u, v)]
     product = np.array([[np.sum(np.float32(a) * np.float32(b)) for b in v] for a in u])
     if rule == "float16":
@@ -35,7 +35,10 @@ def _halves(u, v, rule):
 
 @pytest.mark.parametrize(("protocol", "rule"), [("adm", "float16"), ("stylegan3", "float16-root")])
 def test_precision_and_recall_in_half_precision(protocol, rule, monkeypatch):
-    """Against all distances at once in float16; a sum may round otherwise for a row or two."""
+    """Compared with all float16 distances at once.
+
+    The order of a sum may change its rounding, and so the answer for one or two rows.
+    """
     apart = halves(REAL, FAKE, rule)
     radii = [np.sort(halves(x, x, rule), axis=1)[:, 3] for x in (REAL, FAKE)]
     expected = (apart <= radii[0][:, None]).any(0).sum(), (apart <= radii[1]).any(1).sum()
@@ -49,7 +52,7 @@ def test_precision_and_recall_in_half_precision(protocol, rule, monkeypatch):
 
 
 def test_rounding_has_an_effect_where_norms_are_large_beside_distances():
-    """Exact distances do not see a common shift; the rounding of float16 does."""
+    """A common shift does not change exact distances; it changes the rounding to float16."""
     values = {
         protocol: [
             measure(REAL + shift, FAKE + shift, "precision", protocol=protocol)["precision"].value
@@ -64,7 +67,10 @@ def test_rounding_has_an_effect_where_norms_are_large_beside_distances():
 
 
 def test_what_float16_does_not_hold():
-    """ADM goes back to float32 for a block; StyleGAN3 would find all distances infinite."""
+    """If float16 overflows, ADM uses float32 for the block.
+
+    StyleGAN3 would get infinite distances.
+    """
     result = measure(300 * REAL, 300 * FAKE, ("precision", "recall"), protocol="adm")
     exact = measure(REAL, FAKE, ("precision", "recall"), protocol="torch-fidelity")
     for name in result:
@@ -74,7 +80,10 @@ def test_what_float16_does_not_hold():
 
 
 def test_products_that_overflow_alone_are_zero_distances():
-    """|u|^2 is held and 2 u.v is not: minus infinity, which ADM raises to 0 and takes as finite."""
+    """|u|^2 fits in float16, but 2 u.v overflows.
+
+    The distance is minus infinity, which ADM raises to 0 and takes as finite.
+    """
     near, far = np.full((3, 4), 100.0), np.full((2, 4), 120.0)
     expected = halves(near, far, "float16").astype(np.float32)
     assert (expected == 0.0).all()
@@ -100,7 +109,7 @@ def test_wrong_distances_are_one_line(metric, wrong):
 
 @pytest.mark.parametrize("protocol", ["clean-fid", "stylegan3"])
 def test_kid_of_fewer_rows_than_a_subset_has(protocol):
-    """Subsets of min(n, m) rows; those of the generated side are drawn first."""
+    """Subsets have min(n, m) rows; the rows of the generated side are drawn first."""
     rng, values = np.random.RandomState(2020), []
     for _ in range(100):
         y, x = (rows[rng.choice(len(rows), 100, replace=False)] for rows in (FAKE, REAL))
@@ -113,7 +122,7 @@ def test_kid_of_fewer_rows_than_a_subset_has(protocol):
 
 
 def test_chunks_of_so_many_rows():
-    """25 rows in chunks of 10 are 10, 10 and 5: the mean of three scores."""
+    """25 rows make chunks of 10, 10 and 5 rows; the score is the mean of their three scores."""
     logits = 3 * RNG.standard_normal((25, 4))
 
     def score(rows, **chosen):

@@ -69,7 +69,7 @@ def test_every_setting_is_among_those_tested(tf):
 
 @pytest.mark.parametrize("name", ["gan", "wgan", "r3gan", "vaegan", "srgan"])
 def test_the_same_settings_train_to_the_same_bits(tf, name):
-    """Without which no test of a setting's effect would prove anything."""
+    """Otherwise no test of a setting's effect would prove anything."""
     shape = (games.SIDE, games.SIDE, 3) if name == "srgan" else games.GRAY
     first, again = (games.train(tf, name, 3, shape) for _ in range(2))
     for variable, value in first.items():

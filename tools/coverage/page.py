@@ -24,9 +24,9 @@ rows.
 TESTS = """
 ## False findings of the tests
 
-Two samples, or two models, have the same distribution; the rate is the fraction of p-values up to
-{alpha}. The tests of equality, `ndb` and `classifier_accuracy` compare the two samples of m rows;
-`compare` scores both against n rows of the real distribution.
+Two samples, or two models, have the same distribution. The rate is the fraction of p-values that
+are at most {alpha}. The tests of equality, `ndb` and `classifier_accuracy` compare the two samples
+of m rows; `compare` scores both against n rows of the real distribution.
 
 | test | distribution | d | n | m | draws | rate at {alpha} | |
 |---|---|---|---|---|---|---|---|

@@ -28,8 +28,8 @@ Made on {date} by
 
 Each model has its default settings and the shapes of its default data, and {batch} rows per core;
 bfloat16 is `--set precision=bfloat16`. One step is the complete `gantf.training.step.train_step`:
-forward pass, losses and penalties, gradients, optimizer updates, moving averages. All sizes that
-must divide {batch} do, in every model.
+forward pass, losses and penalties, gradients, optimizer updates, moving averages. In every model,
+each size that must divide the number of rows divides {batch}.
 
 1. **Operations.** `tensorflow-tpu` {tensorflow} (libtpu {first_libtpu}, Keras {keras}) lowers the
    step to StableHLO for the platform "TPU". It refuses operations and dtypes that TPUs lack. This

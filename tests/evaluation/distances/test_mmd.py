@@ -32,7 +32,7 @@ def test_kernel_matrix_holds_its_formula(kernel, formula):
 
 
 def test_gaussian_kernel_of_rows_far_from_the_origin_and_from_each_other():
-    """Two clusters 1e9 apart, of width 1: a product of rows knows nothing of that width."""
+    """Two clusters of width 1 are 1e9 apart: a product of rows cannot resolve that width."""
     rows = np.concatenate([ROWS, ROWS + 1e9])
     expected = [[gaussian(x, y, 1.0) for y in rows] for x in rows]
     np.testing.assert_allclose(mmd.gaussian(1.0)(rows, rows), expected, atol=1e-12)
@@ -40,7 +40,10 @@ def test_gaussian_kernel_of_rows_far_from_the_origin_and_from_each_other():
 
 @pytest.mark.parametrize("bandwidth", [1e-200, 1e-3, 1e3, 1e200])
 def test_gaussian_kernel_of_any_bandwidth(bandwidth):
-    """Copies have 1, others 0 at tiny bandwidths; all have about 1 at huge ones."""
+    """At tiny bandwidths the kernel is 1 for copies, 0 for other rows.
+
+    At huge ones it is about 1.
+    """
     matrix = mmd.gaussian(bandwidth)(ROWS, ROWS)
     expected = np.eye(40) if bandwidth < 1 else np.ones((40, 40))
     np.testing.assert_allclose(matrix, expected, atol=1e-4)
@@ -65,7 +68,7 @@ def test_sums_with_the_diagonal(monkeypatch):
 
 
 def test_the_same_array_twice_is_a_sample_against_its_copy():
-    """Each row meets its copy on the other side, whether or not that is the same memory."""
+    """Each row has a copy on the other side; it does not matter whether both share memory."""
     again = measure(ROWS, ROWS.copy(), "kid")["kid"]
     assert measure(ROWS, ROWS, "kid")["kid"] == again
     assert again.value < 0.0 <= again.high
@@ -79,7 +82,7 @@ def test_median_bandwidth_is_the_median_distance():
 
 
 def test_median_bandwidth_of_many_rows_is_that_of_a_part_whatever_their_order():
-    """Distances of N(0, 1) have median sqrt(2) z; 1000 rows know it to 0.05."""
+    """Distances of N(0, 1) rows have the median sqrt(2) z; 1000 rows estimate it to 0.05."""
     rows = np.random.default_rng(1).standard_normal((1500, 1))
     result = mmd.choose_bandwidth(rows, 0.0, "kid")
     assert result == mmd.choose_bandwidth(rows[::-1], 0.0, "kid")
@@ -146,7 +149,11 @@ def truth(m, s, bandwidth):
     ],
 )  # fmt: skip
 def test_gaussian_mmd_is_unbiased_and_covered(metric, settings, bandwidth, scale):
-    """Mean of 200 draws within four standard errors; what covers 0.92 holds 175 or more of them."""
+    """The mean of 200 draws lies within four standard errors of the truth.
+
+    An interval with coverage 0.92 contains the truth in fewer than 175 draws with a probability
+    below 0.01.
+    """
     rng = np.random.default_rng(4)
     m, s = np.full(3, 0.5), 1.3
     expected = scale * truth(m, s, bandwidth)
@@ -170,7 +177,7 @@ def test_gaussian_mmd_is_unbiased_and_covered(metric, settings, bandwidth, scale
     ("metric", "settings"), [("cmmd", {}), ("kid", {"kernel": "gaussian", "bandwidth": 10.0})]
 )
 def test_rows_too_far_apart_for_the_bandwidth_are_refused(metric, settings):
-    """The kernel is 0 between all of them: the distance would be 0, whatever the laws."""
+    """The kernel is 0 for all pairs of rows, so the distance would be 0 for any distributions."""
     x, y = 1e4 * ROWS, 1e4 * OTHERS
     with pytest.raises(InputError, match="bandwidth 10 is 0, and so is any distance"):
         measure(x, y, metric, settings={metric: settings})
@@ -183,7 +190,7 @@ def test_cmmd_refuses_an_unknown_estimator():
 
 @pytest.mark.parametrize("name", ["kid", "cmmd"])
 def test_rows_that_a_kernel_rounds_away_are_refused(name):
-    """At a scale of 1e-4 all digits count, at 1e-8 none does; so with a mean of 1e8."""
+    """At a scale of 1e-4 all digits count. At a scale of 1e-8, or with a mean of 1e8, none does."""
     rng = np.random.default_rng(21)
     real, fake = rng.standard_normal((2, 100, 4))
     small = measure(1e-4 * real, 1e-4 * (fake + 3.0), name)[name]

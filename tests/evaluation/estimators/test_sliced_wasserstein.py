@@ -21,7 +21,7 @@ def ask(real, fake, metric="sliced_wasserstein", seed=0, **settings):
 
 @pytest.mark.parametrize(("n", "m"), [(1, 4), (5, 5), (6, 9), (9, 6), (7, 30)])
 def test_transport_on_a_line_is_that_of_repeated_values(n, m):
-    """Each of n values repeated m times and each of m repeated n times: nm sorted pairs."""
+    """Repeat each of n values m times, and each of m values n times: n m sorted pairs."""
     rng = np.random.default_rng(0)
     a, b = rng.standard_normal((3, n)) + 5.0, rng.standard_exponential((3, m))
     pairs = np.repeat(np.sort(a), m, axis=1) - np.repeat(np.sort(b), n, axis=1)
@@ -80,7 +80,7 @@ def test_plain_is_the_mean_over_directions_of_the_samples_own_distance():
 
 
 def test_mind_of_a_shift_is_three_times_its_square():
-    """The same rows shifted: each line's distance is its shift alone; 3 d mu^2 for mu everywhere.
+    """If all rows are shifted by mu in every coordinate, MIND is 3 d mu^2.
 
     A plain mean over 4000 directions of d (u.v)^2 / |v|^2 has the standard error sqrt(2 / 4000).
     """
@@ -92,7 +92,7 @@ def test_mind_of_a_shift_is_three_times_its_square():
 @pytest.mark.parametrize("law", ["normal", "t"])
 @pytest.mark.parametrize(("n", "m"), [(80, 80), (60, 160)])
 def test_no_bias_at_equal_laws(law, n, m):
-    """The mean of 300 draws lies within four standard errors of 0; the plain one far above."""
+    """The mean of 300 draws is within four standard errors of 0; the plain mean is far above."""
     rng = np.random.default_rng(4)
     draw = rng.standard_normal if law == "normal" else lambda size: rng.standard_t(4, size)
     result = [sliced(draw((n, 3)), draw((m, 3)), 30, seed) for seed in range(300)]
@@ -109,8 +109,8 @@ def test_no_bias_at_equal_laws(law, n, m):
 def test_interval_covers_gaussian_distances(shift, scale):
     """N(0, I) against N(shift e, scale^2 I): shift^2 / d + (1 - scale)^2 on average.
 
-    200 draws of n = 300, d = 5; 0.91 is 2.6 binomial errors below 0.95, and of the mean of values
-    at most a third of one error may be bias.
+    200 draws of n = 300, d = 5. The least coverage, 0.91, is 2.6 binomial standard errors below
+    0.95. The bias may be at most a third of the standard deviation of the values.
     """
     rng, truth, result = np.random.default_rng(5), shift**2 / 5 + (1 - scale) ** 2, []
     for seed in range(200):
@@ -126,9 +126,9 @@ def test_interval_covers_gaussian_distances(shift, scale):
 
 
 def test_interval_covers_over_directions():
-    """One sample, many sets of few directions: the error of directions explains their spread.
+    """For one sample, `variance_of_directions` is the variance over many sets of few directions.
 
-    The laws differ in scale in one of ten coordinates, so that lines differ.
+    The distributions differ in the scale of one of ten coordinates, so that directions differ.
     """
     rng = np.random.default_rng(6)
     real, fake = rng.standard_normal((2, 400, 10))
@@ -142,9 +142,9 @@ def test_interval_covers_over_directions():
 
 
 def test_a_shift_needs_no_directions():
-    """The squared gap of the means is exact: however large, directions add no more than before.
+    """The squared gap of the means is exact: a larger gap adds no error of the directions.
 
-    A plain mean of 40 values of (u.v)^2 would be off by a fifth of 2500.
+    A plain mean of 40 values of (u.v)^2 would have an error of a fifth of 2500.
     """
     rows, other = np.random.default_rng(7).standard_normal((2, 500, 6))
     near, far = (sliced(rows, other + shift, 40, 0) for shift in (0.0, 50.0))

@@ -1,4 +1,4 @@
-"""The pipeline gives what one machine gives; its parts are tested where Beam is not installed."""
+"""The pipeline equals one machine; its parts are tested without Beam, too."""
 
 import sys
 
@@ -70,7 +70,7 @@ def test_shards_that_are_missing_are_told(tmp_path):
 
 
 @pytest.mark.parametrize("mode", ["multi_threading", "multi_processing"])
-@pytest.mark.filterwarnings("ignore")  # of Beam and what it imports
+@pytest.mark.filterwarnings("ignore")  # in Beam and its imports
 def test_a_pipeline_with_several_workers_equals_one_machine(mode, tmp_path, tf):
     """Features exactly, mean and covariance to 1e-9."""
     beam = pytest.importorskip("apache_beam", reason="apache-beam is not installed")

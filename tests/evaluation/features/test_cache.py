@@ -1,4 +1,4 @@
-"""The cache finds features by their content, and bears other processes and damage."""
+"""The cache finds features by content, and works with several processes and damaged files."""
 
 import errno
 import os

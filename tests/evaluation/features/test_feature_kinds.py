@@ -1,4 +1,4 @@
-"""Every kind of features against the same arithmetic written out in NumPy, and its refusals."""
+"""Every kind of features against the same arithmetic in NumPy, and the errors of each kind."""
 
 import json
 import subprocess
@@ -23,7 +23,7 @@ FORM = {"height": 8, "width": 8, "channels": 1, "range": [-1, 1]}
 
 
 def refused(line, *words, **named):
-    """Checks that `extract` refuses, in one line that says `line`."""
+    """Checks that `extract` raises a one-line error that matches `line`."""
     with pytest.raises(InputError, match=line) as caught:
         extract(*words, **named)
     assert "\n" not in str(caught.value)
@@ -34,7 +34,7 @@ def write_record(path, form=None, **more):
     return path
 
 
-# --- which kind a text means ---
+# --- from a text to a kind of features ---
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,10 @@ def test_what_is_no_set_of_images_is_refused():
 
 
 def test_kinds_are_the_modules_that_define_an_extractor():
-    """Not those that import `open_extractor`; and listing them loads no heavy package."""
+    """A module that imports `open_extractor` is no kind.
+
+    Listing the kinds loads no heavy package.
+    """
     code = (
         "import sys; from evaluation.features import kinds; print(*kinds.names()); "
         "print(*{'apache_beam', 'keras', 'onnxruntime', 'tensorflow'} & set(sys.modules))"
@@ -166,7 +169,7 @@ def test_a_generator_that_changes_its_shape_is_refused():
 
 
 def test_a_known_shape_needs_no_draw():
-    """So that what is in the cache costs no image."""
+    """If the features are in the cache, no image is drawn."""
 
     def batches(seed):
         raise AssertionError("drawn")
@@ -181,7 +184,7 @@ def test_a_known_shape_needs_no_draw():
 
 
 def convolved(values, kernel):
-    """A 3 x 3 convolution of stride 2 with as much padding as makes ceil(side / 2) places."""
+    """A 3 x 3 convolution of stride 2, padded so that its sides are ceil(side / 2)."""
     sides = values.shape[1:3]
     padding = [max((-(-side // 2) - 1) * 2 + 3 - side, 0) for side in sides]
     values = np.pad(values, [(0, 0), *((p // 2, p - p // 2) for p in padding), (0, 0)])
@@ -254,7 +257,7 @@ def test_neither_batch_size_nor_replicas_change_features(kind, digits, tf):
 
 
 def test_each_replica_takes_an_equal_part_of_a_batch(tf):
-    """What each replica saw is what it gives: its number, for each of its rows."""
+    """Each replica returns its own number for each of its rows."""
     from evaluation.features import devices
 
     names = [device.name for device in tf.config.list_logical_devices("CPU")]
@@ -312,7 +315,7 @@ def test_fitting_cuts_the_middle_or_stretches(noise_images):
     assert gray.shape == (2, 10, 10, 1)
 
 
-# --- functions of one's own ---
+# --- functions of the user ---
 
 MODULE = """
 import numpy as np
@@ -381,7 +384,7 @@ def test_an_edited_function_is_read_again(module, noise_images):
 
 @pytest.fixture(scope="module")
 def mobile_net(tf, tmp_path_factory):
-    """Random weights of a MobileNet, and what the network itself makes of eight images."""
+    """Random weights of a MobileNet, and the network's own outputs for eight images."""
     import keras
 
     keras.utils.set_random_seed(1)

@@ -1,4 +1,4 @@
-"""Features are what their definition says, and the shipped classifier is what its record says."""
+"""Features follow their definition, and the shipped classifier equals its record."""
 
 import hashlib
 import json
@@ -35,7 +35,10 @@ def test_larger_images_are_reduced_to_equal_areas(noise_images):
 
 
 def test_areas_that_cut_pixels_are_exact(noise_images):
-    """Repeating each of 20 pixels twice makes 40 = 8 * 5: the same picture, whole blocks."""
+    """If each of 20 pixels is repeated twice, the picture is the same and has 40 = 8 * 5 pixels.
+
+    Its areas are then whole blocks.
+    """
     images = noise_images(2, 20, 20)
     twice = images.repeat(2, 1).repeat(2, 2).reshape(2, 8, 5, 8, 5).mean((2, 4)) / 255
     np.testing.assert_allclose(extract(images).features, twice.reshape(2, 64), atol=1e-6)

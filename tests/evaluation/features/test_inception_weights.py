@@ -1,4 +1,4 @@
-"""Weights from every file that may hold them, and what is refused of such files."""
+"""Weights from every kind of file, and the errors for wrong files."""
 
 import hashlib
 import io
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("tf")
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A directory whose files, which are large, are removed."""
+    """A directory for large files; they are removed after the test."""
     path = tmp_path_factory.mktemp("files")
     yield path
     for file in path.iterdir():
@@ -27,7 +27,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture
 def small(monkeypatch):
-    """A network of three arrays, so that files for refusals are small."""
+    """A network of three arrays, so that the wrong files are small."""
     shapes = {"a.bn.weight": (2,), "a.bn.running_var": (2,), "fc.weight": (3, 2)}
     monkeypatch.setattr(inception_weights, "shapes", lambda: shapes)
     return {name: np.ones(shape, np.float32) for name, shape in shapes.items()}
@@ -59,7 +59,7 @@ def test_every_file_gives_the_same_weights_and_features(form, folder):
 
 
 def test_an_archive_is_known_by_its_graph(tmp_path):
-    """Also as one of the published files."""
+    """The hash of an archive is that of the graph in it."""
     with tarfile.open(tmp_path / "a.tgz", "w:gz") as archive:
         info = tarfile.TarInfo("folder/classify_image_graph_def.pb")
         info.size = 5

@@ -1,4 +1,4 @@
-"""Files of torch.save: PyTorch's own are read, and no program in one ever runs."""
+"""Files of torch.save: files that PyTorch wrote are read, and no code in a file ever runs."""
 
 import collections
 import os
@@ -17,7 +17,7 @@ TABLE = {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.array([7], n
 
 
 def write(path, form, content=None, arrays=None, **options):
-    """A file of torch.save with a pickle of one's own; of TABLE if none is given."""
+    """Writes a file as torch.save does, with the pickle `content`, or a pickle of `arrays`."""
     arrays = TABLE if arrays is None else arrays
     if content is None:
         content = drawn.pickled(arrays, *([None] if form == "stream" else []))
@@ -34,7 +34,7 @@ def refused(path, line):
 
 @pytest.mark.parametrize("form", FORMS)
 def test_files_of_pytorch_itself(form):
-    """Written by PyTorch 2.13, in the form of today and in that before 1.6."""
+    """PyTorch 2.13 wrote these files, in the present format and in the format before 1.6."""
     result = torch_files.read(drawn.GOLDEN / f"inception_torch_{form}.pth")
     expected = {
         "plain": np.array([[1.5, -2.0], [0.25, 3.0]], np.float32),
@@ -51,7 +51,7 @@ def test_files_of_pytorch_itself(form):
 
 
 class _Call:
-    """Pickled as the call of a function."""
+    """An object whose pickle calls a function."""
 
     def __init__(self, function, *words):
         self.call = function, words
@@ -99,7 +99,7 @@ def test_other_contents_are_refused(form, value, line, tmp_path):
 
 
 def rebuilt(storage, offset, shape, strides):
-    """A pickle of one tensor with parts of one's own."""
+    """Returns a pickle of one tensor with these parts."""
 
     class Pickler(pickle.Pickler):
         def persistent_id(self, value):

@@ -12,7 +12,8 @@ from hypothesis.extra.numpy import arrays
 from scipy import stats
 
 from evaluation import InputError, measure
-from evaluation.inference.permutation import Pool, distance_kernel, p_value, pair_sums
+from evaluation.distances.mmd import distance_kernel
+from evaluation.inference.permutation import Pool, p_value, pair_sums
 from evaluation.inference.two_sample import TESTS, same_distribution
 from evaluation.statistics.levels import least_permutations, rejects
 

@@ -21,7 +21,7 @@ def rows(kind, rng, n, classes=CLASSES):
 
 
 def ask(name, real, fake, **options):
-    """One metric of rows of the kind that it reads; what it was trained on is the same for all."""
+    """Measures one metric on rows of the kind that it reads, always with the same training rows."""
     module = metrics.load(name)
     inputs = {f"real_{module.READS}": real, f"fake_{module.READS}": fake}
     if "train" in module.NEEDS:
@@ -51,10 +51,16 @@ def test_a_metric_declares_itself(name):
 
 def test_a_metric_says_what_it_tells_and_when_it_misleads(name):
     paragraphs = metrics.load(name).__doc__.split("\n\n")
-    assert re.match(r"[^:\n]+: .+\.$", paragraphs[0])
-    assert sum(p.startswith("It misleads") for p in paragraphs) == 1
+    assert re.match(r"[^:\n]+: .+\.$", paragraphs[0]), (
+        f"{name}: the first paragraph of the docstring must be one line, 'Name: what it measures.'"
+    )
+    assert sum(p.startswith("It misleads") for p in paragraphs) == 1, (
+        f"{name}: exactly one paragraph of the docstring must begin with 'It misleads'"
+    )
     for section in ("Args", "Returns", "Raises", "Source", "Example"):
-        assert f"\n    {section}:\n" in metrics.load(name).estimate.__doc__
+        assert f"\n    {section}:\n" in metrics.load(name).estimate.__doc__, (
+            f"{name}: the docstring of estimate has no section '{section}:'"
+        )
 
 
 def test_value_lies_in_its_interval_and_is_plain(name, pair):
@@ -114,7 +120,7 @@ def test_mode_collapse_moves_it_the_declared_way(name):
     """All six modes against one; sizes, noise and real rows are the same."""
     module = metrics.load(name)
     if module.COLLAPSE is None:
-        return  # what it tells is something else: whether the training data were copied
+        return  # the metric measures something else: copies of the training data
     rng = np.random.default_rng(3)
     real = rows(module.READS, rng, 240)
     whole = ask(name, real, rows(module.READS, rng, 200)).value

@@ -29,7 +29,7 @@ def test_complete_statistic_is_the_mean_over_all_pairs(monkeypatch):
 
 @pytest.mark.parametrize("same", [True, False])
 def test_residual_is_the_mean_square_of_the_doubly_centred_kernel(same):
-    """The algebra of the streamed sums against the matrix itself."""
+    """The streamed sums are compared with sums over the whole matrix."""
     rng = np.random.default_rng(1)
     a = rng.standard_normal((15, 3)) + 2
     b = a if same else rng.standard_normal((12, 3))
@@ -121,7 +121,7 @@ def test_subsets_of_at_most_some_size_are_stylegan3s(size):
 
 
 def test_blocks_are_disjoint_and_nearly_equal():
-    """Of 53 and 41 rows 5 blocks: 10, 10, 11, 11, 11 against 8, 8, 8, 8, 9."""
+    """53 and 41 rows make 5 blocks each: 10, 10, 11, 11, 11 against 8, 8, 8, 8, 9 rows."""
     rng = np.random.default_rng(5)
     x, y = rng.standard_normal((53, 3)), rng.standard_normal((41, 3)) + 0.3
     parts = zip(np.split(x, [10, 20, 31, 42]), np.split(y, [8, 16, 24, 32]), strict=True)

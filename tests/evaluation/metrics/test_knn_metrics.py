@@ -30,7 +30,7 @@ def radii(x, k):
 
 @np.errstate(divide="ignore", invalid="ignore")
 def direct(real, fake, k, closed):
-    """Each metric's value, as its paper has it."""
+    """Each metric's value, by the formula of its paper."""
     apart = gaps(real, fake)
 
     def inside(size, gap):
@@ -102,7 +102,7 @@ def test_tiles_do_not_change_an_answer(monkeypatch):
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 10_000), k=st.integers(1, 4), levels=st.integers(2, 5))
 def test_ties_on_a_lattice(seed, k, levels):
-    """Whole numbers tie everywhere: closed balls hold them all, in any order of the rows."""
+    """Whole numbers have many ties: closed balls contain them all, in any order of the rows."""
     rng = np.random.default_rng(seed)
     real, fake = rng.integers(0, levels, (30, 3)), rng.integers(0, levels, (25, 3))
     names = ("precision", "recall", "coverage", "p_cover", "r_cover")
@@ -142,13 +142,16 @@ def test_disjoint_and_copied_sets():
     assert same["probabilistic_precision"].value == same["probabilistic_recall"].value == 1.0
     assert same["realism"].value == np.inf
     assert same["p_cover"].value == same["r_cover"].value == 1.0
-    assert apart["density"].high > 0.0  # nothing seen in 60 rows is not certainty
+    assert apart["density"].high > 0.0  # 0 of 60 rows does not prove that the probability is 0
     one_point = measure(rows, np.tile(rows[:1], (60, 1)), "density")["density"]
     assert one_point.low < one_point.value < one_point.high
 
 
 def test_copies_inside_one_set():
-    """All rows equal: a closed ball of radius 0 holds its copies; others have no scale to go by."""
+    """All rows are equal: a closed ball of radius 0 contains its copies.
+
+    Metrics that divide by a radius refuse such rows.
+    """
     real, fake = np.ones((30, 2)), np.ones((40, 2))
     names = ("precision", "recall", "coverage", "p_cover", "r_cover")
     assert [e.value for e in measure(real, fake, names).values()] == [1.0] * 5
@@ -205,7 +208,7 @@ def test_calibration_of_clipped_coverage(n, m, k):
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.7])
 def test_clipped_metrics_are_the_share_of_good_rows(share):
-    """Useless rows among good ones: both fall in proportion."""
+    """Some rows are useless: both metrics fall in proportion to the good rows."""
     rng = np.random.default_rng(4)
     real, fake = rng.standard_normal((2, 3000, 4))
     fake[: round(3000 * (1 - share))] += 100.0
@@ -226,7 +229,7 @@ def test_outliers_do_not_raise_the_clipped_density():
 
 def test_authenticity_is_that_of_a_loop():
     rng = np.random.default_rng(6)
-    for t, m in ((300, 40), (30, 200)):  # few of the training rows are asked for, and all
+    for t, m in ((300, 40), (30, 200)):  # some of the training rows, and all
         train, fake = rng.integers(0, 9, (t, 2)) / 3, rng.integers(0, 27, (m, 2)) / 9
         own, apart = gaps(train, train), gaps(fake, train)
         np.fill_diagonal(own, np.inf)

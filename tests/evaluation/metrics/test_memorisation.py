@@ -1,4 +1,4 @@
-"""C_T, MiFID and FLD: what copies of training rows do to them, and closed forms."""
+"""C_T, MiFID and FLD: the effect of copies of training rows, and closed forms."""
 
 import math
 
@@ -42,7 +42,7 @@ def test_c_t_of_one_cell_is_mann_whitneys_z():
 
 
 def test_c_t_weighs_cells_by_their_held_out_rows():
-    """Two far clusters with 100 and 200 held-out rows; in the first all is copied."""
+    """Two distant clusters have 100 and 200 held-out rows. All fakes of the first are copies."""
     far = np.array([1000.0, 0.0])
     train = np.concatenate([normal(0, 60, 2), normal(1, 60, 2) + far])
     real = np.concatenate([normal(2, 100, 2), normal(3, 200, 2) + far])
@@ -154,7 +154,7 @@ def test_mifid_refuses_what_has_no_direction():
 
 
 def test_density_of_one_centre_is_a_gaussian_with_the_best_width():
-    """Far from the background's reach, EM's variance is the mean square distance over d."""
+    """The density is that of one Gaussian, and of the mean of two."""
     rows = normal(0, 300, 3)
     density = fld.Density(np.zeros((1, 3)), np.array([math.log(2.0)]))
     expected = stats.multivariate_normal(np.zeros(3), 2.0 * np.eye(3)).logpdf(rows)
@@ -168,7 +168,7 @@ def test_density_of_one_centre_is_a_gaussian_with_the_best_width():
 
 
 def test_widths_are_the_likeliest():
-    """Two clusters around the centres, far apart: each variance is its cluster's."""
+    """Two clusters lie far apart; each fitted variance is that of its cluster."""
     rows = np.concatenate([normal(0, 200, 2), 3.0 * normal(1, 300, 2) + 1000.0])
     result = fld.fit(np.array([[0.0, 0.0], [1000.0, 1000.0]]), rows, 100)
     squares = [np.square(rows[:200]).sum(axis=1), np.square(rows[200:] - 1000.0).sum(axis=1)]

@@ -123,7 +123,7 @@ def samples(law, seed, d):
 @quick(5)
 @given(**SAMPLES)
 def test_row_order_never_matters(name, law, seed, d):
-    """With ties, copies, heavy tails and fewer rows than columns too; training rows likewise."""
+    """Also with ties, copies, heavy tails and fewer rows than columns. Training rows move, too."""
     rows, rng = samples(law, seed, d), np.random.default_rng(seed + 1)
     # With fewer rows than columns, FID adds roots of eigenvalues that are 0 but for rounding.
     rel = 1e-7 if name in PLAIN and d > len(rows[1]) else 1e-9

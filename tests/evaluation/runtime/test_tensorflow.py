@@ -1,4 +1,4 @@
-"""TensorFlow is imported silently, and looks for a TPU only where one is attached."""
+"""The import of TensorFlow prints nothing, and searches for a TPU only if one is attached."""
 
 import os
 import subprocess
@@ -21,7 +21,7 @@ CODE = (
     [
         ({}, "pass", "1"),
         ({"TPU_SKIP_MDS_QUERY": "0"}, "pass", "0"),
-        ({}, "quiet.TPU_FILES = ['null']", "None"),  # a file of /dev that is there
+        ({}, "quiet.TPU_FILES = ['null']", "None"),  # a file in /dev that exists
     ],
 )
 def test_a_tpu_is_looked_for_only_where_one_is(tmp_path, environment, line, skips):

@@ -1,4 +1,4 @@
-"""Every source yields exactly the pixels that are in it, or says in one line why it cannot."""
+"""Every source yields exactly its pixels, or raises a one-line error."""
 
 import pickle
 import re
@@ -103,7 +103,7 @@ def test_range_is_kept_to_a_thousandth():
         to_uint8(np.array([1.0011, -1.0011, 0]), (-1, 1), "x")
 
 
-# What is no source
+# Values that are no source
 
 
 def test_names_of_nothing(tf, tmp_path):

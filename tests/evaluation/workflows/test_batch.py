@@ -1,4 +1,4 @@
-"""Many sources against one reference: rows are those of `evaluate`, kept, and found again."""
+"""Many sources against one reference: rows equal those of `evaluate`, and are kept."""
 
 import csv
 import json
@@ -118,7 +118,7 @@ def test_one_failure_does_not_stop_the_rest_and_is_tried_again(sources, tmp_path
 
 
 def test_a_source_that_raises_anything_is_a_row(sources, monkeypatch):
-    """Of what is no InputError the kind is told, and only its words in one line."""
+    """For an exception other than InputError, the row holds its type and message on one line."""
     paths, real = sources
     usual = batch.evaluate
 
@@ -133,7 +133,7 @@ def test_a_source_that_raises_anything_is_a_row(sources, monkeypatch):
 
 
 def test_a_kill_loses_only_the_row_under_way(sources, tmp_path):
-    """Killed when the table has a row, wherever it then is; the same call goes on from there."""
+    """The process is killed once the table has a row; the same call then continues from there."""
     paths, real = sources
     out = tmp_path / "table.csv"
     code = (

@@ -1,4 +1,4 @@
-"""`evaluate` gives what `measure` gives on the same features, whatever the images came as."""
+"""`evaluate` gives the values of `measure` on the same features, for every form of images."""
 
 import numpy as np
 import pytest
@@ -63,7 +63,7 @@ def test_held_out_images_score_the_floor(digits):
 
 
 def test_plain_fid_is_compared_with_the_floor_at_equal_n(judged, tanh_generator, digits):
-    """The mean over as many draws of the floor's size as make 2000 images, each by itself."""
+    """The mean plain FID of six draws of the floor's size, about 2000 images in all."""
     real = extract(digits["train"], "digits").features
     images = open_source(tanh_generator).sample(6 * 360, seed=0)
     fake = extract(images, "digits").features
@@ -274,7 +274,7 @@ def test_mistakes_are_found_before_anything_is_read(options, message):
 
 @pytest.fixture
 def flat(noise_images):
-    """A call with every kind of flat keyword, and its result."""
+    """Two sources, and the result of a call with a keyword of each kind of options."""
     sources = noise_images(60, 16, 16, seed=2), noise_images(80, 8, 8, seed=1)
     return sources, evaluate(*sources, QUICK, "pixels", size_px=8, batch_size=16)
 

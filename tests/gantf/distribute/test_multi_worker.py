@@ -32,7 +32,7 @@ def start(run_dir, ports, index, *more):
 
 
 def ended(processes):
-    """What the processes said; all must have ended well."""
+    """Returns the output of the processes; all must exit with 0."""
     output = [process.communicate(timeout=300)[1] for process in processes]
     assert [process.returncode for process in processes] == [0] * len(processes), output
     return output
@@ -70,7 +70,7 @@ def test_two_processes_train_as_one_device_and_the_chief_alone_writes(alone, tmp
 
 @pytest.mark.slow
 def test_a_worker_killed_and_started_again_goes_on(alone, tmp_path):
-    """Nobody does anything but starting it; the others begin again by themselves."""
+    """Only the killed worker is started again; the other workers restart by themselves."""
     run_dir, ports = tmp_path / "run", free_ports(3)
     processes = [start(run_dir, ports, index, "--steps", "20") for index in range(3)]
     while not (run_dir / "checkpoints" / "step-00000010.npz").exists():
@@ -110,7 +110,7 @@ def test_what_the_chief_is_refused_ends_all_with_the_same_line(tmp_path):
 
 @pytest.mark.slow
 def test_workers_with_other_options_are_refused(tmp_path):
-    """All of them end, and one says what differs."""
+    """All workers end, and one names the difference."""
     run_dir, ports = tmp_path / "run", free_ports(2)
     others = ["--steps", "20", "--seed", "3", "--set", "r1_weight=7"]
     processes = [start(run_dir, ports, 0, "--steps", "20"), start(run_dir, ports, 1, *others)]

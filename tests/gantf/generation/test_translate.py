@@ -1,4 +1,4 @@
-"""`gantf translate`: images of any size and kind, whole or in tiles, stopped and gone on with."""
+"""`gantf translate`: images of any size and mode, whole or in tiles, interrupted and resumed."""
 
 import inspect
 
@@ -15,7 +15,7 @@ from tests.games import make_data, make_game
 
 
 class Quiet:
-    """A terminal that keeps what it is told."""
+    """A terminal that records its messages."""
 
     def __init__(self):
         self.lines = []
@@ -29,7 +29,7 @@ class Quiet:
 
 @pytest.fixture
 def folder(tmp_path):
-    """Images of mixed sizes and modes, one in a sub-folder, and what each looks like in RGB."""
+    """A folder of images of different sizes and modes, one of them in a sub-folder."""
     rng = np.random.default_rng(0)
     folder = tmp_path / "images"
     (folder / "inside").mkdir(parents=True)
@@ -51,7 +51,7 @@ def folder(tmp_path):
 
 
 def opened(path):
-    """A picture in memory, its file closed."""
+    """Reads a picture into memory and closes its file."""
     with Image.open(path) as picture:
         picture.load()
         return picture.copy()
@@ -91,7 +91,7 @@ def run_dir(tf, tmp_path_factory):
 
 
 class TestCommand:
-    """Through the command line, on a run of its own."""
+    """Tests of the command line, on a short run."""
 
     def test_a_mixed_folder_is_translated_and_gone_on_with(self, tf, run_dir, folder, tmp_path):
         out = tmp_path / "out"
@@ -111,7 +111,7 @@ class TestCommand:
         assert gone.read_bytes() == before
 
     def test_each_direction_makes_what_its_generator_does(self, tf, run_dir, folder, tmp_path):
-        """Pixel for pixel, the gray, transparent and palette images as the RGB they stand for."""
+        """Pixel for pixel; gray, transparent and palette images are converted to RGB first."""
         from gantf.pixels import to_uint8
         from gantf.runs import restore
 
@@ -181,7 +181,7 @@ class TestCommand:
 
 
 class TestTiles:
-    """An image in pieces, where that makes a difference and where it does not."""
+    """Translation in tiles, where it changes the result and where it does not."""
 
     @pytest.mark.parametrize("sides", [(37, 53), (64, 64), (1, 64)])
     def test_an_image_no_larger_than_a_tile_is_translated_whole(self, tf, sides):
@@ -196,7 +196,7 @@ class TestTiles:
     @pytest.mark.parametrize("upscaling", [1, 3])
     @pytest.mark.parametrize("sides", [(100, 70), (32, 33), (65, 200)])
     def test_tiles_of_a_local_network_are_the_whole(self, tf, sides, upscaling):
-        """A network that looks no further than the overlap."""
+        """The network's receptive field is not larger than the overlap."""
         from gantf.generation import translate
 
         image = np.random.default_rng(0).uniform(-1, 1, (*sides, 2)).astype(np.float32)
@@ -211,7 +211,7 @@ class TestTiles:
             np.testing.assert_allclose(tiled, whole, atol=1e-5)
 
     def test_tiles_of_an_instance_normed_network_are_not_quite_the_whole(self, tf):
-        """What the default tile is so large for."""
+        """This difference is the reason for the large default tile."""
         from gantf.distribute import strategies
         from gantf.generation import translate
 
@@ -225,10 +225,10 @@ class TestTiles:
 
 
 class TestFunction:
-    """What the command line does not reach."""
+    """Tests of the function `translate`, in cases that the command line cannot make."""
 
     def test_seeds_change_what_pix2pix_makes_but_not_the_company(self, tf, folder, tmp_path):
-        """Of one seed, an image comes out the same, alone or among others."""
+        """With one seed, an image has the same translation alone and among other images."""
         from gantf.distribute import strategies
         from gantf.generation import translate
 
@@ -245,7 +245,7 @@ class TestFunction:
         np.testing.assert_array_equal(made["0"], made["alone"])
 
     def test_colour_becomes_gray_for_a_gray_generator(self, tf, folder, tmp_path):
-        """By the weights of Rec. 601, and a gray image is taken as it is."""
+        """Colours have the weights of Rec. 601; a gray image stays unchanged."""
         from gantf.generation import translate
 
         inputs = keras.Input((None, None, 1), name="image")

@@ -57,7 +57,10 @@ class TestPadding:
     @pytest.mark.parametrize("sides", [(8, 8), (5, 11), (1, 1), (2, 3), (1, 13), (16, 20)])
     @pytest.mark.parametrize("fixed", [True, False])
     def test_sides_are_filled_up_and_cut_again(self, tf, sides, fixed):
-        """To the next multiple of 4, at least 8; numpy.pad mirrors over and over, too."""
+        """Sides grow to the next multiple of 4, at least 8.
+
+        numpy.pad also reflects several times.
+        """
         from gantf.layers.padding import CropLike, PadToMultiple
 
         x = RNG.normal(size=(2, *sides, 3)).astype(np.float32)
@@ -86,14 +89,14 @@ class TestPadding:
 
 
 class TestPatchGAN:
-    """What a logit sees, and which images are large enough."""
+    """Tests of the patch that a logit depends on, and of the smallest images."""
 
     @pytest.mark.parametrize(
         ("side", "layers", "patch"),
         [(128, 0, 70), (96, 3, 70), (48, 0, 34), (32, 0, 34), (20, 0, 16)],
     )
     def test_a_logit_sees_a_patch_of_the_published_side(self, tf, side, layers, patch):
-        """Counted where the gradient of a logit in the middle is not 0."""
+        """The patch is the set of pixels where the gradient of a central logit is not 0."""
         from gantf.networks.patchgan import Patches, patchgan
 
         settings = Patches(
@@ -129,7 +132,7 @@ class TestPatchGAN:
             patchgan(Patches(discriminator_layers=3), (23, 64, 3), seed=0)
 
     def test_spectral_norm_bounds_every_kernel(self, tf):
-        """With the singular vectors of many calls, each layer's gain is 1 within a thousandth."""
+        """After many calls, the largest singular value of each layer is 1 within a thousandth."""
         from gantf.layers.spectral import SpectralConv2D, normalise
         from gantf.networks.patchgan import Patches, patchgan
 
@@ -160,7 +163,7 @@ class TestAnySize:
 
     @pytest.mark.parametrize(("kind", "multiple"), [("translator", 4), ("unet", 8)])
     def test_an_odd_image_is_made_as_its_mirrored_whole(self, tf, kind, multiple):
-        """37 x 53 is what is left of the image that numpy.pad fills up to whole strides."""
+        """The output equals a crop of the output for the image that numpy.pad enlarges."""
         network = make(kind)
         x = RNG.uniform(-1, 1, (1, 37, 53, 1)).astype(np.float32)
         margins = [(0, -side % multiple) for side in (37, 53)]
@@ -178,7 +181,10 @@ class TestAnySize:
 
     @pytest.mark.parametrize("dead", [1, 2])
     def test_the_unet_skips_across_at_every_stage(self, tf, dead):
-        """Past a dead layer of the encoder a change reaches what lies around it, and no more."""
+        """If a layer of the encoder is dead, a change reaches nearby pixels through the skips.
+
+        It does not reach distant pixels.
+        """
         network = make("unet", norm="none")
         convs = [layer for layer in network.layers if type(layer).__name__ == "Conv2D"]
         convs[dead].set_weights([np.zeros_like(weight) for weight in convs[dead].get_weights()])

@@ -1,4 +1,4 @@
-"""The classifier in the discriminator: its losses, what is logged of it, and its weights."""
+"""The classifier in the discriminator: its losses, its logged values, and its weights."""
 
 import numpy as np
 import pytest
@@ -49,7 +49,7 @@ def test_accuracy_is_one_where_the_largest_logit_is_the_labels(tf):
 
 @pytest.mark.parametrize("fixed", [*WEIGHTS, None])
 def test_the_losses_are_the_weighted_sums(tf, fixed):
-    """By hand from the discriminator's outputs; one weight alone, or all of them."""
+    """Computed by hand from the discriminator's outputs, with one weight alone or all weights."""
     weights = {"real_class_weight": 0.5, "fake_class_weight": 2.0, "generator_class_weight": 0.3}
     if fixed is not None:
         weights = NONE | {"real_class_weight": 1e-9} | {fixed: weights[fixed]}
@@ -76,7 +76,7 @@ def test_the_losses_are_the_weighted_sums(tf, fixed):
 
 
 def test_what_is_logged_is_how_often_the_classifier_is_right(tf):
-    """On real images whose labels it gives them, and on those with other labels."""
+    """Real images have the labels that the classifier predicts, other labels, or both."""
     game, batch, source = make_step(tf, "acgan")
     judge = game.networks["discriminator"]
     output = tf.argmax(judge({"image": batch["image"]})[1], axis=1)
@@ -115,7 +115,7 @@ def test_a_classifier_that_nothing_trains_is_refused(tf):
 
 @pytest.mark.parametrize("combine", ["concatenation", "product"])
 def test_the_generator_reads_the_label_beside_or_times_the_latents(tf, combine):
-    """What its first dense layer is fed, by hand."""
+    """The input of its first dense layer, computed by hand."""
     import keras
 
     game, batch, source = make_step(tf, "acgan", combine=combine)

@@ -16,7 +16,7 @@ def first_batch(tf, data):
 
 
 def losses_of(tf, game, batch):
-    """Each player's loss and what it observes, of the first step, without a move."""
+    """Returns each player's loss and observed values at the first step, without an update."""
     from gantf import noise
 
     source = noise.of_step(0, tf.constant(0, tf.int64), BATCH)
@@ -26,7 +26,7 @@ def losses_of(tf, game, batch):
 
 
 def by_hand(game, batch):
-    """The published losses, from what the networks give, in NumPy; one per example."""
+    """Computes the published losses in NumPy from the networks' outputs, one value per example."""
     a, b = batch["a"].numpy(), batch["b"].numpy()
 
     def through(name, images):
@@ -59,7 +59,7 @@ def by_hand(game, batch):
 
 @pytest.mark.parametrize(("cycle_weight", "identity_weight"), [(7.0, 3.0), (0.0, 3.0), (7.0, 0.0)])
 def test_the_losses_are_the_published_sums(tf, cycle_weight, identity_weight):
-    """At the first step, when the pools still hand back the newest fakes."""
+    """At the first step, when the pools still return the newest fakes."""
     from gantf.distribute import strategies
 
     data = make_data("cyclegan")
@@ -86,7 +86,7 @@ def test_the_losses_are_the_published_sums(tf, cycle_weight, identity_weight):
 
 
 def test_a_pool_shows_discriminators_earlier_fakes(tf):
-    """Both pools fill, with the newest fakes of before each move, and count."""
+    """Both pools fill with the fakes that were made before each update, and count them."""
     from gantf.distribute import strategies
 
     strategy, data = strategies.make("one-device"), make_data("cyclegan")
@@ -135,7 +135,7 @@ def test_every_setting_of_networks_and_losses_changes_a_loss(tf, setting, value,
 
 @pytest.fixture(scope="module")
 def usual_losses(tf):
-    """Each player's first loss by default."""
+    """Each player's loss at the first step, with the default settings."""
     from gantf.distribute import strategies
 
     data = make_data("cyclegan")
@@ -238,10 +238,10 @@ def test_batch_norm_in_discriminators_has_no_gradient_penalty(tf):
 
 
 class TestDomains:
-    """Where the two domains come from."""
+    """Tests of the sources of the two domains."""
 
     def test_two_folders_of_unequal_sizes(self, tf, tmp_path):
-        """Every image of the smaller one comes again before the larger one is through."""
+        """Images of the smaller folder repeat before the larger folder is used up."""
         from gantf.data import loading
         from gantf.distribute import strategies
 

@@ -181,7 +181,7 @@ class TestEveryModel:
         from gantf.distribute import strategies
 
         if "precision" not in models.load(name).Config.model_fields:
-            pytest.fail(f"{name} has no precision")
+            pytest.fail(f"{name} has no setting `precision`: its Config must inherit Optimization")
         strategy, data = strategies.make("one-device"), make_data(name)
         game = make_game(strategy, name, data, precision="bfloat16")
         dtypes = {v.dtype for player in game.players for v in player.trainable_variables}

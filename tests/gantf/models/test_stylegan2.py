@@ -1,4 +1,4 @@
-"""StyleGAN2's layers against loops and closed forms, and what each of its settings does."""
+"""StyleGAN2's layers against loops and closed forms, and the effect of each setting."""
 
 import types
 
@@ -24,7 +24,7 @@ def small_game(shape=SHAPE, **settings):
 
 
 def play(tf, game, step=0, rows=4, shape=SHAPE):
-    """What forward gives for a fixed batch, and by player, loss and observed values."""
+    """Returns forward's output for a fixed batch, and each player's loss and observed values."""
     from gantf import noise
 
     source = noise.of_step(0, tf.constant(step, tf.int64), rows)
@@ -38,7 +38,7 @@ def play(tf, game, step=0, rows=4, shape=SHAPE):
 
 
 def make_noisy(network):
-    """Noise counts from the start: all strengths are 1/2."""
+    """Sets all noise strengths to 1/2, so that noise has an effect from the start."""
     for layer in network.layers:
         if layer.name.endswith("_noise"):
             layer.strength.assign(0.5)
@@ -107,7 +107,7 @@ def _kernel_of(layer, inputs):
 
 
 def test_speed_leaves_the_mapping_as_it_is_and_slows_its_weights(tf):
-    """The same w at the start; the gradient by the weights shrinks as the speed."""
+    """The initial w is the same; the gradient of the weights is proportional to the speed."""
     from gantf.networks import stylegan2
 
     result = []
@@ -172,7 +172,7 @@ def test_styles_cross_over_at_a_random_layer_but_never_before_the_second(tf):
 
 
 def test_path_lengths_of_a_linear_synthesis_are_known(tf):
-    """Of g(w) = sum_l A_l w_l: the gradient of <g, y> by w_l is A_l^T y."""
+    """For g(w) = sum_l A_l w_l, the gradient of <g, y> with respect to w_l is A_l^T y."""
     from gantf.objectives.path_length import path_lengths
 
     layers, width, height, columns, channels = 3, 4, 2, 5, 3
@@ -205,7 +205,7 @@ def test_the_mean_squared_path_length_is_the_jacobians_frobenius_norm(tf):
 
 
 def test_the_path_penalty_has_the_gradient_of_finite_differences(tf):
-    """By a weight of a curved synthesis, through the inner gradient."""
+    """The gradient of a nonlinear synthesis's weight passes through the inner gradient."""
     from gantf.objectives.path_length import path_lengths
 
     styles = tf.constant(normal(3, 2, 4), tf.float64)
@@ -251,7 +251,7 @@ def test_path_penalties_come_every_few_steps_and_only_then_move_the_mean(tf):
 
 
 def test_the_running_mean_of_path_lengths_is_no_way_for_the_gradient(tf):
-    """Two lengths x and -x + 2: d/dx of the sum of (length - mean)^2, the mean held."""
+    """Two lengths x and -x + 2: d/dx of the sum of (length - mean)^2 with a constant mean."""
     from gantf.objectives.path_length import PathLength
 
     state = PathLength()
@@ -300,7 +300,7 @@ def test_pixel_noise_is_fresh_in_training_and_constant_elsewhere(tf):
 
 @pytest.fixture(scope="module")
 def game(tf):
-    """Its noise counts; it moved its mean of w once."""
+    """A game whose noise has an effect, and whose mean of w was updated once."""
     made = small_game(mapping_speed=1.0)
     for network in (made.networks["generator"], made.networks["generator_average"]):
         make_noisy(network)
@@ -317,7 +317,7 @@ def test_an_image_is_a_function_of_its_own_latents_alone(tf, game):
 
 
 def test_training_draws_fresh_noise_each_step(tf, game):
-    """The same styles, under the noise of two steps."""
+    """The styles are equal; the noise is that of two steps."""
     from gantf import noise
     from gantf.networks import stylegan2
 
@@ -392,7 +392,10 @@ def test_the_running_mean_is_plain_at_first_and_then_forgets(tf):
 
 
 def test_the_mean_style_is_that_of_the_sampled_mapping(tf):
-    """Though its weights are a moving average: after training within a part of w's spread."""
+    """Its weights are a moving average.
+
+    After training, the mean lies within a tenth of w's spread.
+    """
     from gantf.distribute import strategies
     from gantf.networks import stylegan2
     from tests.games import run_steps
@@ -416,7 +419,7 @@ def test_the_mean_style_is_that_of_the_sampled_mapping(tf):
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
 def test_style_mixing_sets_how_many_fakes_have_two_styles(tf, share):
-    """Without it, a fake is what the synthesis makes of one style; with it, none is."""
+    """Without mixing, each fake is the synthesis of one style; with mixing, none is."""
     from gantf import noise
     from gantf.networks import stylegan2
 
@@ -432,7 +435,10 @@ def test_style_mixing_sets_how_many_fakes_have_two_styles(tf, share):
 
 
 def test_r1_is_computed_every_few_steps_and_counts_as_many_times(tf):
-    """At the same step, 16 times what it is where it is always computed; between, nothing."""
+    """Every 16 steps the penalty is 16 times the penalty of a game that computes it in every step.
+
+    Between these steps it is 0.
+    """
     name = "discriminator/r1_penalty"
     always = play(tf, small_game(penalty_every_steps=1, r1_weight=5.0), step=16)[1]
     lazy_game = small_game(penalty_every_steps=16, r1_weight=5.0)
@@ -456,7 +462,7 @@ def test_the_path_penalty_is_weighted_scheduled_and_taken_of_a_share(tf):
     assert nothing is None
     loss, penalty = generator(path_length_weight=3.0)
     np.testing.assert_allclose(loss - without, 3.0 * penalty, rtol=1e-3, atol=1e-5)
-    np.testing.assert_array_equal(penalty[::2], penalty[1::2])  # of half of the images
+    np.testing.assert_array_equal(penalty[::2], penalty[1::2])  # from half of the images
     assert len(set(penalty)) == 2
     np.testing.assert_allclose(4 * generator(path_length_every_steps=1)[1], penalty, rtol=1e-4)
     assert len(set(generator(path_length_batch_divisor=1)[1])) == 4
@@ -465,7 +471,7 @@ def test_the_path_penalty_is_weighted_scheduled_and_taken_of_a_share(tf):
 
 
 def test_the_discriminator_sees_the_spread_of_its_groups(tf):
-    """A row's logit depends on its neighbour in the group, and on no one where the group is 1."""
+    """A row's logit depends on the other rows of its group. A group of 1 has no other rows."""
     images = normal(4, *SHAPE)
     changed = images.copy()
     changed[1] *= 0.1
@@ -521,7 +527,7 @@ def test_spectral_norm_is_refused():
 
 
 def test_a_skip_generator_adds_what_each_resolution_draws(tf):
-    """With no colours but the biases: the coarse ones enlarged, and the finest plain."""
+    """Only the biases give colour: the image is the enlarged coarse one plus the fine one."""
     from gantf.networks import stylegan2
 
     sizes = types.SimpleNamespace(

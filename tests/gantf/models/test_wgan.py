@@ -50,7 +50,7 @@ def test_the_critics_loss_is_the_negative_estimate_and_the_penalty(tf, strategy)
 
 
 def test_the_estimate_falls_as_samples_improve(tf, strategy):
-    """On real digits, once the critic has caught up: by half from its highest to later steps."""
+    """On real digits, the last estimate is less than half of the largest one."""
     from gantf.data import loading
     from gantf.game import build_game
 

@@ -7,7 +7,7 @@ CAPACITY = 3
 
 
 def in_turn(pool, fakes, coins, places, capacity):
-    """The rule as published: one image after another, each into or past the pool."""
+    """The published rule: images come one after another, and each enters or bypasses the pool."""
     inputs = []
     for fake, coin, place in zip(fakes, coins, places, strict=True):
         if len(pool) < capacity:
@@ -25,7 +25,7 @@ def in_turn(pool, fakes, coins, places, capacity):
 @pytest.mark.parametrize("capacity", [1, 3, 50])
 @pytest.mark.parametrize("batch", [1, 4, 7])
 def test_a_batch_is_exchanged_as_its_images_one_by_one(tf, capacity, batch):
-    """Also where the pool fills up inside a batch, and where several go to the same place."""
+    """Also if the pool fills up within a batch, and if several images go to the same place."""
     from gantf.objectives.image_pool import exchange
 
     rng = np.random.default_rng(0)
@@ -47,7 +47,7 @@ def test_a_batch_is_exchanged_as_its_images_one_by_one(tf, capacity, batch):
 
 
 def test_half_of_the_images_of_a_full_pool_are_exchanged_each_place_alike(tf):
-    """A share within five standard errors of 1/2, and each of three places of 1/3."""
+    """The exchanged fraction is 1/2, and each place's fraction 1/3, within five standard errors."""
     from gantf.objectives.image_pool import exchange
 
     trials = 1000
@@ -63,7 +63,7 @@ def test_half_of_the_images_of_a_full_pool_are_exchanged_each_place_alike(tf):
 
 
 def run_pool(tf, kind, steps, pool=None, first_step=0):
-    """What a pool gives for eight numbered images a step, and the pool, on one or two replicas."""
+    """Returns a pool's outputs for eight numbered images in each step, and the pool."""
     from gantf import noise
     from gantf.distribute import strategies
     from gantf.objectives.image_pool import ImagePool
@@ -98,7 +98,7 @@ def test_two_replicas_share_one_pool(tf):
     for replica in mirrored.images.value.values:
         np.testing.assert_array_equal(replica.numpy(), pool.images.numpy())
     newest = np.arange(160).reshape(20, 8)
-    assert np.all(one[0, :3] == [0, 1, 2])  # while it fills, each is its own
+    assert np.all(one[0, :3] == [0, 1, 2])  # while the pool fills, it returns each image itself
     assert np.mean(one[1:] != newest[1:]) == pytest.approx(0.5, abs=0.15)
     assert np.all(one <= newest)
 
@@ -121,7 +121,7 @@ def test_a_pool_survives_a_checkpoint(tf, tmp_path):
 
 
 def test_parts_of_a_batch_draw_different_numbers(tf):
-    """With accumulation each part is a batch of its own; half of each is exchanged."""
+    """With accumulation each part is a separate batch; about half of its images are exchanged."""
     from gantf import noise
     from gantf.objectives.image_pool import ImagePool
 

@@ -1,4 +1,4 @@
-"""The best checkpoint is scored again on latents that had no part in choosing it."""
+"""The best checkpoint is scored again, on latents that were not used to choose it."""
 
 import json
 
@@ -27,7 +27,7 @@ def train(run_dir, *words):
 
 @pytest.fixture(scope="module")
 def finished(tf, tmp_path_factory):
-    """A run of 20 steps that was scored at 10 and 20, and what it said."""
+    """A run of 20 steps that was scored at steps 10 and 20, and its messages."""
     run_dir = tmp_path_factory.mktemp("runs") / "run"
     words = ["--steps", "20", "--eval-every", "10", "--checkpoint-every", "10"]
     return run_dir, train(run_dir, *words, "--keep", "9")

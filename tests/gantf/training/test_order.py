@@ -1,4 +1,4 @@
-"""The optimized graph of a step reads every variable before the write that comes behind."""
+"""The optimized graph of a step reads every variable before the next write to it."""
 
 import collections
 
@@ -10,7 +10,7 @@ PASSED_ON = ("Identity", "Enter", "Switch", "Merge")
 
 
 def optimized(tf, name):
-    """The body of a small game's loop as it was traced, and the graph that ran."""
+    """Returns the traced body of a small game's loop, and the graph that ran after optimization."""
     from tensorflow.python.eager import context
 
     from gantf.distribute import strategies
@@ -33,7 +33,7 @@ def optimized(tf, name):
 
 
 def unordered(body, graph):
-    """How many pairs of a read and a write of a variable there are, and those without an order."""
+    """Counts the pairs of a variable's reads and writes, and lists the pairs without an order."""
     order = {op.name: place for place, op in enumerate(body.get_operations())}
     nodes = {node.name: node for node in graph.node}
 
@@ -85,7 +85,7 @@ def test_every_read_stays_before_the_next_write(tf, name):
 
 
 def test_the_pass_that_is_turned_off_would_lose_some(tf, monkeypatch):
-    """Or the test above, and what it guards, are no longer needed."""
+    """If this test fails, the option and the test above are no longer needed."""
     from gantf.training import step
 
     def turned_on():

@@ -1,4 +1,4 @@
-"""The trainer as its users run it: the command in a process of its own."""
+"""The trainer as users run it: the command, in a separate process."""
 
 import json
 import os
@@ -33,7 +33,7 @@ def train(run_dir, *more):
 
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
-    """A run of 40 steps that nothing disturbed."""
+    """A run of 40 steps without interruption."""
     run_dir = tmp_path_factory.mktemp("runs") / "whole"
     done = train(run_dir)
     assert done.returncode == 0, done.stderr
@@ -41,7 +41,7 @@ def uninterrupted(tmp_path_factory):
 
 
 def assert_same_end(run_dir, whole):
-    """Every variable, every metric and every grid, bit for bit."""
+    """Checks that all variables, metrics and grids are equal, bit for bit."""
     one, other = (checkpoints.newest(path)[0] for path in (run_dir, whole))
     assert one.step == other.step
     assert sorted(one.values) == sorted(other.values)
@@ -78,7 +78,7 @@ def test_a_run_leaves_what_it_says(uninterrupted):
 
 
 def test_kill_9_and_the_same_command_end_in_the_same_bits(uninterrupted, tmp_path):
-    """Killed once its second checkpoint is there, wherever it then is."""
+    """The process is killed once its second checkpoint exists, at any point of a step."""
     run_dir = tmp_path / "killed"
     process = subprocess.Popen(command(run_dir), stderr=subprocess.DEVNULL)
     while not list((run_dir / "checkpoints").glob("step-00000020.npz")):
@@ -107,7 +107,10 @@ def test_a_truncated_checkpoint_falls_back_and_says_so(uninterrupted, tmp_path):
 
 @pytest.mark.slow
 def test_an_interrupt_in_the_middle_of_a_log_window_loses_nothing(uninterrupted, tmp_path):
-    """SIGINT saves, says how to go on, and exits with 130; then it goes on bit for bit."""
+    """SIGINT saves, says how to resume, and exits with 130.
+
+    The resumed run is the same bit for bit.
+    """
     run_dir = tmp_path / "interrupted"
     process = subprocess.Popen(command(run_dir), stderr=subprocess.PIPE, text=True)
     while not list((run_dir / "checkpoints").glob("step-00000010.npz")):
