@@ -11,6 +11,7 @@ import tensorflow as tf
 from gantf import noise
 from gantf.game import LOG_WIDTH, Average, Batch, Game, PerExample, Player
 from gantf.noise import Noise
+from gantf.training import determinism
 
 ALL_FINITE = -1
 AVERAGE_RAMP = 0.1  # the half-life of an average is at most this fraction of the images seen
@@ -36,7 +37,7 @@ def make_steps(
 ) -> Steps:
     """Compiles the game's inner loop for a strategy."""
     names: list[str] = []
-    _keep_reads_before_writes()
+    determinism.keep_reads_before_writes()
     for player in game.players:
         _reduce_once(player.optimizer)
 
@@ -53,7 +54,8 @@ def make_steps(
     def run(iterator, first_step, count, sums, nonfinite):
         for step in tf.range(first_step, first_step + count):
             batches = tuple(next(iterator) for _ in range(game.batches_per_step))
-            per_replica = strategy.run(replica_step, (batches, step))
+            with determinism.fixed_order_sums():
+                per_replica = strategy.run(replica_step, (batches, step))
             logged = strategy.reduce(tf.distribute.ReduceOp.SUM, per_replica, axis=None)
             sums += logged
             nonfinite = tf.where(
@@ -232,16 +234,6 @@ def _limit_weights(player: Player) -> None:
             strategy.extended.update(variable.value, cut, group=False)
 
     tf.__internal__.distribute.interim.maybe_merge_call(update, tf.distribute.get_strategy())
-
-
-def _keep_reads_before_writes() -> None:
-    """Turns off the one Grappler pass that lets a variable be written before it is read.
-
-    TensorFlow 2.21's dependency optimizer drops the edge from a read to a later write if a longer
-    path connects them; the next pass may then fold that path to a constant. The last kernel of
-    `wgan`'s critic was sometimes read too late because of this. Turning the pass off costs no time.
-    """
-    tf.config.optimizer.set_experimental_options({"dependency_optimization": False})
 
 
 def _reduce_once(optimizer) -> None:

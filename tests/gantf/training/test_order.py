@@ -86,11 +86,11 @@ def test_every_read_stays_before_the_next_write(tf, name):
 
 def test_the_pass_that_is_turned_off_would_lose_some(tf, monkeypatch):
     """If this test fails, the option and the test above are no longer needed."""
-    from gantf.training import step
+    from gantf.training import determinism
 
     def turned_on():
         tf.config.optimizer.set_experimental_options({"dependency_optimization": True})
 
-    monkeypatch.setattr(step, "_keep_reads_before_writes", turned_on)
+    monkeypatch.setattr(determinism, "keep_reads_before_writes", turned_on)
     _, lost = unordered(*optimized(tf, "wgan"))
     assert lost
