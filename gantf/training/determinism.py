@@ -2,6 +2,7 @@
 
 `tf.config.experimental.enable_op_determinism` selects deterministic kernels. In TensorFlow 2.21 it
 leaves two races on CPUs: the order of a variable's read and write, and the order of a sum.
+`tests/gantf/training/test_order.py` checks both in the graphs that run.
 """
 
 import contextlib
@@ -24,41 +25,31 @@ def keep_reads_before_writes() -> None:
 
 @contextlib.contextmanager
 def fixed_order_sums() -> Iterator[None]:
-    """Makes gradients that are traced in the block add their terms from the first to the last.
+    """Makes the gradients that are traced in the block add their terms in one order.
 
-    A variable or tensor with several uses gets the sum of as many gradients, by `AddN`. On CPUs,
+    A tensor or variable with several uses gets the sum of as many gradients, by `AddN`. On CPUs,
     TensorFlow 2.21's `AddN` adds into the buffer of the first term that nothing else holds at that
-    moment, so the order of three or more terms depends on which operations have already ended.
-    `stylegan2`, whose layers share one style, trained to other last bits now and then. A chain of
-    `Add` has no such choice.
+    moment. So the order of three or more terms depends on which operations have already ended, and
+    `stylegan2` and `cyclegan` trained to other last bits now and then.
+
+    TensorFlow offers no public way to choose how gradients are summed. This replaces its function
+    while the block runs, so the block must hold no more than the trace of a step.
     """
     add_n = gen_math_ops.add_n
-    gen_math_ops.add_n = _add_in_order
+
+    def add_in_order(inputs: Sequence[tf.Tensor], name: str | None = None) -> tf.Tensor:
+        if tf.executing_eagerly() or len(inputs) < 3:
+            return add_n(inputs, name)
+        total, *terms = sorted(inputs, key=lambda term: term.name)  # Grappler sorts them, too
+        for term, following in itertools.pairwise([*terms, None]):
+            # Grappler's arithmetic optimizer would turn the chain back into one sum. It leaves
+            # operations with a control input alone.
+            with tf.control_dependencies([tf.no_op() if following is None else following]):
+                total = add_n([total, term])
+        return total
+
+    gen_math_ops.add_n = add_in_order
     try:
         yield
     finally:
         gen_math_ops.add_n = add_n
-
-
-_add_n = gen_math_ops.add_n
-
-
-def _add_in_order(inputs: Sequence[tf.Tensor], name: str | None = None) -> tf.Tensor:
-    """Returns the sum of the inputs, which does not depend on when they were computed.
-
-    Grappler's arithmetic optimizer would turn a chain of `Add` back into one `AddN`. It leaves
-    operations with a control input alone, so each addition waits for one thing more than its terms.
-    """
-    if tf.executing_eagerly() or (len(inputs) < 3 and not any(map(_from_a_branch, inputs))):
-        return _add_n(inputs, name)
-    total = inputs[0]
-    for term, following in itertools.pairwise(inputs[1:]):
-        with tf.control_dependencies([following]):
-            total = tf.add(total, term)
-    with tf.control_dependencies([tf.no_op()]):
-        return tf.add(total, inputs[-1], name)
-
-
-def _from_a_branch(tensor: tf.Tensor) -> bool:
-    """Whether a branch of a `tf.cond` computed the tensor, and may hold it still."""
-    return tensor.op.type == "OptionalGetValue"
