@@ -38,8 +38,8 @@ def fixed_order_sums() -> Iterator[None]:
     add_n = gen_math_ops.add_n
 
     def add_in_order(inputs: Sequence[tf.Tensor], name: str | None = None) -> tf.Tensor:
-        if tf.executing_eagerly() or len(inputs) < 3:
-            return add_n(inputs, name)
+        if tf.executing_eagerly() or (len(inputs) < 3 and not any(map(_from_branch, inputs))):
+            return add_n(inputs, name)  # two terms have one order
         total, *terms = sorted(inputs, key=lambda term: term.name)  # Grappler sorts them, too
         for term, following in itertools.pairwise([*terms, None]):
             # Grappler's arithmetic optimizer would turn the chain back into one sum. It leaves
@@ -53,3 +53,8 @@ def fixed_order_sums() -> Iterator[None]:
         yield
     finally:
         gen_math_ops.add_n = add_n
+
+
+def _from_branch(tensor: tf.Tensor) -> bool:
+    """Whether a branch of `tf.cond` computed the tensor, and may hold it for long."""
+    return tensor.op.type == "OptionalGetValue"
