@@ -45,7 +45,9 @@ def test_a_notebook_is_valid_and_holds_no_outputs(name):
             assert cell.outputs == [] and cell.execution_count is None
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name", [NAMES[0], *(pytest.param(name, marks=pytest.mark.slow) for name in NAMES[1:])]
+)
 def test_a_notebook_runs(name, tmp_path):
     cells = [cell.source for cell in read(name).cells if cell.cell_type == "code"]
     done = subprocess.run(

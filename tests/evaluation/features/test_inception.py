@@ -15,10 +15,11 @@ from tests import inception_weights as drawn
 
 pytestmark = pytest.mark.usefixtures("tf")
 
+SLOW = pytest.mark.slow
 TOLERANCE = 1e-5  # norm of the difference over the norm
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def tidy():
     """Each network is a graph of 100 MB in a cycle of references: it goes when it is collected."""
     yield
@@ -40,8 +41,8 @@ def weights(tmp_path_factory):
     path.unlink()
 
 
-@pytest.fixture(scope="module")
-def opened(weights):
+@pytest.fixture
+def opened(weights, tidy):
     """opened(images, layer=..., ...) -> an extractor for such images in one batch."""
     request = Request("inception", "", None, str(weights), None, "float32", (0, 0, 0), 4)
 
@@ -66,7 +67,7 @@ def apart(result, expected):
         ("32x32", "64"),
         ("64x48", "192"),
         ("299x299", "768"),
-        ("360x320", "768"),
+        pytest.param("360x320", "768", marks=SLOW),
         ("360x320", "2023"),
     ],
 )
@@ -78,7 +79,9 @@ def test_layers_before_the_last(size, layer, golden, opened):
     assert logits is None
 
 
-@pytest.mark.parametrize("size", ["32x32", "64x48", "299x299", "360x320"])
+@pytest.mark.parametrize(
+    "size", ["64x48", *(pytest.param(size, marks=SLOW) for size in ("32x32", "299x299", "360x320"))]
+)
 def test_the_usual_layer_and_its_unbiased_logits(size, golden, opened):
     images = golden[f"images/{size}"]
     extractor = opened(images.shape[1:], layer=None)
@@ -89,7 +92,7 @@ def test_the_usual_layer_and_its_unbiased_logits(size, golden, opened):
     assert extractor.name == "inception:2048"
 
 
-@pytest.mark.parametrize("layer", ["logits", "logits_unbiased"])
+@pytest.mark.parametrize("layer", ["logits", pytest.param("logits_unbiased", marks=SLOW)])
 def test_logits_as_features(layer, golden, opened):
     """The logits beside them are the unbiased ones either way."""
     features, logits = opened((32, 32, 3), layer=layer).run(golden["images/32x32"])
@@ -123,17 +126,20 @@ def test_batch_normalisation_becomes_part_of_the_convolution():
     )
 
 
-def test_the_batch_size_does_not_change_features(golden, weights):
+@pytest.mark.usefixtures("tidy")
+@pytest.mark.parametrize("layer", ["64", pytest.param("768", marks=SLOW)])
+def test_the_batch_size_does_not_change_features(layer, golden, weights):
     """Neither a full batch's nor a short one's, whatever lies beside an image."""
     images = golden["images/32x32"]
-    options = {"layer": "768", "weights": weights}
+    options = {"layer": layer, "weights": weights}
     whole, parts = (
         extract(images, "inception", batch_size=size, **options).features for size in (4, 3)
     )
     assert apart(parts, whole) < TOLERANCE
-    assert apart(parts, golden["features/32x32/768"]) < TOLERANCE
+    assert apart(parts, golden[f"features/32x32/{layer}"]) < TOLERANCE
 
 
+@pytest.mark.usefixtures("tidy")
 def test_two_replicas_change_nothing(tf, golden, weights):
     cpus = ["CPU:0", "CPU:1"]
     one_device = tf.distribute.ReductionToOneDevice()
@@ -145,10 +151,11 @@ def test_two_replicas_change_nothing(tf, golden, weights):
 # --- options ---
 
 
-def test_bfloat16_is_near_but_not_the_same(golden, opened):
+@pytest.mark.parametrize("layer", ["192", pytest.param("768", marks=SLOW)])
+def test_bfloat16_is_near_but_not_the_same(layer, golden, opened):
     """Each of its roundings is up to 2^-8; of their sum over the layers 2 % is left."""
-    images, expected = golden["images/32x32"], golden["features/32x32/768"]
-    extractor = opened((32, 32, 3), layer="768", precision="bfloat16")
+    images, expected = golden["images/32x32"], golden[f"features/32x32/{layer}"]
+    extractor = opened((32, 32, 3), layer=layer, precision="bfloat16")
     features, _ = extractor.run(images)
     assert features.dtype == np.float32
     assert 1e-4 < apart(features, expected) < 0.02
