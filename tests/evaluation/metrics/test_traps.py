@@ -8,12 +8,17 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from evaluation import InputError, measure, metrics
 
-ALL = metrics.names()
+# Each of these has the arithmetic of another metric: sfid of fid, recall of precision, and so on.
+TWINS = {"sfid", "recall", "r_cover", "probabilistic_recall", "prd_precision"}
+ALL = [
+    pytest.param(name, marks=pytest.mark.slow) if name in TWINS else name
+    for name in metrics.names()
+]
 # How the value scales with the rows: with their first or second power, or not at all. Of distances
 # alone are those that shifts and rotations do not change either.
 BY_SCALE = {"fid": 2, "sfid": 2, "mifid": 2, "rarity": 1}
@@ -28,7 +33,7 @@ PLAIN = {name: {name: {"estimator": "plain"}} for name in ("fid", "sfid", "mifid
 UNBOUNDED = {"realism", "support", "mode_kl", "rarity"}  # where inf is an answer
 
 
-def quick(examples):
+def quick(examples, **options):
     """Hypothesis without a clock, the same examples every time."""
     return settings(
         max_examples=examples,
@@ -36,7 +41,11 @@ def quick(examples):
         derandomize=True,
         database=None,
         suppress_health_check=[HealthCheck.function_scoped_fixture],
+        **options,
     )
+
+
+listed = quick(1, phases=[Phase.explicit])  # the listed examples alone: the short run
 
 
 def ask(name, real, fake, train=None, **options):
@@ -76,6 +85,11 @@ def same(name, result, other, rel=1e-9):
         scale = max(scale, result.high - result.low)
         assert other.low == pytest.approx(result.low, abs=1e-5 * scale)
         assert other.high == pytest.approx(result.high, abs=1e-5 * scale)
+
+
+def of(names):
+    """The cases of these metrics."""
+    return [case for case in ALL if (case if isinstance(case, str) else case.values[0]) in names]
 
 
 @pytest.fixture(params=ALL)
@@ -120,8 +134,10 @@ def samples(law, seed, d):
     return tuple(law(rng, n, d) for n in (70, 65, 80))
 
 
-@quick(5)
+@listed
 @given(**SAMPLES)
+@example(law=repeated, seed=1, d=90)
+@example(law=lattice, seed=2, d=3)
 def test_row_order_never_matters(name, law, seed, d):
     """Also with ties, copies, heavy tails and fewer rows than columns. Training rows move, too."""
     rows, rng = samples(law, seed, d), np.random.default_rng(seed + 1)
@@ -130,8 +146,16 @@ def test_row_order_never_matters(name, law, seed, d):
     same(name, answer(name, *rows), answer(name, *(rng.permutation(x) for x in rows)), rel)
 
 
-@quick(3)
+@pytest.mark.slow
+@quick(5)
+@given(**SAMPLES)
+def test_row_order_never_matters_in_any_law(name, law, seed, d):
+    test_row_order_never_matters.hypothesis.inner_test(name, law, seed, d)
+
+
+@listed
 @given(**SAMPLES, cut=st.integers(1, 60))
+@example(law=heavy, seed=3, d=7, cut=20)
 def test_blocks_mapped_files_and_layouts_are_the_same_rows(name, law, seed, d, cut, tmp_path):
     """Not a bit differs: float32 from a file, from an iterator, transposed, and every other row."""
     rows = [x.astype(np.float32) for x in samples(law, seed, d)]
@@ -151,12 +175,21 @@ def test_blocks_mapped_files_and_layouts_are_the_same_rows(name, law, seed, d, c
         assert other == result or (np.isnan(other.low) and other.value == result.value)
 
 
+@pytest.mark.slow
 @quick(3)
+@given(**SAMPLES, cut=st.integers(1, 60))
+def test_blocks_and_layouts_in_any_law(name, law, seed, d, cut, tmp_path):
+    inner = test_blocks_mapped_files_and_layouts_are_the_same_rows.hypothesis.inner_test
+    inner(name, law, seed, d, cut, tmp_path)
+
+
+@pytest.mark.parametrize("name", of({*BY_SCALE, *OF_RANKS}))
+@listed
 @given(**SAMPLES, power=st.sampled_from([-20, 7]))
+@example(law=clusters, seed=4, d=2, power=-20)
+@example(law=offset, seed=5, d=90, power=7)
 def test_scale(name, law, seed, d, power):
     """A factor of 2^k rounds nothing, so that what does not depend on the scale stays exactly."""
-    if name not in BY_SCALE and name not in OF_RANKS:
-        return
     rows = samples(law, seed, d)
     result, other = (
         answer(name, *(factor * x for x in rows), settings=PLAIN.get(name))
@@ -169,12 +202,19 @@ def test_scale(name, law, seed, d, power):
         assert other.value == pytest.approx(factor * result.value, rel=1e-8, abs=1e-8 * factor)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", of({*BY_SCALE, *OF_RANKS}))
+@quick(3)
+@given(**SAMPLES, power=st.sampled_from([-20, 7]))
+def test_scale_in_any_law(name, law, seed, d, power):
+    test_scale.hypothesis.inner_test(name, law, seed, d, power)
+
+
+@pytest.mark.parametrize("name", of(OF_DISTANCES))
 @quick(3)
 @given(seed=st.integers(0, 10_000), d=st.sampled_from([2, 5]))
 def test_rotation_and_shift(name, seed, d):
     """Distances between rows stay, and with them all that is made of distances alone."""
-    if name not in OF_DISTANCES:
-        return
     rng = np.random.default_rng(seed)
     rows = [rng.standard_normal((n, d)) for n in (70, 65, 80)]
     turned = np.linalg.qr(rng.standard_normal((d, d)))[0]
@@ -185,11 +225,10 @@ def test_rotation_and_shift(name, seed, d):
     assert other.value == pytest.approx(result.value, rel=1e-7, abs=1e-9)
 
 
+@pytest.mark.parametrize("name", of(OF_DISTANCES))
 @quick(3)
 @given(seed=st.integers(0, 10_000), level=st.sampled_from([0.0, 5.0, -300.0]))
 def test_constant_columns_change_nothing_that_is_made_of_distances(name, seed, level):
-    if name not in OF_DISTANCES:
-        return
     rng = np.random.default_rng(seed)
     rows = [rng.standard_normal((n, 3)) for n in (70, 65, 80)]
     wider = [np.hstack([x, np.full((len(x), 2), level)]) for x in rows]
@@ -231,12 +270,26 @@ def huge(rng, n, d):
 DEGENERATE = (one_mode, zeros, two_values, outlier, tiny, huge, ordinary)
 
 
-@pytest.mark.parametrize("real", DEGENERATE)
-def test_degenerate_rows_get_an_answer_or_one_line(name, real):
-    """No warning, no NaN, no other exception; also with fewer rows than columns."""
-    for fake, d in itertools.product(DEGENERATE, (2, 100)):
+def check_degenerate(name, pairs):
+    """Each of `pairs` is the law of the real rows, that of the generated rows, and the columns."""
+    for real, fake, d in pairs:
         rng = np.random.default_rng(0)
         answer(name, real(rng, 70, d), fake(rng, 66, d), ordinary(rng, 80, d))
+
+
+@pytest.mark.parametrize("law", DEGENERATE)
+def test_degenerate_rows_get_an_answer_or_one_line(name, law):
+    """No warning, no NaN, no other exception; on either side and on both.
+
+    100 columns are more than rows.
+    """
+    check_degenerate(name, [(law, law, 2), (law, ordinary, 100), (ordinary, law, 2)])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("real", DEGENERATE)
+def test_every_pair_of_degenerate_rows_gets_an_answer_or_one_line(name, real):
+    check_degenerate(name, itertools.product([real], DEGENERATE, (2, 100)))
 
 
 def test_one_column(name):
@@ -246,9 +299,11 @@ def test_one_column(name):
     assert isinstance(result, str) == (metrics.load(name).READS == "logits")
 
 
+TRAINED = [name for name in metrics.names() if "train" in metrics.load(name).NEEDS]
+
+
+@pytest.mark.parametrize("name", of(TRAINED))
 def test_training_rows_that_are_all_alike(name):
-    if "train" not in metrics.load(name).NEEDS:
-        return
     rng = np.random.default_rng(2)
     rows = ordinary(rng, 70, 3), ordinary(rng, 66, 3)
     for law in (one_mode, zeros, two_values):
@@ -261,12 +316,15 @@ def test_rows_given_thrice_are_no_samples_but_get_an_answer(name):
     answer(name, rows, rows, rows)
 
 
-@pytest.mark.parametrize("side", ["real", "fake", "train"])
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_numbers_that_are_not_finite_are_refused_on_every_side(name, side, bad):
-    needs = metrics.load(name).NEEDS
-    if side not in needs:
-        return
+@pytest.mark.parametrize(
+    "bad", [np.nan, *(pytest.param(bad, marks=pytest.mark.slow) for bad in (np.inf, -np.inf))]
+)
+def test_numbers_that_are_not_finite_are_refused_on_every_side(name, bad):
+    for side in metrics.load(name).NEEDS:
+        check_refused(name, side, bad)
+
+
+def check_refused(name, side, bad):
     rng = np.random.default_rng(4)
     rows = {key: ordinary(rng, 70, 3).astype(np.float32) for key in ("real", "fake", "train")}
     rows[side][5, 1] = bad
