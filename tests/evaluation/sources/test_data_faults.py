@@ -109,6 +109,16 @@ def whole(tf, tmp_path_factory):
     return builder
 
 
+@pytest.fixture(scope="module")
+def whole_images(whole):
+    """All images of "train", as `load_images` reads them without a fault."""
+    from evaluation.sources import tfds as source
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(source, "prepare", lambda name: whole)
+        return load_images("digits")
+
+
 @pytest.fixture
 def digits(whole, tmp_path, monkeypatch):
     """A copy of them that `load_images("digits")` reads; gives the files of "train"."""
@@ -141,11 +151,12 @@ def spoil(path):
 
 
 FAULTS = {"missing": os.unlink, "cut": cut, "spoilt": spoil, "stalled": stall}
+SLOW = pytest.mark.slow
 
 
-@pytest.fixture(params=FAULTS)
-def fault(request):
-    return FAULTS[request.param]
+def faults(*quick):
+    """All faults, of which these are in the short run."""
+    return [pytest.param(name, marks=() if name in quick else SLOW) for name in FAULTS]
 
 
 class TestShards:
@@ -161,8 +172,9 @@ class TestShards:
         theirs = whole.as_dataset(split="train").take(16).as_numpy_iterator()
         np.testing.assert_array_equal(images.images[:16], [one["image"] for one in theirs])
 
+    @pytest.mark.parametrize("fault", faults("missing", "stalled"))
     def test_one_with_a_fault_is_named(self, digits, fault):
-        fault(digits[2])
+        FAULTS[fault](digits[2])
         retry = brief()
         with pytest.raises(InputError) as caught:
             load_images("digits", retry=retry)
@@ -173,9 +185,9 @@ class TestShards:
         assert "\n" not in message
         assert retry.retried == [str(digits[2])] * 2
 
-    def test_one_with_a_fault_is_left_out_on_request(self, digits, fault):
-        whole_images = load_images("digits")
-        fault(digits[1])
+    @pytest.mark.parametrize("fault", faults("cut", "spoilt"))
+    def test_one_with_a_fault_is_left_out_on_request(self, digits, whole_images, fault):
+        FAULTS[fault](digits[1])
         retry = brief()
         outcome = load_images("digits", skip_corrupt=True, retry=retry)
         (skipped,) = outcome.skipped
@@ -187,9 +199,9 @@ class TestShards:
         np.testing.assert_array_equal(outcome.images, whole_images.images[kept])
         np.testing.assert_array_equal(outcome.labels, whole_images.labels[kept])
 
-    @pytest.mark.parametrize("kind", ["missing", "stalled"])
-    def test_one_that_comes_back_loses_nothing(self, digits, kind):
-        whole_images, content = load_images("digits"), digits[3].read_bytes()
+    @pytest.mark.parametrize("kind", ["missing", pytest.param("stalled", marks=SLOW)])
+    def test_one_that_comes_back_loses_nothing(self, digits, whole_images, kind):
+        content = digits[3].read_bytes()
         FAULTS[kind](digits[3])
 
         def mend(line):
@@ -221,7 +233,7 @@ def logged(run_dir, name):
 
 
 class TestTraining:
-    @pytest.mark.slow
+    @SLOW
     def test_what_is_left_out_is_told_and_counted_once(self, digits, tmp_path):
         """Also where the run goes on; and the damage ends a run that was not told to go on."""
         cut(digits[0])
