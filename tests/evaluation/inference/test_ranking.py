@@ -13,6 +13,7 @@ from evaluation.inference import differences, influences
 from evaluation.inference.ranking import METRICS, compare
 from evaluation.statistics.multiplicity import benjamini_hochberg, holm
 
+SLOW = pytest.mark.slow
 NEAREST = ["precision", "density", "coverage"]
 
 
@@ -45,8 +46,15 @@ def test_values_are_those_of_measure(metric):
     assert result.direction == measure(real, a, metric)[metric].better
 
 
-@pytest.mark.parametrize("metric", ["fid", "kid"])
-@pytest.mark.parametrize("paired", [False, True])
+@pytest.mark.parametrize(
+    ("metric", "paired"),
+    [
+        ("fid", False),
+        ("kid", True),
+        pytest.param("fid", True, marks=SLOW),
+        pytest.param("kid", False, marks=SLOW),
+    ],
+)
 def test_standard_error_is_the_spread_over_samples(metric, paired):
     """200 draws: the mean variance estimate agrees with the variance of the differences."""
     gaps, variances = [], []
@@ -80,7 +88,7 @@ def test_kid_influences_are_the_jackknifes():
     assert np.corrcoef(study.real, moved)[0, 1] > 0.999
 
 
-@pytest.mark.parametrize("metric", ["fid", "kid"])
+@pytest.mark.parametrize("metric", ["fid", pytest.param("kid", marks=SLOW)])
 def test_coverage_of_differences(metric):
     """Isotropic Gaussians, whose FID is d (mu^2 + (1 - s)^2), and KID's mean in closed form."""
     d = 3
@@ -113,7 +121,10 @@ def test_coverage_of_differences(metric):
     assert stats.binom.cdf(held, runs, 0.95) > 1e-3 and held / runs > 0.9
 
 
-@pytest.mark.parametrize("metric", [*NEAREST, "fid"])
+@pytest.mark.parametrize(
+    "metric",
+    ["density", *(pytest.param(name, marks=SLOW) for name in ("precision", "coverage", "fid"))],
+)
 def test_false_findings_at_most_at_their_rate(metric):
     """Two models of one law that is not the reference's, p <= 0.1 in 120 draws."""
     real = draws(4, 150)[0]

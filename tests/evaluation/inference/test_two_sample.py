@@ -181,7 +181,14 @@ def test_energy_and_kid_see_a_change_of_scale_that_a_hyperplane_does_not():
     assert not same_distribution(x, 1.8 * y, "classifier", 99).different
 
 
-@pytest.mark.parametrize("test", TESTS)
+@pytest.mark.parametrize(
+    "test",
+    [
+        "kid",
+        "classifier",
+        *(pytest.param(test, marks=pytest.mark.slow) for test in ("energy", "fid")),
+    ],
+)
 def test_false_alarms_at_their_rate(test):
     """150 draws of skewed rows, n != m: rejections at 0.2 are binomial."""
     runs = 100 if test == "fid" else 150

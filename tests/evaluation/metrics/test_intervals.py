@@ -10,6 +10,7 @@ from scipy import special, stats
 
 from evaluation import measure
 
+SLOW = pytest.mark.slow
 LEVEL = 0.95
 
 
@@ -48,7 +49,7 @@ def gaussians(dim, shift, spread, correlation):
     return draw, truth
 
 
-@pytest.mark.slow
+@SLOW
 @pytest.mark.parametrize(("shift", "spread", "correlation"), [(0.05, 0.05, 0.7), (0.3, 0.5, 0.7)])
 def test_fid_of_two_thousand_rows_in_32_dimensions(shift, spread, correlation):
     """Between 92 % and 99 % of 300 draws: near equal laws the interval is a little wide."""
@@ -57,7 +58,7 @@ def test_fid_of_two_thousand_rows_in_32_dimensions(shift, spread, correlation):
     assert 0.92 * 300 <= hits <= 0.99 * 300
 
 
-@pytest.mark.parametrize("level", [0.8, 0.99])
+@pytest.mark.parametrize("level", [0.8, pytest.param(0.99, marks=SLOW)])
 def test_fid_interval_follows_its_level(level):
     draw, truth = gaussians(8, 0.2, 0.3, 0.5)
     hits = count(300, truth, lambda rng: draw(rng, 500, 700), "fid", level)
@@ -65,7 +66,9 @@ def test_fid_interval_follows_its_level(level):
     assert level > 0.9 or hits < 0.9 * 300
 
 
-@pytest.mark.parametrize(("n", "m", "dim"), [(1437, 360, 64), (120, 90, 16), (60, 50, 64)])
+@pytest.mark.parametrize(
+    ("n", "m", "dim"), [pytest.param(1437, 360, 64, marks=SLOW), (120, 90, 16), (60, 50, 64)]
+)
 def test_fid_at_equal_laws(n, m, dim):
     """The truth is 0, where the delta method alone fails; rows are few, at last too few."""
     rng = np.random.default_rng(2)
@@ -79,6 +82,7 @@ def test_fid_at_equal_laws(n, m, dim):
     assert_covers(count(100, 0.0, draw, "fid"), 100)
 
 
+@SLOW
 def test_fid_of_heavy_tails():
     """Multivariate t with 6 degrees of freedom, where the bias falls slowly: wide, but it holds."""
     scale = 1.2
@@ -90,7 +94,7 @@ def test_fid_of_heavy_tails():
     assert_covers(count(150, 32 * (1 - scale) ** 2, draw, "fid"), 150)
 
 
-@pytest.mark.parametrize("shift", [0.0, 0.4])
+@pytest.mark.parametrize("shift", [pytest.param(0.0, marks=SLOW), 0.4])
 def test_kid(shift):
     """N(0, I) against N(a, I) in 8 dimensions, where E (x.y / d + 1)^3 has a closed form."""
     d = 8
@@ -136,9 +140,6 @@ def union(k, width):
     return total / width
 
 
-SLOW = pytest.mark.slow
-
-
 @pytest.mark.parametrize(
     "metric",
     ["precision", *(pytest.param(name, marks=SLOW) for name in ("recall", "density", "coverage"))],
@@ -163,7 +164,7 @@ def test_neighbour_metrics_on_a_line(metric):
     assert hits < 0.99 * 400
 
 
-@pytest.mark.slow
+@SLOW
 def test_coverage_when_a_ball_is_seldom_hit():
     """30 generated rows for 80 balls: most balls hold none or one."""
     truth = np.mean(1 - (1 - chances(5, 2.0)) ** 30)

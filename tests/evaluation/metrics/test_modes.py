@@ -12,6 +12,8 @@ from evaluation.core.pair import Pair
 from evaluation.metrics import missing_mass, mode_kl, support
 from evaluation.statistics.multiplicity import holm
 
+SLOW = pytest.mark.slow
+
 
 def rows_of(counts):
     """One-hot logits with these numbers of rows per class."""
@@ -78,8 +80,8 @@ def test_mode_kl_of_collapse_is_log_of_the_classes():
     [
         ([0.2] * 5, [0.2] * 5),
         ([0.4, 0.3, 0.2, 0.05, 0.05], [0.1, 0.2, 0.3, 0.2, 0.2]),
-        (0.7 ** np.arange(8), np.ones(8)),
-        ([0.55, 0.45], [0.5, 0.5]),
+        pytest.param(0.7 ** np.arange(8), np.ones(8), marks=SLOW),
+        pytest.param([0.55, 0.45], [0.5, 0.5], marks=SLOW),
     ],
 )
 def test_mode_kl_covers(p, q):
@@ -102,7 +104,7 @@ def test_mode_kl_covers(p, q):
     assert all(f.high >= 0.0 for f in result)
 
 
-@pytest.mark.slow
+@SLOW
 @pytest.mark.parametrize("rows", [50, 100])
 @pytest.mark.parametrize(
     ("p", "q"),
@@ -158,7 +160,13 @@ def test_missing_mass_is_goods_and_turings():
     assert result.details == {"singletons": 2, "seen": 5, "classes": 8}
 
 
-@pytest.mark.parametrize("shares", [np.ones(300), 1 / np.arange(1, 301), 0.5 ** np.arange(20)])
+@pytest.mark.parametrize(
+    "shares",
+    [
+        1 / np.arange(1, 301),
+        *(pytest.param(shares, marks=SLOW) for shares in (np.ones(300), 0.5 ** np.arange(20))),
+    ],
+)
 def test_missing_mass_covers_the_chance_of_something_new(shares):
     """The sum of p (1 - p)^m: the mean is right to 1 / m^2, and intervals miss 5 % or less."""
     rng = np.random.default_rng(2)
@@ -190,9 +198,14 @@ def test_birthday_paradox_of_ten_thousand(radius):
 
 @pytest.mark.parametrize(
     "shares",
-    [np.ones(1000), 1 / np.arange(1, 500), 0.6 ** np.arange(20), np.r_[0.3, np.full(500, 0.0014)]],
+    [
+        pytest.param(np.ones(1000), marks=SLOW),
+        pytest.param(1 / np.arange(1, 500), marks=SLOW),
+        0.6 ** np.arange(20),
+        np.r_[0.3, np.full(500, 0.0014)],
+    ],
 )
-@pytest.mark.parametrize("rows", [100, 400])
+@pytest.mark.parametrize("rows", [100, pytest.param(400, marks=SLOW)])
 def test_support_covers_the_inverse_of_the_summed_squares(shares, rows):
     """Also where pairs share rows, for which Poisson's variance is far too small."""
     rng = np.random.default_rng(4)

@@ -108,7 +108,9 @@ def test_garwoods_interval_is_the_textbooks():
     assert garwood(0, 0.95) == pytest.approx((0.0, -np.log(0.025)))
 
 
-@pytest.mark.parametrize("classifier", ["logistic", "neighbours"])
+@pytest.mark.parametrize(
+    "classifier", ["logistic", pytest.param("neighbours", marks=pytest.mark.slow)]
+)
 def test_classifier_errs_as_often_as_it_says(classifier):
     """Equal skewed laws: p <= 0.05 in at most 5 % of 200 draws, values about 0.5."""
     rng = np.random.default_rng(5)

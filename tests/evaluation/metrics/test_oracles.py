@@ -14,6 +14,8 @@ from evaluation import measure
 from evaluation.core.pair import Pair
 from evaluation.metrics import p_cover, r_cover
 
+SLOW = pytest.mark.slow
+
 
 def near(values, truth, errors=4.0):
     """Whether the mean of independent values is within some of its standard errors of the truth."""
@@ -47,7 +49,9 @@ def test_fid_of_gaussians_in_one_dimension():
     assert measure(*rows, "fid", protocol="ttur")["fid"].value == pytest.approx(9 + 2.25, rel=1e-12)
 
 
-@pytest.mark.parametrize("variances", [[1.0] * 8, [4.0, 2.0, 1.0, 0.5, 0.25, 0.01]])
+@pytest.mark.parametrize(
+    "variances", [pytest.param([1.0] * 8, marks=SLOW), [4.0, 2.0, 1.0, 0.5, 0.25, 0.01]]
+)
 def test_the_bias_of_plain_fid_at_equal_laws(variances):
     """(1/n + 1/m) [sum l + 1/2 sum_ij l_i l_j (1 + d_ij) / (l_i + l_j)] + O(n^-2).
 
@@ -69,8 +73,15 @@ def test_the_bias_of_plain_fid_at_equal_laws(variances):
     assert near(corrected, 0.0)
 
 
-@pytest.mark.parametrize(("module", "metric"), [(p_cover, "p_cover"), (r_cover, "r_cover")])
-@pytest.mark.parametrize(("n", "m", "k", "c"), [(100, 80, 3, 3), (60, 90, 2, 4)])
+@pytest.mark.parametrize(
+    ("module", "metric", "n", "m", "k", "c"),
+    [
+        (p_cover, "p_cover", 100, 80, 3, 3),
+        (r_cover, "r_cover", 60, 90, 2, 4),
+        pytest.param(p_cover, "p_cover", 60, 90, 2, 4, marks=SLOW),
+        pytest.param(r_cover, "r_cover", 100, 80, 3, 3, marks=SLOW),
+    ],
+)
 def test_covers_at_equal_laws(module, metric, n, m, k, c):
     """Of n - 1 own and m other rows in any order, k others come before the (k c)-th own one.
 
@@ -96,7 +107,7 @@ def test_inception_score_of_sure_answers_is_the_exponential_of_their_entropy(sha
     assert result["inception_score"].value == pytest.approx(expected, rel=1e-12)
 
 
-@pytest.mark.parametrize("produced", [40, 100])
+@pytest.mark.parametrize("produced", [40, pytest.param(100, marks=SLOW)])
 def test_expected_number_of_modes(produced):
     """Of K equal modes n rows hit K (1 - (1 - 1/K)^n); a mode counts from one row on."""
     modes = 30

@@ -12,6 +12,9 @@ def ask(metric, real, fake, **settings):
     return measure(real, fake, metric, settings={metric: settings})[metric]
 
 
+QUICK = {(150, 8.0, "lost"), (150, 1 / 8, "equal"), (2000, 8.0, "near")}  # of the counts
+
+
 def shares(kind, rng, cells=12):
     """Real and generated shares in cells."""
     even = np.full(cells, 1 / cells)
@@ -123,9 +126,15 @@ def test_published_metrics_are_those_of_the_curve():
         assert not result.has_interval
 
 
-@pytest.mark.parametrize("kind", ["equal", "lost", "bad", "near", "far"])
-@pytest.mark.parametrize("beta", [8.0, 1 / 8])
-@pytest.mark.parametrize("n", [150, 2000])
+@pytest.mark.parametrize(
+    ("n", "beta", "kind"),
+    [
+        pytest.param(n, beta, kind, marks=() if (n, beta, kind) in QUICK else pytest.mark.slow)
+        for n in (150, 2000)
+        for beta in (8.0, 1 / 8)
+        for kind in ("equal", "lost", "bad", "near", "far")
+    ],
+)
 def test_interval_covers_shares_in_given_cells(kind, beta, n):
     """400 draws; 0.92 is 2.8 binomial errors below 0.95."""
     rng, weight = np.random.default_rng(6), beta**2
