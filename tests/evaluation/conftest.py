@@ -1,6 +1,11 @@
 """Small real generators for the tests: SavedModels made of a tf.Module."""
 
 import json
+import os
+
+# k-means has a thread for each core. They wait for each other in a loop of up to ten times the
+# computation where another process, such as a second worker of the tests, takes one of the cores.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import numpy as np
 import pytest

@@ -159,12 +159,26 @@ class TestFiles:
         path.chmod(0)
         assert "Permission denied" in error_of(path, "--reference", folder)
 
-    def test_a_function_of_the_working_directory(self, tmp_path):
-        (tmp_path / "mine.py").write_text(
+    def test_a_function_of_the_working_directory(self, tmp_path, monkeypatch):
+        words = self.words_of_a_function(tmp_path)
+        monkeypatch.setattr(sys, "path", list(sys.path))
+        monkeypatch.delitem(sys.modules, "mine", raising=False)  # another test's
+        monkeypatch.chdir(tmp_path)
+        result = run(*words)
+        sys.modules.pop("mine", None)
+        assert result.exit_code == 0, result.output
+        assert "60 images of mine:draw" in result.stdout
+
+    def words_of_a_function(self, folder):
+        (folder / "mine.py").write_text(
             "def draw(n, rng):\n    return rng.integers(0, 256, (n, 8, 8, 1), 'uint8')\n"
         )
+        return ["mine:draw", "--reference", "digits", "--metrics", "kid", "--n", "60"]
+
+    @pytest.mark.slow
+    def test_a_function_of_the_working_directory_of_a_fresh_process(self, tmp_path):
+        words = self.words_of_a_function(tmp_path)
         program = [sys.executable, "-c", "from evaluation.cli import main; main()"]
-        words = ["mine:draw", "--reference", "digits", "--metrics", "kid", "--n", "60"]
         env = os.environ | {"PYTHONPATH": os.getcwd(), "PYTHONSAFEPATH": "1"}
         done = subprocess.run(
             program + words, cwd=tmp_path, env=env, capture_output=True, text=True
