@@ -25,6 +25,7 @@ SMALL = {  # settings that make a model small, wherever it has them
     "text_dim": 5,
     "pool_images": 3,
     "stddev_group": 2,
+    "n_critic": 2,
 }
 SIDE = 16
 QUICK_ADA = {"ada_images": 8, "discriminator_learning_rate": 0.01}  # moves in a few steps
@@ -93,7 +94,10 @@ def make_loop(tf, strategy, game, data, batch_size=BATCH):
     return step.make_steps(game, strategy, batch_size, 0), values
 
 
-def make_run(tf, strategy, game, data, batch_size=BATCH, eagerly=False):
+FEW_STEPS = 20  # a trace takes as long as this many eager steps
+
+
+def make_run(tf, strategy, game, data, batch_size=BATCH, eagerly=True):
     """run(count, first_step) trains some steps -> means of what was logged, the fault.
 
     The loop is traced the first time, which takes most of the time of most tests; a few steps are
@@ -140,8 +144,8 @@ def eager_steps(tf):
 
 
 def run_steps(tf, strategy, game, data, count, batch_size=BATCH):
-    """Trains the first steps of a game; where more follow, `make_run` traces once for all."""
-    return make_run(tf, strategy, game, data, batch_size)(count)
+    """Trains the first steps of a game: eagerly if they are few. Use `make_run` for more steps."""
+    return make_run(tf, strategy, game, data, batch_size, eagerly=count < FEW_STEPS)(count)
 
 
 def weights(game):
@@ -155,13 +159,18 @@ def train(tf, name, steps, shape=GRAY, **settings):
 
     strategy, data = strategies.make("one-device"), make_data(name, shape)
     game = make_game(strategy, name, data, **settings)
-    make_run(tf, strategy, game, data, eagerly=True)(steps)
+    run_steps(tf, strategy, game, data, steps)
     return weights(game)
 
 
-def has_effect(tf, name, change, base=MappingProxyType({}), shape=GRAY, steps=3):
-    """Whether settings change which kernels all networks have, or what training makes of them."""
+def has_effect(tf, name, change, base=MappingProxyType({}), shape=GRAY):
+    """Whether settings change which kernels all networks have, or what training makes of them.
+
+    The second step shows each setting of an optimizer or a schedule. Adaptive augmentation and a
+    moving average need a third.
+    """
     kernels = []
+    steps = 3 if any(key.startswith(("ada_", "ema_")) for key in {**base, **change}) else 2
     for settings in (base, {**base, **change}):
         made = _trained(tf, name, steps, shape, json.dumps(dict(settings)))
         kernels.append({name: value for name, value in made.items() if "kernel" in name})

@@ -30,7 +30,8 @@ def fixed_order_sums() -> Iterator[None]:
     A tensor or variable with several uses gets the sum of as many gradients, by `AddN`. On CPUs,
     TensorFlow 2.21's `AddN` adds into the buffer of the first term that nothing else holds at that
     moment. So the order of three or more terms depends on which operations have already ended, and
-    `stylegan2` and `cyclegan` trained to other last bits now and then.
+    `stylegan2` and `cyclegan` trained to other last bits now and then. Two terms have one order;
+    but Grappler may merge a sum of two into a larger one, which matters if a branch holds both.
 
     TensorFlow offers no public way to choose how gradients are summed. This replaces its function
     while the block runs, so the block must hold no more than the trace of a step.
@@ -39,7 +40,7 @@ def fixed_order_sums() -> Iterator[None]:
 
     def add_in_order(inputs: Sequence[tf.Tensor], name: str | None = None) -> tf.Tensor:
         if tf.executing_eagerly() or (len(inputs) < 3 and not any(map(_from_branch, inputs))):
-            return add_n(inputs, name)  # two terms have one order
+            return add_n(inputs, name)
         total, *terms = sorted(inputs, key=lambda term: term.name)  # Grappler sorts them, too
         for term, following in itertools.pairwise([*terms, None]):
             # Grappler's arithmetic optimizer would turn the chain back into one sum. It leaves

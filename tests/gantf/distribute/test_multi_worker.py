@@ -53,6 +53,7 @@ def alone(tmp_path_factory):
     return run_dir
 
 
+@pytest.mark.slow
 def test_two_processes_train_as_one_device_and_the_chief_alone_writes(alone, tmp_path):
     run_dir, ports = tmp_path / "run", free_ports(2)
     processes = [start(run_dir, ports, index, "--steps", "20") for index in (1, 0)]

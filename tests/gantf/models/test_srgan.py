@@ -268,6 +268,7 @@ def test_batch_norm_and_a_penalty_are_refused(tf):
         make_model_config(srgan.Config, {"discriminator_norm": "batch"}, "srgan")
 
 
+@pytest.mark.slow
 def test_content_training_beats_bicubic_on_what_it_has_seen(tf, one):
     """A check of the whole: some steps on a few images of stripes."""
     from gantf.data.loading import TrainingData
@@ -277,7 +278,7 @@ def test_content_training_beats_bicubic_on_what_it_has_seen(tf, one):
     images = np.broadcast_to(np.where(phase % 6 < 3, 255, 0), (12, SIDE, SIDE, 3))
     data = TrainingData(({"image": images.astype(np.uint8)},), DataSpec((SIDE, SIDE, 3)), "", "")
     game = make_game(one, "srgan", data, pretraining_steps=100, generator_channels=8)
-    run = make_run(tf, one, game, data)
+    run = make_run(tf, one, game, data, eagerly=False)
     first, _ = run(1)
     run(98, first_step=1)
     last, _ = run(1, first_step=99)

@@ -35,7 +35,12 @@ def train(run_dir, settings, *words):
     ("start", "settings", "words"),
     [
         ("the discriminator has won", EASY_PREY, []),
-        ("vanishing gradient", {**EASY_PREY, "loss": "minimax"}, []),
+        pytest.param(
+            "vanishing gradient",
+            {**EASY_PREY, "loss": "minimax"},
+            [],
+            marks=pytest.mark.slow,
+        ),
         pytest.param(
             "mode collapse",
             {"r1_weight": 0, "generator_learning_rate": 0.1, "discriminator_learning_rate": 1e-5},

@@ -117,10 +117,13 @@ def sums_without_order(graph):
     ]
 
 
-SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("cyclegan", "r3gan", "stylegan2")]
+SLOW = [
+    pytest.param(name, marks=pytest.mark.slow)
+    for name in ("wgan", "cyclegan", "r3gan", "stylegan2")
+]
 
 
-@pytest.mark.parametrize("name", ["gan", "wgan", *SLOW])
+@pytest.mark.parametrize("name", ["gan", *SLOW])
 def test_every_read_and_sum_has_one_order(tf, name):
     body, graph = optimized(tf, name)
     pairs, lost = unordered(body, graph)
@@ -138,6 +141,7 @@ def test_the_order_of_sums_has_to_be_fixed(tf, monkeypatch):
     assert sums_without_order(graph)
 
 
+@pytest.mark.slow
 def test_the_pass_that_is_turned_off_would_lose_some(tf, monkeypatch):
     """If this test fails, the option and the test above are no longer needed."""
     from gantf.training import determinism

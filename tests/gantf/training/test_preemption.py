@@ -43,7 +43,7 @@ def terminated(run_dir, waits_for):
     [
         pytest.param("checkpoints/step-00000010.npz", marks=pytest.mark.slow),
         pytest.param("samples/step-00000000.png", marks=pytest.mark.slow),  # in the first scores
-        "samples/step-00000020.png",  # in the scores of step 20
+        pytest.param("samples/step-00000020.png", marks=pytest.mark.slow),  # of step 20
     ],
 )
 def test_the_same_command_ends_in_the_same_bits(whole, tmp_path, waits_for):

@@ -77,6 +77,7 @@ def test_a_run_leaves_what_it_says(uninterrupted):
     assert [line["step"] for line in lines if "fid" in line] == [0, 20, 40]
 
 
+@pytest.mark.slow
 def test_kill_9_and_the_same_command_end_in_the_same_bits(uninterrupted, tmp_path):
     """The process is killed once its second checkpoint exists, at any point of a step."""
     run_dir = tmp_path / "killed"
