@@ -391,6 +391,7 @@ def test_the_running_mean_is_plain_at_first_and_then_forgets(tf):
         np.testing.assert_allclose(layer.mean, expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_mean_style_is_that_of_the_sampled_mapping(tf):
     """Its weights are a moving average.
 
