@@ -5,7 +5,6 @@ import sys
 import types
 import warnings
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
 import pytest
@@ -32,7 +31,10 @@ def tfgan(tf):
         "tfgan_classifier_metrics", package / "python" / "eval" / "classifier_metrics.py"
     )
     module = importlib.util.module_from_spec(spec)
-    with mock.patch.dict(sys.modules, stand_ins), warnings.catch_warnings():
+    # Only the stand-ins go again: what is imported meanwhile (TensorFlow Probability) must stay.
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        for name, stand_in in stand_ins.items():
+            patch.setitem(sys.modules, name, stand_in)
         warnings.simplefilter("ignore")  # about distutils, by TensorFlow Probability
         spec.loader.exec_module(module)
         module.tfp.stats.covariance  # noqa: B018  # loads that library now
