@@ -8,6 +8,7 @@ from types import MappingProxyType
 from unittest import mock
 
 import numpy as np
+import pytest
 
 from gantf import config, models
 
@@ -178,6 +179,18 @@ def has_effect(tf, name, change, base=MappingProxyType({}), shape=GRAY):
     return one.keys() != other.keys() or any(
         not np.array_equal(value, other[name]) for name, value in one.items()
     )
+
+
+def one_in_three(changes):
+    """Parameters of which the short run takes one in three; the others are slow."""
+    return [
+        change if place % 3 == 0 else pytest.param(*_as_tuple(change), marks=pytest.mark.slow)
+        for place, change in enumerate(changes)
+    ]
+
+
+def _as_tuple(change):
+    return change if isinstance(change, tuple) else (change,)
 
 
 @functools.lru_cache(maxsize=4)

@@ -20,6 +20,7 @@ A metric that uses `pair.neighbours` lists its requests, so that all such metric
 """
 
 import difflib
+import functools
 import importlib
 import pkgutil
 from collections.abc import Iterable, Mapping
@@ -29,6 +30,7 @@ from typing import Any
 from evaluation.errors import InputError
 
 
+@functools.cache
 def names() -> tuple[str, ...]:
     """Returns the sorted names of all metrics: the files of this folder."""
     return tuple(sorted(file.name for file in pkgutil.iter_modules(__path__)))

@@ -225,6 +225,7 @@ class TestConfigFile:
         assert made.settings["diffaugment"] == ["color", "cutout"]
         assert made.settings["loss"] == "minimax"
 
+    @pytest.mark.slow
     def test_a_runs_own_gives_the_same_run(self, tf, tmp_path, file):
         """In another directory the same weights; in its own, the run goes on."""
         from gantf.runs import checkpoints

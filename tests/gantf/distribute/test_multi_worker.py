@@ -140,6 +140,7 @@ def test_within_an_epoch_every_image_comes_once(tf, pipelines):
     assert sorted(seen) == list(range(24))
 
 
+@pytest.mark.slow
 def test_the_saved_configuration_names_no_worker(alone):
     text = (alone / "config.yaml").read_text()
     assert "worker_index" not in text and json.dumps("127.0.0.1") not in text

@@ -427,6 +427,7 @@ def test_an_export_is_drawn_from_with_the_captions_shares(tf, tmp_path):
     assert np.all(np.abs(counts - rows * np.array(shares)) < error + 0.02 * rows)
 
 
+@pytest.mark.slow
 def test_a_prompt_is_drawn_and_a_misspelt_one_is_refused(eager_steps, tmp_path):
     def run(*words):
         return CliRunner().invoke(main, [str(word) for word in words])
