@@ -156,6 +156,7 @@ def test_another_configuration_is_refused(tf, uninterrupted, options, message):
     assert sorted(p.name for p in uninterrupted.rglob("*")) == before
 
 
+@pytest.mark.slow
 def test_a_finished_run_says_so_and_mends_a_missing_generator(uninterrupted):
     before = (uninterrupted / "config.yaml").read_text()
     contract = (uninterrupted / "generator" / "generator.json").read_text()
