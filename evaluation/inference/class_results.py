@@ -11,6 +11,7 @@ from evaluation.core.estimate import Estimate
 from evaluation.errors import InputError
 from evaluation.results import formatting
 from evaluation.results.formatting import interval, number
+from evaluation.results.frame import import_pandas
 from evaluation.results.result import Result
 
 if TYPE_CHECKING:
@@ -125,15 +126,11 @@ class PerClass(Mapping[Label, Result]):
         Raises:
           InputError: pandas is not installed.
         """
-        try:
-            import pandas
-        except ImportError as error:
-            raise InputError("to_frame needs pandas: pip install pandas") from error
         frames = [
             result.to_frame().reset_index().assign(**{"class": label})
             for label, result in self.items()
         ]
-        return pandas.concat(frames).set_index(["class", "metric"]).drop(columns="floor")
+        return import_pandas().concat(frames).set_index(["class", "metric"]).drop(columns="floor")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types: {"classes": {class: result}, "refused", "level", "correction"}."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from evaluation.errors import InputError
 from evaluation.results import formatting
 from evaluation.results.formatting import interval, number
+from evaluation.results.frame import import_pandas
 from evaluation.results.source_names import short_names
 from evaluation.runtime.files import atomic_write
 
@@ -62,11 +63,7 @@ class Batch(Sequence[Row]):
         Raises:
           InputError: pandas is not installed.
         """
-        try:
-            import pandas
-        except ImportError as error:
-            raise InputError("to_frame needs pandas: pip install pandas") from error
-        return pandas.DataFrame(list(self.rows))
+        return import_pandas().DataFrame(list(self.rows))
 
     def __str__(self) -> str:
         """The scores with their intervals as plain text, then the failures."""

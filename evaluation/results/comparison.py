@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from evaluation.core.estimate import plain
-from evaluation.errors import InputError
 from evaluation.results import formatting
 from evaluation.results.formatting import interval, number
+from evaluation.results.frame import import_pandas
 from evaluation.results.model_comparison import POWER, Difference, ModelComparison
 
 if TYPE_CHECKING:
@@ -73,11 +73,7 @@ class SourceComparison(Mapping[str, ModelComparison]):
         Raises:
           InputError: pandas is not installed.
         """
-        try:
-            import pandas
-        except ImportError as error:
-            raise InputError("to_frame needs pandas: pip install pandas") from error
-        return pandas.DataFrame(
+        return import_pandas().DataFrame(
             {"metric": comparison.metric} | dataclasses.asdict(pair)
             for comparison in self.comparisons.values()
             for pair in comparison.differences

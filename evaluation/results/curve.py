@@ -12,6 +12,7 @@ from evaluation.core import validation
 from evaluation.errors import InputError
 from evaluation.results import formatting
 from evaluation.results.formatting import interval, number
+from evaluation.results.frame import import_pandas
 from evaluation.runtime.files import atomic_write
 
 if TYPE_CHECKING:
@@ -85,11 +86,7 @@ class Curve(Sequence[Point]):
         Raises:
           InputError: pandas is not installed.
         """
-        try:
-            import pandas
-        except ImportError as error:
-            raise InputError("to_frame needs pandas: pip install pandas") from error
-        return pandas.DataFrame([dataclasses.asdict(point) for point in self.points])
+        return import_pandas().DataFrame([dataclasses.asdict(point) for point in self.points])
 
     def to_dict(self) -> dict[str, Any]:
         """Converts to JSON types: {"run": ..., "points": [...]}."""

@@ -15,6 +15,7 @@ from evaluation.core.estimate import Estimate, plain
 from evaluation.errors import InputError
 from evaluation.results import formatting
 from evaluation.results.formatting import interval, number
+from evaluation.results.frame import import_pandas
 from evaluation.runtime.files import atomic_write
 
 if TYPE_CHECKING:
@@ -155,11 +156,7 @@ class Result(Mapping[str, Estimate]):
         Raises:
           InputError: pandas is not installed.
         """
-        try:
-            import pandas
-        except ImportError as error:
-            raise InputError("to_frame needs pandas: pip install pandas") from error
-        return pandas.DataFrame(self._records()).set_index("metric")
+        return import_pandas().DataFrame(self._records()).set_index("metric")
 
     def to_csv(self) -> str:
         """Returns CSV text: a header, then one line per metric."""
