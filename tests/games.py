@@ -183,14 +183,9 @@ def has_effect(tf, name, change, base=MappingProxyType({}), shape=GRAY):
 
 def one_in_three(changes):
     """Parameters of which the short run takes one in three; the others are slow."""
-    return [
-        change if place % 3 == 0 else pytest.param(*_as_tuple(change), marks=pytest.mark.slow)
-        for place, change in enumerate(changes)
-    ]
-
-
-def _as_tuple(change):
-    return change if isinstance(change, tuple) else (change,)
+    rows = [change if isinstance(change, tuple) else (change,) for change in changes]
+    marks = [() if place % 3 == 0 else pytest.mark.slow for place in range(len(rows))]
+    return [pytest.param(*row, marks=mark) for row, mark in zip(rows, marks, strict=True)]
 
 
 @functools.lru_cache(maxsize=4)

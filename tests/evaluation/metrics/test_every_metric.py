@@ -38,7 +38,7 @@ def usual(name):
 
 @functools.cache
 def usual_result(name):
-    """What the metric answers for them; many tests compare with it."""
+    """Measures the metric on the two samples of `usual`, once for all tests."""
     return ask(name, *usual(name))
 
 

@@ -173,7 +173,7 @@ def test_an_average_is_sampled_where_one_is_asked_for(tf):
     game = make_game(strategy, "cyclegan", data, ema_half_life_images=1000)
     assert game.generators["a2b"] is game.networks["a2b_average"]
     before = weights(game)
-    run_steps(tf, strategy, game, data, 2)
+    run_steps(tf, strategy, game, data, 3)
     moved = {
         name for name, value in weights(game).items() if not np.array_equal(value, before[name])
     }
@@ -255,7 +255,7 @@ class TestDomains:
         assert read.held_out is None
         strategy = strategies.make("one-device")
         game = make_game(strategy, "cyclegan", read)
-        _, fault = run_steps(tf, strategy, game, read, 2)
+        _, fault = run_steps(tf, strategy, game, read, 4)
         assert fault == -1
 
     def test_tfdss_sets_of_two_domains_are_read_by_their_splits(self, tf, monkeypatch):

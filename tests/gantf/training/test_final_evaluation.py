@@ -111,7 +111,7 @@ def test_it_is_made_good_where_it_is_missing_or_of_another_step(finished):
 
 
 @pytest.mark.slow
-def test_a_run_without_scores_has_no_best(eager_steps, tmp_path):
+def test_a_run_without_scores_has_no_best(tf, tmp_path):
     lines = train(tmp_path / "run", "--steps", "2", "--eval-every", "0")
     assert "best checkpoint" not in lines
     assert not (tmp_path / "run" / final_evaluation.FILE).exists()

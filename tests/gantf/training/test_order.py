@@ -1,4 +1,4 @@
-"""The optimized graph of a step reads every variable before the next write to it."""
+"""The order of reads, writes and sums in the optimized graph of a step."""
 
 import collections
 import contextlib
@@ -85,20 +85,14 @@ def unordered(body, graph):
     return pairs, lost
 
 
-MAY_SHARE = (
-    "Const",
-    "Identity",
-    "OptionalGetValue",
-    "ReadVariableOp",
-    "Reshape",
-    "Slice",
-)
+MAY_SHARE = ("Const", "Identity", "OptionalGetValue", "ReadVariableOp", "Reshape", "Slice")
 
 
 def sums_without_order(graph):
-    """The sums of three or more terms whose first two may both be held by another operation.
+    """Lists the sums of three or more terms whose order may change from run to run.
 
-    `AddN` adds into the first term's buffer that is free. A swap of the first two changes nothing.
+    `AddN` begins with the first term that no other operation holds. If that is one of the first
+    two, the order is fixed, since a swap of these two changes nothing.
     """
     nodes = {node.name: node for node in graph.node}
     terms_of = {

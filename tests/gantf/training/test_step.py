@@ -50,7 +50,7 @@ SLOW_OPTIONS = [
     ids=str,
 )
 def test_two_replicas_train_as_one(tf, settings):
-    """After 3 SGD steps on the same global batches the weights agree as far as float32 goes.
+    """After 5 SGD steps on the same global batches the weights agree as far as float32 goes.
 
     A loss that is scaled wrongly is off by more than 1e-4. Many steps later a ReLU's kink, met on
     one side or the other, turns a rounding error into 1e-3: with layer norm after 20 of them.
@@ -62,10 +62,10 @@ def test_two_replicas_train_as_one(tf, settings):
         strategy = strategies.make(name)
         game = small_game(strategy, **{"optimizer": "sgd", **RATES, **settings})
         before = weights(game)
-        run_steps(tf, strategy, game, 3)
+        run_steps(tf, strategy, game, 5)
         finals.append(weights(game))
         moved = max(np.abs(finals[-1][n] - before[n]).max() for n in before if "kernel" in n)
-        assert moved > 1e-5
+        assert moved > 2e-5
     for name, value in finals[0].items():
         np.testing.assert_allclose(finals[1][name], value, 2e-6, 2e-6, err_msg=name)
 
@@ -159,12 +159,12 @@ def test_a_ramp_counts_steps_not_moves(tf, strategy):
 
 @pytest.mark.parametrize("network", ["mlp", pytest.param("dcgan", marks=pytest.mark.slow)])
 def test_parts_of_a_batch_move_as_the_whole(tf, strategy, network):
-    """Without batch norm, which sees the parts: 1e-6 after 3 SGD steps.
+    """Without batch norm, which sees the parts: 1e-6 after 5 SGD steps.
 
     The noise is one that puts no unit of either network onto a ReLU's kink.
     """
     finals = []
-    for accumulation in (1, 4):
+    for accumulation in (1, 2, 4):
         game = small_game(
             strategy,
             optimizer="sgd",
@@ -175,7 +175,7 @@ def test_parts_of_a_batch_move_as_the_whole(tf, strategy, network):
             accumulation=accumulation,
             **RATES,
         )
-        logged, _ = run_steps(tf, strategy, game, 3)
+        logged, _ = run_steps(tf, strategy, game, 5)
         finals.append((weights(game), logged))
     for values, logged in finals[1:]:
         for name, value in finals[0][0].items():
