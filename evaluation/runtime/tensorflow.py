@@ -1,6 +1,7 @@
 """Imports TensorFlow without its C++ log lines and without a search for TPUs."""
 
 import contextlib
+import gc
 import logging
 import os
 import sys
@@ -20,7 +21,7 @@ def import_tensorflow():
         if not tpu_files():
             os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        with _without_stderr():
+        with _without_stderr(), _without_collection():
             import tensorflow  # noqa: F401
         logging.getLogger("absl").setLevel(logging.ERROR)
         logging.getLogger("tensorflow").setLevel(logging.ERROR)
@@ -35,6 +36,18 @@ def tpu_files(folder: Path = Path("/dev")) -> tuple[str, ...]:
         )
     except OSError:
         return ()
+
+
+@contextlib.contextmanager
+def _without_collection() -> Iterator[None]:
+    """Pauses Python's garbage collector, which takes a fifth of the import and frees nothing."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 @contextlib.contextmanager
