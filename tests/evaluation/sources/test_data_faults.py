@@ -19,8 +19,8 @@ from gantf.cli import main
 SHARDS = 4
 
 
-def brief(text=None, seconds=1.5):
-    """RetryPolicy of tests: three tries."""
+def brief(text=None, seconds=60):
+    """RetryPolicy of tests: three tries; a read that stalls needs fewer seconds."""
     say = text if callable(text) else (text if text is not None else []).append
     return RetryPolicy(seconds=seconds, pause_seconds=0.01, say=say)
 
@@ -80,7 +80,7 @@ class TestRetryPolicy:
                     hang.wait()
                 yield number
 
-        retry = brief(seconds=0.5)
+        retry = brief(seconds=0.5 if kind == "stall" else 60)
         assert list(retry.each(source, "shard")) == list(range(10))
         assert retry.retried == ["shard"] * 4
         hang.set()
@@ -151,6 +151,7 @@ def spoil(path):
 
 
 FAULTS = {"missing": os.unlink, "cut": cut, "spoilt": spoil, "stalled": stall}
+SECONDS = {"stalled": 1.5}  # limits of one read
 SLOW = pytest.mark.slow
 
 
@@ -175,7 +176,7 @@ class TestShards:
     @pytest.mark.parametrize("fault", faults("missing", "stalled"))
     def test_one_with_a_fault_is_named(self, digits, fault):
         FAULTS[fault](digits[2])
-        retry = brief()
+        retry = brief(seconds=SECONDS.get(fault, 60))
         with pytest.raises(InputError) as caught:
             load_images("digits", retry=retry)
         message = str(caught.value)
@@ -188,7 +189,7 @@ class TestShards:
     @pytest.mark.parametrize("fault", faults("cut", "spoilt"))
     def test_one_with_a_fault_is_left_out_on_request(self, digits, whole_images, fault):
         FAULTS[fault](digits[1])
-        retry = brief()
+        retry = brief(seconds=SECONDS.get(fault, 60))
         outcome = load_images("digits", skip_corrupt=True, retry=retry)
         (skipped,) = outcome.skipped
         lost, _, of = skipped.removeprefix(f"{digits[1]} (").removesuffix(" images)").split()
@@ -208,7 +209,7 @@ class TestShards:
             digits[3].unlink(missing_ok=True)
             digits[3].write_bytes(content)
 
-        retry = brief(mend)
+        retry = brief(mend, seconds=SECONDS.get(kind, 60))
         assert load_images("digits", retry=retry).sha256 == whole_images.sha256
         assert retry.retried == [str(digits[3])]
 
