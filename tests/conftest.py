@@ -4,7 +4,9 @@ import gc
 import os
 import tempfile
 
-os.environ["TFDS_DATA_DIR"] = os.environ.get("GANTF_TEST_DATA_DIR") or tempfile.mkdtemp("-tfds")
+if "GANTF_TEST_DATA_DIR" not in os.environ:  # the workers of one run of pytest share it
+    os.environ["GANTF_TEST_DATA_DIR"] = tempfile.mkdtemp("-tfds")
+os.environ["TFDS_DATA_DIR"] = os.environ["GANTF_TEST_DATA_DIR"]
 os.environ["MPLBACKEND"] = "Agg"
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")  # compiles faster
 

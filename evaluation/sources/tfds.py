@@ -207,8 +207,7 @@ def prepare(name: str):
         tfds.disable_progress_bar()
     try:
         with contextlib.redirect_stdout(io.StringIO() if built_in else sys.stderr), _few_retries():
-            builder = tfds.builder(name, try_gcs=False)
-            builder.download_and_prepare()
+            return _prepared_builder(name)
     except Exception as error:  # TFDS raises many types: network, disk, manual download, config
         message = str(error).strip().splitlines()[0] if str(error).strip() else "no message"
         raise InputError(
@@ -216,6 +215,23 @@ def prepare(name: str):
             "prepared data to TFDS_DATA_DIR, or use built-in data "
             f"({', '.join(datasets.names())}) or folder:PATH."
         ) from error
+
+
+def _prepared_builder(name: str):
+    """Returns a builder whose data are prepared, by this process or by another at the same time.
+
+    If another process ends first, the files of TFDS 4.9 are complete, but it raises an OSError.
+    """
+    import tensorflow_datasets as tfds
+
+    builder = tfds.builder(name, try_gcs=False)
+    try:
+        builder.download_and_prepare()
+    except OSError:
+        if not builder.data_path.exists():
+            raise
+        builder = tfds.builder(name, try_gcs=False)
+        builder.download_and_prepare()
     return builder
 
 

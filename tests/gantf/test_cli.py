@@ -137,7 +137,7 @@ def test_a_run_directory_that_cannot_be(tf, tmp_path, place):
     assert len(result.output.strip().splitlines()) == 1
 
 
-def test_sample_and_export_use_a_checkpoint(tf, tmp_path):
+def test_sample_and_export_use_a_checkpoint(eager_steps, tmp_path):
     run_dir = tmp_path / "run"
     small = ["--set", "generator_channels=4", "--set", "discriminator_channels=4"]
     words = ["--steps", 4, "--checkpoint-every", 2, "--eval-every", 2, "--batch-size", 4]

@@ -238,6 +238,28 @@ def test_data_set_split_by_name(digits):
     assert re.fullmatch("[0-9a-f]{64}", digits["test"].sha256)
 
 
+def test_data_that_another_process_prepares_at_the_same_time(digits, tmp_path, monkeypatch):
+    """The other one ends first; here it is a second call while the first prepares its data."""
+    import tensorflow_datasets as tfds
+
+    from evaluation.datasets.digits import Digits
+
+    prepared = []
+    split_generators = Digits._split_generators
+
+    def prepare_twice(builder, dl_manager):
+        if not prepared:
+            prepared.append(True)
+            prepared.append(load_images("digits:test").sha256)
+        return split_generators(builder, dl_manager)
+
+    monkeypatch.setattr(tfds.core.constants, "DATA_DIR", str(tmp_path))
+    monkeypatch.setattr(Digits, "_split_generators", prepare_twice)
+    assert load_images("digits:test").sha256 == digits["test"].sha256
+    assert prepared == [True, digits["test"].sha256]
+    assert [path.name for path in (tmp_path / "digits").iterdir()] == ["1.0.0"]
+
+
 def test_part_of_a_split_by_name(digits):
     part = load_images("digits:train[:10]")
     assert (part.images == digits["train"].images[:10]).all()

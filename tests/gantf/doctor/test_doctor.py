@@ -440,6 +440,7 @@ class TestProbe:
 
         return probe_with
 
+    @pytest.mark.slow
     def test_this_machine(self):
         info = probe.probe_tensorflow({**os.environ, "CUDA_VISIBLE_DEVICES": ""}, False)
         version = report.installed("tensorflow")

@@ -255,7 +255,7 @@ class TestDomains:
         assert read.held_out is None
         strategy = strategies.make("one-device")
         game = make_game(strategy, "cyclegan", read)
-        _, fault = run_steps(tf, strategy, game, read, 4)
+        _, fault = run_steps(tf, strategy, game, read, 2)
         assert fault == -1
 
     def test_tfdss_sets_of_two_domains_are_read_by_their_splits(self, tf, monkeypatch):

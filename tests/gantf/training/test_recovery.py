@@ -7,7 +7,9 @@ import time
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from gantf.cli import main
 from gantf.data import loading, pipeline
 from gantf.pixels import to_floats
 from gantf.runs import checkpoints, metrics_log
@@ -41,8 +43,8 @@ def one_batch(tf):
 def rolled_back(one_batch, tmp_path_factory):
     """A run of 40 steps over the poisoned batch, and what it said."""
     run_dir = tmp_path_factory.mktemp("runs") / "poisoned"
-    done = train(run_dir, *one_batch)
-    assert done.returncode == 0, done.stderr
+    done = CliRunner().invoke(main, words(run_dir, *one_batch)[3:])
+    assert done.exit_code == 0, done.stderr
     return run_dir, done.stderr
 
 

@@ -182,13 +182,13 @@ def test_damaged_checkpoints_without_a_whole_one_stop_and_lose_nothing(tmp_path)
     assert len(list((run_dir / "checkpoints").glob("step-*.npz"))) == 2
 
 
-def test_a_directory_in_use_is_refused(uninterrupted):
+def test_a_directory_in_use_is_refused(tf, uninterrupted):
     import fcntl
 
     with open(uninterrupted / ".lock", "a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        done = train(uninterrupted)
-    assert done.returncode == 2
+        done = CliRunner().invoke(main, command(uninterrupted)[3:])
+    assert done.exit_code == 2
     assert "is in use by another training" in done.stderr
 
 
