@@ -22,7 +22,8 @@ BAD_STEP = 24
 
 
 def words(run_dir, *more):
-    return command(run_dir, "--model", str(MODEL), "--log-every", "10", "--eval-every", "0", *more)
+    quick = ["--strategy", "one-device", "--log-every", "10", "--eval-every", "0"]
+    return command(run_dir, "--model", str(MODEL), *quick, *more)
 
 
 def train(run_dir, *more):
