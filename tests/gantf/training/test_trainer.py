@@ -144,7 +144,7 @@ def test_two_logical_cpus_go_on_with_a_run_of_one(uninterrupted, tmp_path):
     [
         (["--seed", "1"], "seed was 0, now 1"),
         (["--set", "loss=hinge"], "set loss was non_saturating, now hinge"),
-        (["--data", "photo_patches"], "data was digits, now photo_patches"),
+        (["--data", "digits:test"], "data was digits, now digits:test"),
     ],
 )
 def test_another_configuration_is_refused(tf, uninterrupted, options, message):
