@@ -231,7 +231,6 @@ def _prepared_builder(name: str):
         if not builder.data_path.exists():
             raise
         builder = tfds.builder(name, try_gcs=False)
-        builder.download_and_prepare()
     return builder
 
 

@@ -151,7 +151,7 @@ def spoil(path):
 
 
 FAULTS = {"missing": os.unlink, "cut": cut, "spoilt": spoil, "stalled": stall}
-SECONDS = {"stalled": 1.5}  # limits of one read
+SECONDS = {fault: 1.5 if fault == "stalled" else 60 for fault in FAULTS}  # limits of one read
 SLOW = pytest.mark.slow
 
 
@@ -176,7 +176,7 @@ class TestShards:
     @pytest.mark.parametrize("fault", faults("missing", "stalled"))
     def test_one_with_a_fault_is_named(self, digits, fault):
         FAULTS[fault](digits[2])
-        retry = brief(seconds=SECONDS.get(fault, 60))
+        retry = brief(seconds=SECONDS[fault])
         with pytest.raises(InputError) as caught:
             load_images("digits", retry=retry)
         message = str(caught.value)
@@ -189,7 +189,7 @@ class TestShards:
     @pytest.mark.parametrize("fault", faults("cut", "spoilt"))
     def test_one_with_a_fault_is_left_out_on_request(self, digits, whole_images, fault):
         FAULTS[fault](digits[1])
-        retry = brief(seconds=SECONDS.get(fault, 60))
+        retry = brief(seconds=SECONDS[fault])
         outcome = load_images("digits", skip_corrupt=True, retry=retry)
         (skipped,) = outcome.skipped
         lost, _, of = skipped.removeprefix(f"{digits[1]} (").removesuffix(" images)").split()
@@ -209,7 +209,7 @@ class TestShards:
             digits[3].unlink(missing_ok=True)
             digits[3].write_bytes(content)
 
-        retry = brief(mend, seconds=SECONDS.get(kind, 60))
+        retry = brief(mend, seconds=SECONDS[kind])
         assert load_images("digits", retry=retry).sha256 == whole_images.sha256
         assert retry.retried == [str(digits[3])]
 

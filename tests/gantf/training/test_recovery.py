@@ -7,27 +7,22 @@ import time
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
-from gantf.cli import main
 from gantf.data import loading, pipeline
 from gantf.pixels import to_floats
 from gantf.runs import checkpoints, metrics_log
 from gantf.training import recovery
 from tests import poisoned
-from tests.gantf.training.test_trainer import assert_same_end, command
+from tests.gantf.training import test_trainer
 
 MODEL = Path(poisoned.__file__)
 BAD_STEP = 24
-
-
-def words(run_dir, *more):
-    quick = ["--strategy", "one-device", "--log-every", "10", "--eval-every", "0"]
-    return command(run_dir, "--model", str(MODEL), *quick, *more)
+QUICK = ["--strategy", "one-device", "--log-every", "10", "--eval-every", "0"]
+OPTIONS = ["--model", str(MODEL), *QUICK]
 
 
 def train(run_dir, *more):
-    return subprocess.run(words(run_dir, *more), capture_output=True, text=True)
+    return test_trainer.train(run_dir, *OPTIONS, *more)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +39,7 @@ def one_batch(tf):
 def rolled_back(one_batch, tmp_path_factory):
     """A run of 40 steps over the poisoned batch, and what it said."""
     run_dir = tmp_path_factory.mktemp("runs") / "poisoned"
-    done = CliRunner().invoke(main, words(run_dir, *one_batch)[3:])
+    done = test_trainer.train_here(run_dir, *OPTIONS, *one_batch)
     assert done.exit_code == 0, done.stderr
     return run_dir, done.stderr
 
@@ -65,14 +60,15 @@ def test_it_goes_back_to_the_last_checkpoint_and_on_in_a_new_order(rolled_back):
 @pytest.mark.slow
 def test_killed_after_a_rollback_it_ends_in_the_same_bits(rolled_back, one_batch, tmp_path):
     run_dir = tmp_path / "killed"
-    process = subprocess.Popen(words(run_dir, *one_batch), stderr=subprocess.DEVNULL)
+    command = test_trainer.command(run_dir, *OPTIONS, *one_batch)
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     while not list((run_dir / "checkpoints").glob("step-00000030.npz")):
         assert process.poll() is None
         time.sleep(0.002)
     process.kill()
     assert process.wait() == -signal.SIGKILL
     assert train(run_dir, *one_batch).returncode == 0
-    assert_same_end(run_dir, rolled_back[0])
+    test_trainer.assert_same_end(run_dir, rolled_back[0])
 
 
 @pytest.mark.slow

@@ -31,6 +31,11 @@ def train(run_dir, *more):
     return subprocess.run(command(run_dir, *more), capture_output=True, text=True)
 
 
+def train_here(run_dir, *more):
+    """Runs the same command in this process, which is sooner done."""
+    return CliRunner().invoke(main, command(run_dir, *more)[3:])
+
+
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
     """A run of 40 steps without interruption."""
@@ -149,7 +154,7 @@ def test_two_logical_cpus_go_on_with_a_run_of_one(uninterrupted, tmp_path):
 )
 def test_another_configuration_is_refused(tf, uninterrupted, options, message):
     before = sorted(p.name for p in uninterrupted.rglob("*"))
-    done = CliRunner().invoke(main, command(uninterrupted, *options)[3:])
+    done = train_here(uninterrupted, *options)
     assert done.exit_code == 2
     assert message in done.output
     assert len(done.output.strip().splitlines()) == 1
@@ -187,7 +192,7 @@ def test_a_directory_in_use_is_refused(tf, uninterrupted):
 
     with open(uninterrupted / ".lock", "a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        done = CliRunner().invoke(main, command(uninterrupted)[3:])
+        done = train_here(uninterrupted)
     assert done.exit_code == 2
     assert "is in use by another training" in done.stderr
 
