@@ -3,6 +3,7 @@
 import gc
 import os
 import tempfile
+from unittest import mock
 
 if "GANTF_TEST_DATA_DIR" not in os.environ:  # the workers of one run of pytest share it
     os.environ["GANTF_TEST_DATA_DIR"] = tempfile.mkdtemp("-tfds")
@@ -17,7 +18,10 @@ from evaluation import import_tensorflow
 
 @pytest.fixture(scope="session")
 def tf():
-    """TensorFlow, deterministic, with two logical CPUs for the tests of several replicas."""
+    """TensorFlow, deterministic, with two logical CPUs for the tests of several replicas.
+
+    `--strategy auto` means one device, as without them: a mirrored step takes three times as long.
+    """
     tensorflow = import_tensorflow()
     cpu = tensorflow.config.list_physical_devices("CPU")[0]
     two = [tensorflow.config.LogicalDeviceConfiguration()] * 2
@@ -25,7 +29,15 @@ def tf():
     tensorflow.config.experimental.enable_op_determinism()
     gc.freeze()  # TensorFlow stays: looking through it for garbage takes a fifth of the tests' time
     gc.set_threshold(100_000, 50, 1000)
-    return tensorflow
+    from gantf.distribute import devices
+
+    choose = devices.choose
+
+    def choose_one_cpu(name, gpus, cpus):
+        return choose(name, gpus, cpus[:1] if name == "auto" else cpus)
+
+    with mock.patch.object(devices, "choose", choose_one_cpu):
+        yield tensorflow
 
 
 @pytest.fixture

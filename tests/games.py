@@ -154,12 +154,17 @@ def weights(game):
     return {name: variable.numpy() for name, variable in game.variables().items()}
 
 
-def train(tf, name, steps, shape=GRAY, **settings):
-    """Every variable after some steps of a small game on one device, done eagerly."""
+def one_device_game(name, shape=GRAY, **settings):
+    """The strategy, the data and a small game on one device."""
     from gantf.distribute import strategies
 
     strategy, data = strategies.make("one-device"), make_data(name, shape)
-    game = make_game(strategy, name, data, **settings)
+    return strategy, data, make_game(strategy, name, data, **settings)
+
+
+def train(tf, name, steps, shape=GRAY, **settings):
+    """Every variable after some steps of a small game on one device, done eagerly."""
+    strategy, data, game = one_device_game(name, shape, **settings)
     run_steps(tf, strategy, game, data, steps)
     return weights(game)
 
@@ -167,18 +172,31 @@ def train(tf, name, steps, shape=GRAY, **settings):
 def has_effect(tf, name, change, base=MappingProxyType({}), shape=GRAY):
     """Whether settings change which kernels all networks have, or what training makes of them.
 
-    The second step shows each setting of an optimizer or a schedule. Adaptive augmentation and a
-    moving average need a third.
+    Networks with other kernels are not trained. The second step shows each setting of an optimizer
+    or a schedule. Adaptive augmentation and a moving average need a third.
     """
-    kernels = []
-    steps = 3 if any(key.startswith(("ada_", "ema_")) for key in {**base, **change}) else 2
-    for settings in (base, {**base, **change}):
-        made = _trained(tf, name, steps, shape, json.dumps(dict(settings)))
-        kernels.append({name: value for name, value in made.items() if "kernel" in name})
-    one, other = kernels
-    return one.keys() != other.keys() or any(
-        not np.array_equal(value, other[name]) for name, value in one.items()
-    )
+    settings = {**base, **change}
+    steps = 3 if any(key.startswith(("ada_", "ema_")) for key in settings) else 2
+    before = _kernels(_trained(tf, name, steps, shape, json.dumps(dict(base))))
+    strategy, data, game = one_device_game(name, shape, **settings)
+    shapes = {key: value.shape for key, value in before.items()}
+    if shapes != {key: value.shape for key, value in _kernels(weights(game)).items()}:
+        return True
+    run_steps(tf, strategy, game, data, steps)
+    after = _kernels(weights(game))
+    return any(not np.array_equal(value, after[key]) for key, value in before.items())
+
+
+def _kernels(values):
+    return {key: value for key, value in values.items() if "kernel" in key}
+
+
+def every_model(*quick):
+    """The names of all models as parameters; the short run takes these, the others are slow."""
+    return [
+        pytest.param(name, marks=() if name in quick else pytest.mark.slow)
+        for name in models.names()
+    ]
 
 
 def one_in_three(changes):

@@ -86,6 +86,7 @@ def test_a_worker_killed_and_started_again_goes_on(alone, tmp_path):
     assert_close_end(run_dir, alone)
 
 
+@pytest.mark.slow
 def test_a_worker_that_never_comes_is_named(tmp_path):
     ports = free_ports(2)
     process = start(tmp_path / "run", ports, 0, "--worker-timeout", "3")

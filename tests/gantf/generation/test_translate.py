@@ -147,6 +147,12 @@ class TestCommand:
         assert not (tmp_path / "out").exists()
 
     def test_mistaken_folders(self, tf, run_dir, folder, tmp_path):
+        """An error of the file system, too, is one line of the command."""
+        from gantf.console import Terminal
+        from gantf.generation import translate
+        from gantf.runs import restore
+
+        game = restore.load(run_dir, "last").game
         (tmp_path / "empty").mkdir()
         (tmp_path / "file").write_text("")
         corrupt = tmp_path / "corrupt"
@@ -163,13 +169,15 @@ class TestCommand:
             (twice, "out", "would both become"),
             (folder, "images", "lies in"),
             (folder, "images/inside/out", "lies in"),
-            (folder, "file", "choose another place"),
         ):
-            words = [run_dir, values, tmp_path / target, "--direction", "b2a"]
-            result = run("translate", *words)
-            assert result.exit_code == 2, result.output
-            assert message in result.output
-            assert len(result.output.strip().splitlines()) == 1
+            with pytest.raises(InputError) as refused:
+                translate.translate(game, values, tmp_path / target, Terminal(), direction="b2a")
+            assert message in str(refused.value)
+            assert "\n" not in str(refused.value)
+        result = run("translate", run_dir, folder, tmp_path / "file", "--direction", "b2a")
+        assert result.exit_code == 2
+        assert "choose another place" in result.output
+        assert len(result.output.strip().splitlines()) == 1
         assert not list(folder.rglob("odd_*"))
 
     def test_the_commands_tile_is_the_functions(self, tf):

@@ -29,7 +29,9 @@ def test_the_page_holds_a_model_of_less_than_60_lines():
     assert len(CODE.splitlines()) < 60
 
 
-def test_the_pages_model_trains_goes_on_and_is_exported_and_sampled(tf, mine, tmp_path):
+def test_the_pages_model_trains_goes_on_and_is_exported_and_sampled(
+    tf, eager_steps, mine, tmp_path
+):
     from gantf.runs import checkpoints
 
     run_dir = tmp_path / "run"

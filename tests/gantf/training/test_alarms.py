@@ -31,23 +31,18 @@ def train(run_dir, settings, *words):
     return [json.loads(line) for line in text.splitlines()], result.output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("start", "settings", "words"),
     [
         ("the discriminator has won", EASY_PREY, []),
-        pytest.param(
-            "vanishing gradient",
-            {**EASY_PREY, "loss": "minimax"},
-            [],
-            marks=pytest.mark.slow,
-        ),
-        pytest.param(
+        ("vanishing gradient", {**EASY_PREY, "loss": "minimax"}, []),
+        (
             "mode collapse",
             {"r1_weight": 0, "generator_learning_rate": 0.1, "discriminator_learning_rate": 1e-5},
             [],
-            marks=pytest.mark.slow,
         ),
-        pytest.param(
+        (
             "oscillation",
             {
                 "loss": "hinge",
@@ -57,9 +52,8 @@ def train(run_dir, settings, *words):
                 "discriminator_learning_rate": 0.01,
             },
             ["--steps", 1000],
-            marks=pytest.mark.slow,
         ),
-        pytest.param(
+        (
             "the discriminator has overfitted",
             {
                 "network": "dcgan",
@@ -70,7 +64,6 @@ def train(run_dir, settings, *words):
                 "discriminator_learning_rate": 0.002,
             },
             ["--data", "digits:train[:20]", "--eval-every", 100, "--steps", 500],
-            marks=pytest.mark.slow,
         ),
     ],
 )
