@@ -1,5 +1,6 @@
 """Shared by all tests: TensorFlow with two logical CPUs, and a scratch place for data."""
 
+import functools
 import gc
 import os
 import tempfile
@@ -33,6 +34,7 @@ def tf():
 
     choose = devices.choose
 
+    @functools.wraps(choose)
     def choose_one_cpu(name, gpus, cpus):
         return choose(name, gpus, cpus[:1] if name == "auto" else cpus)
 

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 
 from gantf.cli import main
 from gantf.runs import checkpoints, metrics_log
+from tests import games
 
 SMALL = ["generator_channels=4", "discriminator_channels=4", "latent_dim=6"]
 QUICK = ["--log-every", "5", "--checkpoint-every", "10", "--sample-every", "20", "--keep", "99"]
@@ -42,6 +43,16 @@ def uninterrupted(tmp_path_factory):
     run_dir = tmp_path_factory.mktemp("runs") / "whole"
     done = train(run_dir)
     assert done.returncode == 0, done.stderr
+    return run_dir
+
+
+@pytest.fixture(scope="module")
+def short(tf, tmp_path_factory):
+    """A run of 2 steps in this process."""
+    run_dir = tmp_path_factory.mktemp("runs") / "short"
+    with games.eager_steps(tf):
+        done = train_here(run_dir, "--steps", "2", "--eval-every", "0")
+    assert done.exit_code == 0, done.output
     return run_dir
 
 
@@ -152,13 +163,13 @@ def test_two_logical_cpus_go_on_with_a_run_of_one(uninterrupted, tmp_path):
         (["--data", "digits:test"], "data was digits, now digits:test"),
     ],
 )
-def test_another_configuration_is_refused(tf, uninterrupted, options, message):
-    before = sorted(p.name for p in uninterrupted.rglob("*"))
-    done = train_here(uninterrupted, *options)
+def test_another_configuration_is_refused(tf, short, options, message):
+    before = sorted(p.name for p in short.rglob("*"))
+    done = train_here(short, *options)
     assert done.exit_code == 2
     assert message in done.output
     assert len(done.output.strip().splitlines()) == 1
-    assert sorted(p.name for p in uninterrupted.rglob("*")) == before
+    assert sorted(p.name for p in short.rglob("*")) == before
 
 
 @pytest.mark.slow
@@ -187,12 +198,12 @@ def test_damaged_checkpoints_without_a_whole_one_stop_and_lose_nothing(tmp_path)
     assert len(list((run_dir / "checkpoints").glob("step-*.npz"))) == 2
 
 
-def test_a_directory_in_use_is_refused(tf, uninterrupted):
+def test_a_directory_in_use_is_refused(tf, short):
     import fcntl
 
-    with open(uninterrupted / ".lock", "a") as lock:
+    with open(short / ".lock", "a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        done = train_here(uninterrupted)
+        done = train_here(short)
     assert done.exit_code == 2
     assert "is in use by another training" in done.stderr
 
