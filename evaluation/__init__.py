@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from evaluation.sources.folder import find_images, read_image
     from evaluation.sources.image_options import ImageOptions
     from evaluation.sources.images import Images
+    from evaluation.sources.on_demand import OnDemand
     from evaluation.sources.options import GeneratorOptions
     from evaluation.sources.retries import RetryPolicy
     from evaluation.workflows.batch import batch
@@ -55,6 +56,7 @@ _HOMES = {
     "Images": "evaluation.sources.images",
     "InputError": "evaluation.errors",
     "NoSplitError": "evaluation.errors",
+    "OnDemand": "evaluation.sources.on_demand",
     "OneLineErrors": "evaluation.runtime.one_line_errors",
     "ReportError": "evaluation.errors",
     "Result": "evaluation.results.result",
@@ -105,6 +107,7 @@ __all__ = [
     "Images",
     "InputError",
     "NoSplitError",
+    "OnDemand",
     "OneLineErrors",
     "ReportError",
     "Result",

@@ -6,6 +6,8 @@ classifier for the data set NAME.
 
 import dataclasses
 import functools
+import hashlib
+import math
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -21,9 +23,11 @@ from evaluation.features import stream as streams
 from evaluation.features.extractor import Extractor, Request
 from evaluation.features.options import FeatureOptions, bind
 from evaluation.sources.images import Images
+from evaluation.sources.on_demand import OnDemand
 from evaluation.sources.sampler import Progress, Sampler
 
 BATCH_IMAGES = 256
+BATCH_BYTES = 32 << 20  # of the images in a pass, if that is more than one image
 PRECISIONS = ("float32", "bfloat16")
 
 
@@ -53,6 +57,16 @@ class Features:
     images: str | None = None
     notes: tuple[str, ...] = ()
 
+    def rows(self, index: np.ndarray) -> "Features":
+        """Returns the features of the images at `index`, whole numbers (m,)."""
+        part = hashlib.sha256(np.asarray(index, np.int64).tobytes()).hexdigest()
+        return dataclasses.replace(
+            self,
+            features=self.features[index],
+            logits=None if self.logits is None else self.logits[index],
+            images=None if self.images is None else f"{self.images} rows {part}",
+        )
+
 
 def names() -> list[str]:
     """Returns the features that need no download and no other package."""
@@ -60,7 +74,7 @@ def names() -> list[str]:
 
 
 def extract(
-    images: Images | np.ndarray | Sampler,
+    images: Images | np.ndarray | OnDemand | Sampler,
     features: str | os.PathLike | FeatureOptions = "pixels",
     *,
     progress: Progress | None = None,
@@ -97,11 +111,10 @@ def extract(
     _fetch(options, progress)
     extractor, size = open_extractor(stream, options)
     compute = functools.partial(_compute, stream, extractor, size, progress)
-    facts = identity.facts(stream, extractor)
     notes: tuple[str, ...] = ()
     if folder is None:
         arrays = compute()
-    elif facts is None:
+    elif (facts := identity.facts(stream, extractor)) is None:
         arrays = compute()
         notes = (
             f"{extractor.name} of {stream.name}: not cached, since no hash identifies the content.",
@@ -139,6 +152,7 @@ def open_extractor(stream: streams.Stream, options: FeatureOptions) -> tuple[Ext
     if most is None:
         most = getattr(kinds.load(kind), "BATCH_IMAGES", BATCH_IMAGES)
     size = min(most, 1 << (stream.count - 1).bit_length())  # few images need no full batch
+    size = min(size, max(BATCH_BYTES // math.prod(stream.shape), 1))
     path = None if options.weights is None else os.fspath(options.weights)
     request = Request(
         kind,

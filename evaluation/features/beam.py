@@ -71,7 +71,9 @@ def compute(job: Job, batch: Batch) -> tuple[int, np.ndarray, np.ndarray | None]
         raise InputError(
             f"batch {first} has {len(images)} images; the job takes 1 to {job.batch_size}."
         )
-    stream = streams.Stream(lambda size: iter([images]), len(images), job.shape, str(first), None)
+    stream = streams.Stream(
+        lambda size: iter([images]), len(images), job.shape, str(first), lambda: None
+    )
     ((features, logits),) = streams.run(stream, _open(job), job.batch_size)
     return first, features, logits
 
@@ -79,7 +81,9 @@ def compute(job: Job, batch: Batch) -> tuple[int, np.ndarray, np.ndarray | None]
 @functools.lru_cache(maxsize=2)
 def _open(job: Job) -> Extractor:
     """Opens the network, once per worker."""
-    empty = streams.Stream(lambda size: iter(()), job.batch_size, job.shape, "batches", None)
+    empty = streams.Stream(
+        lambda size: iter(()), job.batch_size, job.shape, "batches", lambda: None
+    )
     return open_extractor(empty, dataclasses.replace(job.options, batch_size=job.batch_size))[0]
 
 

@@ -11,12 +11,13 @@ from evaluation.features.stream import Stream
 
 def facts(stream: Stream, extractor: Extractor) -> dict[str, Any] | None:
     """Returns all facts that decide a stream's features (see `cache.key`); None without a hash."""
-    if stream.facts is None or not extractor.sha256:
+    images = stream.facts() if extractor.sha256 else None
+    if images is None:
         return None
     versions = {name: version(name) for name in ("gantf", "numpy", *extractor.packages)}
     network = {"sha256": extractor.sha256, "settings": dict(extractor.settings)}
     shape = list(stream.shape)
-    return {**stream.facts, "shape": shape, "features": network, "versions": versions} | {
+    return {**images, "shape": shape, "features": network, "versions": versions} | {
         "count": stream.count,
     }
 

@@ -17,7 +17,6 @@ HAS_LOGITS = False
 
 EXACT = 256  # numbers per image, up to which images are not reduced: 16 x 16 gray
 SIDE_PX = 8
-CHUNK = 128  # images converted to float64 at a time
 
 DEFINITION = "pixels 1: uint8 (n, H, W, C) flattened in that order, float32, divided by 255"
 REDUCED = "pixels-8x8 1: means over 8 x 8 equal areas, exact also of parts of pixels; then pixels 1"
@@ -51,14 +50,17 @@ def _flat(images: np.ndarray) -> Outputs:
 def _reduced(images: np.ndarray) -> Outputs:
     height, width = images.shape[1:3]
     rows, columns = _overlaps(height), _overlaps(width)
-    chunks = []
-    for start in range(0, len(images), CHUNK):
-        chunk = images[start : start + CHUNK].astype(np.float64)
-        # sums of integers are exact: equal images have equal features at any position in a batch
-        sums = np.einsum("ah,nhwc,bw->nabc", rows, chunk, columns, optimize=True)
-        means = sums.reshape(len(chunk), -1) / (height * width * 255)
-        chunks.append(means.astype(np.float32))
-    return np.concatenate(chunks), None
+    means = np.empty((len(images), len(rows) * len(columns) * images.shape[3]), np.float32)
+    for number, image in enumerate(images):
+        # sums of integers are exact: equal images have equal features at any place in a batch
+        if height % len(rows) == 0:
+            parts = image.reshape(len(rows), height // len(rows), -1)
+            over_rows = parts.sum(axis=1, dtype=np.uint32) * float(len(rows))
+        else:
+            over_rows = rows @ image.reshape(height, -1).astype(np.float64)
+        sums = columns @ over_rows.reshape(len(rows), width, -1)
+        means[number] = sums.ravel() / (height * width * 255)
+    return means, None
 
 
 def _overlaps(side: int) -> np.ndarray:

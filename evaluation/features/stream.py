@@ -13,6 +13,7 @@ from evaluation.errors import InputError
 from evaluation.features import cache as feature_cache
 from evaluation.features.extractor import Extractor
 from evaluation.sources.images import Images
+from evaluation.sources.on_demand import OnDemand
 from evaluation.sources.sampler import Progress, Sampler
 
 AHEAD = 2  # batches prepared in advance
@@ -28,15 +29,16 @@ class Stream:
       count: number of images.
       shape: (H, W, C) of the images.
       name: name of the source.
-      facts: facts that decide the images, for the cache's key: the hash of their bytes, or a
-        generator's hash with its seed; None without a hash.
+      facts: returns the facts that decide the images, for the cache's key: the hash of their bytes,
+        or a generator's hash with its seed; None without a hash. Images on demand are decoded for
+        it unless `batches` has yielded them all.
     """
 
     batches: Callable[[int], Iterator[np.ndarray]]
     count: int
     shape: tuple[int, int, int]
     name: str
-    facts: Mapping[str, Any] | None
+    facts: Callable[[], Mapping[str, Any] | None]
 
 
 def open_stream(images: Any, n: int | None = None, seed: int = 0) -> Stream:
@@ -55,6 +57,8 @@ def open_stream(images: Any, n: int | None = None, seed: int = 0) -> Stream:
         return from_sampler(images, int(n or 0), validation.check_whole("seed", seed, 0))
     if n is not None:
         raise InputError(f"n={validation.shown(n)}: only a generator takes n; leave it out.")
+    if isinstance(images, OnDemand):
+        images = Images(images, None, (), "images")
     if isinstance(images, np.ndarray):
         from evaluation.sources import arrays
 
@@ -69,20 +73,26 @@ def open_stream(images: Any, n: int | None = None, seed: int = 0) -> Stream:
 
 def images_id(stream: Stream) -> str | None:
     """Returns a hash that identifies the stream's images; None without facts."""
-    if stream.facts is None:
+    facts = stream.facts()
+    if facts is None:
         return None
-    return stream.facts.get("images") or feature_cache.key(stream.facts)
+    return facts.get("images") or feature_cache.key(facts)
 
 
 def from_images(images: Images) -> Stream:
-    """Makes a stream from images in memory."""
+    """Makes a stream from a set of images."""
 
     def batches(batch_size: int) -> Iterator[np.ndarray]:
+        if isinstance(images.images, OnDemand):
+            yield from images.images.batches(batch_size)
+            return
         for start in range(0, len(images), batch_size):
             yield images.images[start : start + batch_size]
 
+    def facts() -> Mapping[str, Any]:
+        return {"images": images.sha256}
+
     height, width, channels = images.images.shape[1:]
-    facts = {"images": images.sha256}
     return Stream(batches, len(images), (height, width, channels), images.name, facts)
 
 
@@ -120,7 +130,7 @@ def from_sampler(sampler: Sampler, n: int, seed: int) -> Stream:
     if sha256 is not None:
         contract = dict(sampler.contract)
         facts = {"generator": sha256, "contract": contract, "seed": seed, "n": n}
-    return Stream(batches, n, shape, sampler.name, facts)
+    return Stream(batches, n, shape, sampler.name, lambda: facts)
 
 
 def _declared_shape(sampler: Sampler) -> tuple[int, int, int] | None:

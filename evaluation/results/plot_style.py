@@ -89,4 +89,4 @@ def pictures(name: str, images: Any, beside: Any) -> np.ndarray:
         raise InputError(
             f"{name} has {len(images)} images and {len(beside)} rows beside them; give one of each."
         )
-    return images.images
+    return np.asarray(images.images)

@@ -4,7 +4,7 @@ import io
 import zipfile
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from PIL import Image
+import numpy as np
 
 from evaluation.errors import InputError
 from evaluation.sources import pictures
@@ -39,15 +39,16 @@ def read(path: str, size_px: int | None = None, skip_corrupt: bool = False) -> I
         raise InputError(
             f"{path} cannot be read as a zip file ({error}); create it again."
         ) from None
-    with opened as archive:
-        members = [member for member in archive.infolist() if not member.is_dir()]
-        check_members(members, path)
-        images = [member for member in members if _is_image(member.filename)]
-        images.sort(key=lambda member: pictures.natural(member.filename))
-        _check_images(images, path)
-        top = _top_folder([member.filename for member in images])
-        listed = [_picture(archive, member, path, top) for member in images]
-        decoded = pictures.read(lambda: listed, path, size_px, skip_corrupt)
+    members = [member for member in opened.infolist() if not member.is_dir()]
+    check_members(members, path)
+    images = [member for member in members if _is_image(member.filename)]
+    images.sort(key=lambda member: pictures.natural(member.filename))
+    _check_images(images, path)
+    top = _top_folder([member.filename for member in images])
+    listed = [_picture(opened, member, path, top) for member in images]
+    decoded = pictures.read(lambda: listed, path, size_px, skip_corrupt)
+    if isinstance(decoded.images, np.ndarray):
+        opened.close()
     labels, class_names = pictures.labels_of_folders(decoded.places)
     return Images(decoded.images, labels, class_names, path, decoded.skipped, files=decoded.places)
 
@@ -116,10 +117,16 @@ def _top_folder(names: list[str]) -> str:
 def _picture(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: str, top: str) -> Picture:
     name = f"{path}/{member.filename}"
 
-    def decode() -> Image.Image:
+    def content() -> io.BytesIO:
         try:
-            return pictures.decode(io.BytesIO(archive.read(member)), name)
+            return io.BytesIO(archive.read(member))
         except NotImplementedError as error:  # a compression method that zipfile lacks
             raise OSError(str(error)) from None
 
-    return Picture(member.filename.removeprefix(top), name, decode)
+    return Picture(
+        member.filename.removeprefix(top),
+        f"{member.file_size} bytes, CRC {member.CRC}",
+        name,
+        lambda: pictures.header(content()),
+        lambda: pictures.decode(content(), name),
+    )

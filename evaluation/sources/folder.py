@@ -107,7 +107,20 @@ def _find(directory: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
 
 
 def _picture(file: Path, root: Path) -> Picture:
-    return Picture(str(file.relative_to(root)), str(file), lambda: _decode(file))
+    place, name = str(file.relative_to(root)), str(file)
+    return Picture(place, _listed(file), name, lambda: _header(file), lambda: _decode(file))
+
+
+def _listed(file: Path) -> str:
+    try:
+        return f"{file.stat().st_size} bytes"
+    except OSError:  # reading it will name the file
+        return "unknown"
+
+
+def _header(file: Path) -> pictures.Header:
+    with file.open("rb") as opened:
+        return pictures.header(opened)
 
 
 def _decode(file: Path) -> Image.Image:

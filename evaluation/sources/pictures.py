@@ -1,19 +1,23 @@
-"""Decodes image files from a folder, a zip or a TFRecord into one array."""
+"""Reads image files from a folder, a zip or a TFRecord: their headers, and their pixels."""
 
 import dataclasses
+import functools
+import hashlib
+import os
 import re
 import struct
 import sys
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable
-from typing import IO
+from collections.abc import Callable, Iterable, Sequence
+from typing import IO, TypeVar
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, TiffImagePlugin, UnidentifiedImageError
 
 from evaluation.errors import InputError
 from evaluation.sources.images import allocate, as_array, check_not_empty, resize, to_eight_bits
+from evaluation.sources.on_demand import OnDemand, in_threads
 from evaluation.sources.retries import RetryPolicy, reason
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
@@ -27,7 +31,30 @@ DAMAGED = (  # errors of Pillow and of the archive readers for files that are no
     zipfile.BadZipFile,
     Image.DecompressionBombError,
 )
+HELD_BYTES = 256 << 20  # smaller sets are decoded at once and held in memory
+AHEAD = 64  # images that wait for their turn
+SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+PNG_TEXTS = {b"eXIf", b"tEXt", b"zTXt", b"iTXt"}  # chunks that may hold EXIF data
+Result = TypeVar("Result")
 _ORDERS = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
+
+
+class DamagedImage(InputError):
+    """An image that cannot be decoded, and that --skip-corrupt leaves out."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Header:
+    """The properties of an image that its file declares before the pixels.
+
+    Attributes:
+      size: (width, height) in pixels, after the turn that EXIF data ask for.
+      gray: whether `decode` returns one channel.
+    """
+
+    size: tuple[int, int]
+    gray: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,20 +63,24 @@ class Picture:
 
     Attributes:
       place: its unique path below its folder.
+      listed: what the listing says of its content, such as its size in bytes.
       name: its name in errors.
+      header: reads its header.
       decode: returns the image as "L" or "RGB".
       label: its class, if its source has labels.
     """
 
     place: str
+    listed: str
     name: str
+    header: Callable[[], Header]
     decode: Callable[[], Image.Image]
     label: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Read:
-    """Decoded images.
+    """The images of a source.
 
     Attributes:
       images: uint8, shape (n, H, W, C).
@@ -58,7 +89,7 @@ class Read:
       skipped: names of images that could not be decoded.
     """
 
-    images: np.ndarray
+    images: np.ndarray | OnDemand
     places: tuple[str, ...]
     labels: tuple[int | None, ...]
     skipped: tuple[str, ...]
@@ -71,70 +102,155 @@ def read(
     skip_corrupt: bool,
     retry: RetryPolicy | None = None,
 ) -> Read:
-    """Decodes images in two passes: the first finds damaged images, the sizes and the colours.
+    """Reads the headers of all images, and decodes the images: now if they are few, or on demand.
 
     If all images are gray, they stay gray; otherwise all become RGB. Transparent pixels are blended
     with white.
 
     Args:
-      pictures: returns all images in order, each time it is called.
+      pictures: returns all images in order, each time it is called. Images in a list may be decoded
+        on demand; images from an iterator are decoded now, in a second pass.
       name: the source's name in errors.
       size_px: side of the square that each image is cropped and resized to; None keeps the size,
         which must then be the same for all images.
-      skip_corrupt: leave out images that cannot be decoded instead of refusing them.
+      skip_corrupt: leave out images that cannot be decoded instead of refusing them. All images are
+        then decoded once to know which.
       retry: how often a read is tried, and for how long.
 
     Raises:
       InputError: there are no images; an image cannot be decoded, or holds floats or more than 16
-        bits; or the sizes differ and size_px is None.
+        bits; or the sizes differ and size_px is None. `OnDemand` raises it for the images that it
+        decodes.
     """
     retry = retry or RetryPolicy()
-    places: list[str] = []
-    labels: list[int | None] = []
+    kept: list[Picture] = []
+    facts: list[tuple[str, int | None]] = []
     skipped: dict[str, str] = {}
     sizes: dict[tuple[int, int], str] = {}
     any_color = False
-    for picture in pictures():
-        image = _decoded(picture, skip_corrupt, retry)
-        if image is None:
+    source = pictures()
+    listed = isinstance(source, Sequence)
+    examine = functools.partial(_examined, decoded=skip_corrupt, retry=retry)
+    for picture, header in in_threads(examine, source, AHEAD):
+        if isinstance(header, InputError):
+            if not (skip_corrupt and isinstance(header, DamagedImage)):
+                raise header
             skipped[picture.place] = picture.name
             continue
-        places.append(picture.place)
-        labels.append(picture.label)
-        any_color |= image.mode == "RGB"
+        facts.append((picture.place, picture.label))
+        if listed:
+            kept.append(picture)
+        any_color |= not header.gray
         if not size_px:
-            sizes.setdefault(image.size, picture.place)
-    check_not_empty(len(places), name, "every file in it is corrupt")
+            sizes.setdefault(header.size, picture.place)
+    check_not_empty(len(facts), name, "every file in it is corrupt")
     if len(sizes) > 1:
         first, second = (f"{place} is {w} x {h}" for (w, h), place in list(sizes.items())[:2])
         raise InputError(f"{name} mixes sizes ({first}, {second}); give --size to resize them.")
     width, height = (size_px, size_px) if size_px else next(iter(sizes))
-    images = allocate((len(places), height, width, 3 if any_color else 1))
-    row = 0
-    for picture in pictures():
-        if picture.place in skipped:
-            continue
-        image = retry.call(picture.decode, picture.name)
-        image = resize(image, size_px) if size_px else image
-        images[row] = as_array(image.convert("RGB") if any_color else image)
-        row += 1
-    return Read(images, tuple(places), tuple(labels), tuple(skipped.values()))
+    shape = (height, width, 3 if any_color else 1)
+    pixels = functools.partial(_pixels, shape=shape, size_px=size_px, retry=retry)
+    if listed:
+        identity = (object(), _listing(kept))
+        lazy = OnDemand(lambda row: pixels(kept[row]), shape, np.arange(len(kept)), identity)
+        images = np.asarray(lazy) if lazy.nbytes <= HELD_BYTES else lazy
+    else:
+        images = allocate((len(facts), *shape))
+        whole = (picture for picture in pictures() if picture.place not in skipped)
+        for row, image in enumerate(in_threads(pixels, whole, AHEAD)):
+            images[row] = image
+    places, labels = zip(*facts, strict=True)
+    return Read(images, places, labels, tuple(skipped.values()))
 
 
-def _decoded(picture: Picture, skip_corrupt: bool, retry: RetryPolicy) -> Image.Image | None:
+def _listing(pictures: Sequence[Picture]) -> str:
+    """Returns a hash of the names and sizes of images."""
+    digest = hashlib.sha256()
+    for picture in pictures:
+        digest.update(f"{picture.place}: {picture.listed}\n".encode(errors="surrogateescape"))
+    return digest.hexdigest()
+
+
+def _examined(
+    picture: Picture, decoded: bool, retry: RetryPolicy
+) -> tuple[Picture, Header | InputError]:
+    """Returns an image and its header, read from the decoded image if `decoded`; or its error."""
     try:
-        return retry.call(picture.decode, picture.name)
+        if not decoded:
+            return picture, _call(picture.header, picture, retry)
+        image = _call(picture.decode, picture, retry)
+        return picture, Header(image.size, image.mode == "L")
+    except InputError as error:
+        return picture, error
+
+
+def _pixels(
+    picture: Picture, shape: tuple[int, int, int], size_px: int | None, retry: RetryPolicy
+) -> np.ndarray:
+    """Returns an image as uint8 of `shape`."""
+    image = _call(picture.decode, picture, retry)
+    image = resize(image, size_px) if size_px else image
+    pixels = as_array(image.convert("RGB") if shape[2] == 3 and image.mode == "L" else image)
+    if pixels.shape != shape:
+        raise InputError(
+            f"{picture.name} changed while it was in use: it has {_size(pixels.shape)} pixels now "
+            f"and had {_size(shape)}; start again."
+        )
+    return pixels
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, (shape[1], shape[0], *shape[2:])))
+
+
+def _call(work: Callable[[], Result], picture: Picture, retry: RetryPolicy) -> Result:
+    """Reads an image, with retries; names the file of an error."""
+    try:
+        return retry.call(work, picture.name)
     except InputError:
         raise
     except DAMAGED as error:
-        if skip_corrupt:
-            return None
         unknown = isinstance(error, UnidentifiedImageError)
-        raise InputError(
+        raise DamagedImage(
             f"{picture.name} cannot be decoded as an image ("
             f"{'it is no image file' if unknown else reason(error)}); repair or remove it, or skip "
             "such files with --skip-corrupt."
         ) from None
+
+
+def header(file: IO[bytes]) -> Header:
+    """Reads the header of an image file that is open for reading."""
+    with Image.open(file) as image:
+        gray = image.mode in ("1", "L", "LA", "La") or image.mode.startswith("I")
+        width, height = image.size
+        if width != height and _orientation(image, file) in SIDEWAYS:
+            width, height = height, width
+        return Header((width, height), gray)
+
+
+def _orientation(image: Image.Image, file: IO[bytes]) -> int | None:
+    """Returns the EXIF orientation by which an image's declared size still has to be turned.
+
+    Pillow decodes a whole PNG to know its EXIF data. Pillow 13 turns the size of a TIFF itself.
+    """
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        tags = image.tag_v2
+        if image.size != (tags[TiffImagePlugin.IMAGEWIDTH], tags[TiffImagePlugin.IMAGELENGTH]):
+            return None
+    if image.format == "PNG" and not _png_chunks(file) & PNG_TEXTS:
+        return None
+    return image.getexif().get(ExifTags.Base.Orientation)
+
+
+def _png_chunks(file: IO[bytes]) -> set[bytes]:
+    """Returns the kinds of chunks of a PNG file; does not read their contents."""
+    position, kinds = file.tell(), set()
+    file.seek(len(PNG_SIGNATURE))
+    while len(start := file.read(8)) == 8:
+        kinds.add(start[4:])
+        file.seek(int.from_bytes(start[:4], "big") + 4, os.SEEK_CUR)
+    file.seek(position)
+    return kinds
 
 
 def decode(file: IO[bytes], name: str) -> Image.Image:

@@ -25,7 +25,7 @@ def _to_stderr(line: str) -> None:
 
 @dataclasses.dataclass
 class RetryPolicy:
-    """The time limit of a read from storage, and the number of tries.
+    """The time limit of a read from storage, and the number of tries. Threads may share it.
 
     Attributes:
       seconds: time limit of one read.
@@ -42,8 +42,8 @@ class RetryPolicy:
     retried: list[str] = dataclasses.field(default_factory=list)
 
     def __post_init__(self):
-        """Prepares the reader; its thread starts with the first read."""
-        self._reader = _Reader()
+        """Prepares the readers, one for each calling thread."""
+        self._readers = threading.local()
 
     def call(self, work: Callable[[], Item], name: str) -> Item:
         """Returns the result of `work`, which is retried if storage stalls or fails.
@@ -99,10 +99,13 @@ class RetryPolicy:
         time.sleep(self.pause_seconds * 2 ** (attempt - 1))
 
     def _read(self, work: Callable[[], Any]) -> Any:
+        reader = getattr(self._readers, "reader", None)
+        if reader is None:
+            reader = self._readers.reader = _Reader()
         try:
-            return self._reader.run(work, self.seconds)
+            return reader.run(work, self.seconds)
         except queue.Empty:
-            self._reader = _Reader()  # the old one may hang for ever
+            self._readers.reader = None  # the old one may hang for ever
             raise StalledError(f"nothing came for {self.seconds:g} s") from None
 
 

@@ -107,11 +107,26 @@ def _picture(record: bytes, name: str) -> Picture:
     label = next((_whole(features[key]) for key in LABELS if key in features), None)
     if RAW in features and "shape" in features:
         raw, shape = features[RAW].bytes_list.value[0], list(features["shape"].int64_list.value)
-        return Picture(name, name, lambda: _image_from_bytes(raw, shape, name), label)
+
+        def decode() -> Image.Image:
+            return _image_from_bytes(raw, shape, name)
+
+        def header() -> pictures.Header:
+            image = decode()
+            return pictures.Header(image.size, image.mode == "L")
+
+        return Picture(name, "", name, header, decode, label)
     contents = [features[key].bytes_list.value for key in ENCODED if key in features]
     content = next((bytes(values[0]) for values in contents if values), None)
     if content is not None:
-        return Picture(name, name, lambda: pictures.decode(io.BytesIO(content), name), label)
+        return Picture(
+            name,
+            "",
+            name,
+            lambda: pictures.header(io.BytesIO(content)),
+            lambda: pictures.decode(io.BytesIO(content), name),
+            label,
+        )
     raise InputError(
         f"{name} holds no image: it has {', '.join(sorted(features)) or 'nothing'}; write the "
         f"image as one of {', '.join(ENCODED)}, or as {RAW} with its shape."

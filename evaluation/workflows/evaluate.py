@@ -111,6 +111,9 @@ def evaluate(
         clock.start("computing features")
         real = extraction.features_of(sets.real, show, keep=True)
         fake = extraction.features_of(sets.fake, show)
+        notes = [*sets.notes]
+        if real.images == fake.images:
+            notes.append("The images judged are the reference itself.")
         pair = floor_features(sets, real, extraction)
         clock.start("measuring")
         names = chosen if chosen is not None else _default_metrics(protocol, real)
@@ -122,12 +125,12 @@ def evaluate(
             if n is None or error.side != "fake":
                 raise
             raise InputError(f"n={n} is too few images: {error.need}; give a larger --n.") from None
-        floor, floor_notes = measure_floor(sets, pair, names, settings, extraction)
+        floor, floor_notes = measure_floor(pair, names, settings, extraction)
         draws: list[float] = []
         if has_equal_n(result, floor) and isinstance(sets.source, Sampler):
             draws = _plain_fid_of_draws(sets, real, extraction, seed, image_options)
         clock.stop()
-    notes = [*sets.notes, *floor_notes, *dict.fromkeys((*real.notes, *fake.notes))]
+    notes += [*floor_notes, *dict.fromkeys((*real.notes, *fake.notes))]
     context = describe(sets, real, notes, clock.seconds) | compare_plain_fid(result, floor, draws)
     context["size_px"] = image_options.size_px
     context["options"] = None if options is None else dataclasses.asdict(options)

@@ -43,6 +43,6 @@ class Extraction:
           InputError: see `evaluation.extract`.
         """
         if keep:
-            key = ("features", images.sha256, self.options)
+            key = ("features", images.identity, self.options)
             return self.memo.once(key, lambda: self.features_of(images, progress))
         return feature_kinds.extract(images, self.options, progress=progress)

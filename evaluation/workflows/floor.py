@@ -24,18 +24,14 @@ def floor_features(sets: Comparison, real: Features, extraction: Extraction) -> 
     Returns:
       Both sides, or None if there are too few images for a floor.
     """
-    if sets.floor is None:
-        return None
-    first, second = sets.floor
-    whole = first is sets.real
-    return (
-        real if whole else extraction.features_of(first, keep=True),
-        extraction.features_of(second, keep=True),
-    )
+    if sets.held_out is not None:
+        return real, extraction.features_of(sets.held_out, keep=True)
+    if sets.halves is not None:
+        return real.rows(sets.halves[0]), real.rows(sets.halves[1])
+    return None
 
 
 def measure_floor(
-    sets: Comparison,
     pair: Pair | None,
     metrics: tuple[str, ...],
     settings: dict,
@@ -48,8 +44,7 @@ def measure_floor(
     """
     if pair is None:
         return None, []
-    assert sets.floor is not None
-    images = tuple(part.sha256 for part in sets.floor)
+    images = (pair[0].images, pair[1].images)
     network = (pair[0].sha256, pair[0].name, extraction.options)
     key = ("floor", images, *network, metrics, repr(settings))
     return extraction.memo.once(key, lambda: _measure_floor(pair, metrics, settings))

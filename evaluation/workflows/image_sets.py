@@ -10,7 +10,7 @@ from evaluation.errors import InputError
 from evaluation.runtime.progress import Progress
 from evaluation.sources import Source, load_images, open_source
 from evaluation.sources.image_options import ImageOptions
-from evaluation.sources.images import Images, as_rgb, resized, rows
+from evaluation.sources.images import Images
 from evaluation.sources.options import GeneratorOptions
 from evaluation.sources.sampler import Sampler
 from evaluation.workflows.memo import Memo
@@ -22,20 +22,23 @@ HELD_OUT = ("test", "validation")
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """The images of an evaluation: real and fake ones, and two sets of real ones for the floor.
+    """The images of an evaluation: real and fake ones, and what the floor compares.
 
     Attributes:
       real: the reference.
       fake: the generated images, with the size and channels of the reference.
-      floor: the reference (or one half of it), and other real images, at most as many as `fake`.
-        None if there are too few.
+      held_out: other real images, at most as many as `fake`, which the floor compares with `real`;
+        None without a held-out split.
+      halves: otherwise the rows of `real` in the two halves that the floor compares, the second
+        with at most as many as `fake`; None for fewer than two images.
       source: the source of `fake`.
       notes: a sentence for each conversion of the images.
     """
 
     real: Images
     fake: Images
-    floor: tuple[Images, Images] | None
+    held_out: Images | None
+    halves: tuple[np.ndarray, np.ndarray] | None
     source: Images | Sampler
     notes: tuple[str, ...]
 
@@ -77,14 +80,14 @@ def gather(
     everything = [real, fake] + ([held_out] if held_out else [])
     sets, notes = _one_form(everything, size_px, options.strict)
     real, fake = sets[:2]
-    floor = (real, sets[2]) if held_out else _random_halves(real, seed)
-    if floor and len(floor[1]) > len(fake):
-        floor = (floor[0], _subset(floor[1], len(fake), [seed, 2]))
+    halves = None
+    if held_out:
+        held_out = _subset(sets[2], min(len(sets[2]), len(fake)), [seed, 2])
+    elif len(real) > 1:
+        halves = _random_halves(len(real), len(fake), seed)
     notes += [f"{x.name}: {len(x.skipped)} corrupt files were skipped." for x in skipped]
     notes += source.notes if isinstance(source, Sampler) else []
-    if real.sha256 == fake.sha256:
-        notes.append("The images judged are the reference itself.")
-    return Comparison(real, fake, floor, source, tuple(notes))
+    return Comparison(real, fake, held_out, halves, source, tuple(notes))
 
 
 def draw_more(sets: Comparison, draws: int, seed: int, image_options: ImageOptions) -> Images:
@@ -204,20 +207,22 @@ def take(
     return _subset(source, n, [seed, 0]) if n else source
 
 
-def _random_halves(images: Images, seed: int) -> tuple[Images, Images] | None:
-    """Returns two disjoint random halves, or None for fewer than two images."""
-    if len(images) < 2:
-        return None
-    order = np.random.default_rng([seed, 1]).permutation(len(images))
-    half = len(images) // 2
-    return rows(images, np.sort(order[half:])), rows(images, np.sort(order[:half]))
+def _random_halves(count: int, most: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the rows of two disjoint random halves, the second of at most `most` images."""
+    order = np.random.default_rng([seed, 1]).permutation(count)
+    first, second = np.sort(order[count // 2 :]), np.sort(order[: count // 2])
+    if len(second) > most:
+        second = second[_choice(len(second), most, [seed, 2])]
+    return first, second
 
 
 def _subset(images: Images, n: int, seed: list[int]) -> Images:
     """Chooses n different images at random, and keeps their order."""
-    if n == len(images):
-        return images
-    return rows(images, np.sort(np.random.default_rng(seed).choice(len(images), n, replace=False)))
+    return images if n == len(images) else images.rows(_choice(len(images), n, seed))
+
+
+def _choice(count: int, n: int, seed: list[int]) -> np.ndarray:
+    return np.sort(np.random.default_rng(seed).choice(count, n, replace=False))
 
 
 def _one_form(
@@ -231,7 +236,7 @@ def _one_form(
             for x in sets[:2]
             if x.images.shape[1:3] != (size_px, size_px)
         ]
-        sets = [resized(images, size_px) for images in sets]
+        sets = [images.resized(size_px) for images in sets]
     real, fake = sets[:2]
     if real.images.shape[1:3] != fake.images.shape[1:3]:
         raise InputError(
@@ -247,7 +252,7 @@ def _one_form(
                 "channels, or leave --strict out to compare the gray channel three times."
             )
         notes.append(f"{gray.name} is gray; its channel was repeated to compare it with RGB.")
-        sets = [as_rgb(images) for images in sets]
+        sets = [images.as_rgb() for images in sets]
     return sets, notes
 
 

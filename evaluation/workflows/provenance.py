@@ -62,7 +62,7 @@ def describe(
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "generator": sets.fake.name,
         "reference": sets.real.name,
-        "floor": [x.name for x in sets.floor] if sets.floor else None,
+        "floor": _floor_names(sets),
         "n": len(sets.fake),
         "features": {
             "name": real.name,
@@ -80,6 +80,12 @@ def describe(
         "seconds": seconds,
         "versions": _versions(),
     }
+
+
+def _floor_names(sets: Comparison) -> list[str] | None:
+    if sets.held_out is not None:
+        return [sets.real.name, sets.held_out.name]
+    return [sets.real.name] * 2 if sets.halves is not None else None
 
 
 def _describe_images(images: Images) -> dict[str, Any]:

@@ -3,18 +3,19 @@
 import dataclasses
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import PurePath
 
 import numpy as np
 
 import evaluation
-from evaluation import Images, InputError, NoSplitError, RetryPolicy
+from evaluation import Images, InputError, NoSplitError, OnDemand, RetryPolicy
 from gantf import config
 from gantf.data.pipeline import Rows
 from gantf.game import DataSpec, Needs
 
 HELD_OUT = ("test", "validation")
+LISTING = "listing:"
 CYCLE_GAN = "cycle_gan"  # TFDS's data sets of two domains, with splits trainA, trainB, testA, testB
 
 
@@ -26,10 +27,12 @@ class TrainingData:
       sets: for `pipeline.make_dataset`: one set of arrays, or one for each domain.
       spec: the properties that the model is built for.
       name: the user's name of the data.
-      sha256: hash of all images.
+      sha256: hash of all images; of images that are decoded on demand, "listing:" and the hash of
+        their names and sizes.
       skipped: files that could not be read and were skipped on request.
       retried: one entry for each repeated read.
       held_out: data that are not trained on; None without a held-out split.
+      content_sha256: returns the hash of all images. It decodes those that are read on demand.
     """
 
     sets: Sequence[Rows]
@@ -39,9 +42,10 @@ class TrainingData:
     skipped: tuple[str, ...] = ()
     retried: tuple[str, ...] = ()
     held_out: "TrainingData | None" = None
+    content_sha256: Callable[[], str] = str
 
     @property
-    def images(self) -> np.ndarray:
+    def images(self) -> np.ndarray | OnDemand:
         """The images that a generator should imitate: uint8, shape (n, H, W, C)."""
         return self.sets[-1]["b" if len(self.sets) == 2 else "image"]
 
@@ -117,7 +121,7 @@ class _Reader:
 
 def _images(reader: _Reader, data, first, second, split, needs: Needs) -> TrainingData:
     images = reader.read(first, split)
-    rows: dict[str, np.ndarray] = {"image": images.images}
+    rows: dict[str, np.ndarray | OnDemand] = {"image": images.images}
     if images.labels is not None:
         rows["label"] = images.labels
     if needs == "labels":
@@ -132,7 +136,7 @@ def _images(reader: _Reader, data, first, second, split, needs: Needs) -> Traini
                 "two or more; add one, or use an unconditional model, e.g. gan."
             )
     spec = DataSpec(images.images.shape[1:], images.class_names, _class_fractions(images))
-    return TrainingData((rows,), spec, images.name, images.sha256, images.skipped)
+    return _data((rows,), spec, images.name, [images], images.skipped)
 
 
 def _class_fractions(images: Images) -> tuple[float, ...]:
@@ -159,7 +163,7 @@ def _domains(reader: _Reader, data, first, second, split, needs: Needs) -> Train
             )
         a, b = (
             dataclasses.replace(
-                both, images=both.images[both.labels == label], labels=None, name=f"{name}"
+                both.rows(np.flatnonzero(both.labels == label)), labels=None, name=f"{name}"
             )
             for label, name in enumerate(both.class_names)
         )
@@ -169,9 +173,8 @@ def _domains(reader: _Reader, data, first, second, split, needs: Needs) -> Train
     spec = DataSpec(
         b.images.shape[1:], input_shape=a.images.shape[1:], class_names=(a.name, b.name)
     )
-    sha256 = hashlib.sha256((a.sha256 + b.sha256).encode()).hexdigest()
     sets = ({"a": a.images}, {"b": b.images})
-    return TrainingData(sets, spec, data, sha256, (*a.skipped, *b.skipped))
+    return _data(sets, spec, data, [a, b], (*a.skipped, *b.skipped))
 
 
 def _pairs(reader: _Reader, data, first, second, split, needs: Needs) -> TrainingData:
@@ -197,8 +200,33 @@ def _pairs(reader: _Reader, data, first, second, split, needs: Needs) -> Trainin
         pixels = images.inputs
     rows = {"input": pixels, "image": images.images}
     spec = DataSpec(images.images.shape[1:], input_shape=pixels.shape[1:])
-    sha256 = hashlib.sha256((inputs.sha256 + images.sha256).encode()).hexdigest()
-    return TrainingData((rows,), spec, data, sha256, images.skipped)
+    return _data((rows,), spec, data, [inputs, images], images.skipped)
+
+
+def _data(
+    sets: Sequence[Rows],
+    spec: DataSpec,
+    name: str,
+    sources: Sequence[Images],
+    skipped: tuple[str, ...],
+) -> TrainingData:
+    """Returns training data with the hash of their sources."""
+    fingerprint = _joined([source.fingerprint for source in sources])
+    if any(isinstance(source.images, OnDemand) for source in sources):
+        fingerprint = LISTING + fingerprint.removeprefix(LISTING)
+    return TrainingData(
+        sets,
+        spec,
+        name,
+        fingerprint,
+        skipped,
+        content_sha256=lambda: _joined([source.sha256 for source in sources]),
+    )
+
+
+def _joined(hashes: Sequence[str]) -> str:
+    """Returns the only hash, or the hash of several."""
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
 
 
 def _reorder(inputs: Images, images: Images, data: str) -> Images:
@@ -229,7 +257,7 @@ def _reorder(inputs: Images, images: Images, data: str) -> Images:
     order = np.array([rows[1][stem] for stem in rows[0]])
     if np.array_equal(order, np.arange(len(order))):
         return images
-    return dataclasses.replace(images, images=images.images[order], labels=None)
+    return dataclasses.replace(images.rows(order), labels=None)
 
 
 def _same_shape(a: Images, b: Images, data: str, channels: bool = True) -> tuple[Images, Images]:
@@ -240,10 +268,5 @@ def _same_shape(a: Images, b: Images, data: str, channels: bool = True) -> tuple
             f"--data {data} has images of {sizes}; give --size to bring them to one size."
         )
     if channels and a.images.shape[3] != b.images.shape[3]:
-        a, b = (
-            dataclasses.replace(x, images=np.repeat(x.images, 3, axis=3))
-            if x.images.shape[3] == 1
-            else x
-            for x in (a, b)
-        )
+        return a.as_rgb(), b.as_rgb()
     return a, b

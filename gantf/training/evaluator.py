@@ -8,7 +8,7 @@ import tensorflow as tf
 from scipy import stats
 
 import evaluation
-from evaluation import Value
+from evaluation import OnDemand, Value
 from gantf.data.loading import TrainingData
 from gantf.game import Game
 from gantf.generation import sampling
@@ -122,7 +122,9 @@ def _overfitting(game: Game, data: TrainingData, fakes: np.ndarray, inputs) -> d
     return {"overfitting": Value((trained - unseen) / gap)} if abs(gap) > 1e-3 else {}
 
 
-def _mean_logit(game: Game, images: np.ndarray, labels: np.ndarray | None) -> float:
+def _mean_logit(
+    game: Game, images: np.ndarray | OnDemand, labels: np.ndarray | OnDemand | None
+) -> float:
     assert game.discriminator_fn is not None
     total, count = 0.0, min(len(images), SAMPLES)
     for start in range(0, count, sampling.BATCH_IMAGES):

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from evaluation import InputError
 from gantf import config
 from gantf.console import Terminal
 from gantf.data import pipeline
@@ -113,7 +114,10 @@ class TrainingLoop:
         seed = recovery.seed_after(run.seed, self._state.rollbacks)
         self._compiled = compiled_step.make_steps(game, strategy, run.batch_size, seed)
         first_batch = self._state.step * game.batches_per_step
-        dataset = pipeline.make_dataset(self._ready.data.sets, seed, run.batch_size, first_batch)
+        self._read_errors: list[InputError] = []
+        dataset = pipeline.make_dataset(
+            self._ready.data.sets, seed, run.batch_size, first_batch, self._read_errors.append
+        )
         self._iterator = iter(strategy.distribute_datasets_from_function(dataset))
 
     def _run_steps(self, count: int) -> tuple[int, str] | None:
@@ -122,15 +126,23 @@ class TrainingLoop:
         Returns:
           None if all losses and gradients were finite; otherwise the number of the first step
           where one was not, from 1, and the name of its player.
+
+        Raises:
+          InputError: an image cannot be decoded.
         """
         state = self._state
-        sums, nonfinite = self._compiled.run(
-            self._iterator,
-            tf.constant(state.step, tf.int64),
-            tf.constant(count, tf.int64),
-            tf.constant(state.window_sums, tf.float32),
-            tf.constant(compiled_step.ALL_FINITE, tf.int64),
-        )
+        try:
+            sums, nonfinite = self._compiled.run(
+                self._iterator,
+                tf.constant(state.step, tf.int64),
+                tf.constant(count, tf.int64),
+                tf.constant(state.window_sums, tf.float32),
+                tf.constant(compiled_step.ALL_FINITE, tf.int64),
+            )
+        except tf.errors.OpError:
+            if self._read_errors:  # TensorFlow's error holds it, among a traceback
+                raise self._read_errors[0] from None
+            raise
         if int(nonfinite) != compiled_step.ALL_FINITE:
             step, player = compiled_step.decode_nonfinite(int(nonfinite), self._game)
             return step + 1, player

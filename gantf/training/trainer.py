@@ -1,6 +1,7 @@
 """Trains a run from its configuration to the exported generator."""
 
 import contextlib
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -8,6 +9,7 @@ from typing import Any
 
 from gantf import config
 from gantf.console import Terminal
+from gantf.data import loading
 from gantf.distribute import strategies
 from gantf.generation import export
 from gantf.runs import config_file, restore, train_state
@@ -39,12 +41,25 @@ def train(
       DivergedError: a loss or a gradient is not finite in any order of the data.
       WorkerLostError: another worker is gone; the same command resumes the run.
     """
-    ready = prepare(run, model, settings)
+    ready = _with_former_hash(prepare(run, model, settings), run_dir)
     terminal = terminal if ready.workers.is_chief else Terminal(muted=True)
     for skipped in ready.data.all_skipped:
         terminal.say(f"left out, since it cannot be read: {skipped}")
     with strategies.detect_lost_workers(ready.workers), _exclusive(ready, run_dir, terminal):
         return _train(ready, run_dir, terminal)
+
+
+def _with_former_hash(ready: Ready, run_dir: Path) -> Ready:
+    """Lets a run go on that recorded the hash of all images, before images were read on demand."""
+    if not (ready.workers.is_chief and ready.data.sha256.startswith(loading.LISTING)):
+        return ready
+    path = run_dir / config_file.FILE
+    recorded = config_file.load(run_dir).data_sha256 if path.is_file() else ""
+    if not recorded or recorded.startswith(loading.LISTING):
+        return ready
+    if recorded != ready.data.content_sha256():
+        return ready
+    return dataclasses.replace(ready, run=ready.run.model_copy(update={"data_sha256": recorded}))
 
 
 def _train(ready: Ready, run_dir: Path, terminal: Terminal) -> int:

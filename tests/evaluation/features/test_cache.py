@@ -146,7 +146,7 @@ def test_a_generator_is_known_by_its_weights_seed_and_number(tmp_path, tf, monke
     def weighted(source, n, seed):
         made = original(source, n, seed)
         facts = {"generator": "ab" * 32, "contract": {}, "seed": seed, "n": n}
-        return stream.Stream(made.batches, made.count, made.shape, made.name, facts)
+        return stream.Stream(made.batches, made.count, made.shape, made.name, lambda: facts)
 
     monkeypatch.setattr("evaluation.features.streams.from_sampler", weighted)
     first = extract(sampler, n=30, cache=tmp_path)

@@ -140,7 +140,7 @@ def test_what_fails_beside_the_network_reaches_the_caller():
         yield np.zeros((1, 1, 1, 1), np.uint8)
         raise InputError("the generator failed; mend it.")
 
-    source = stream.Stream(lambda size: broken(), 2, (1, 1, 1), "broken", None)
+    source = stream.Stream(lambda size: broken(), 2, (1, 1, 1), "broken", lambda: None)
     run = stream.run(source, Extractor("f", "", {}, lambda x: (x.reshape(1, 1), None)), 1)
     next(run)
     with pytest.raises(InputError, match="the generator failed"):

@@ -113,7 +113,7 @@ def test_expected_number_of_modes(produced):
     modes = 30
     real = np.eye(modes)[np.repeat(np.arange(modes), 10)]
     values = []
-    for draw in range(150):
+    for draw in range(60):
         labels = np.random.default_rng([4, draw]).integers(modes, size=produced)
         result = measure(metrics="modes", real_logits=real, fake_logits=np.eye(modes)[labels])
         values.append(result["modes"].value)

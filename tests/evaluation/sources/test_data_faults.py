@@ -275,7 +275,7 @@ def test_a_file_of_a_folder_that_stalls_is_named_or_left_out(tmp_path):
     assert outcome.files == ("a.png", "c.png")
 
 
-def test_a_tfrecord_that_is_cut_off_keeps_what_is_before_on_request(tf, tmp_path, digits):
+def test_a_tfrecord_that_is_cut_off_keeps_what_is_before_on_request(tf, tmp_path):
     for name in ("one", "two"):
         with tf.io.TFRecordWriter(str(tmp_path / f"{name}.tfrecord")) as writer:
             for value in range(5):

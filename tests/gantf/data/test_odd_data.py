@@ -129,3 +129,62 @@ def test_a_part_of_the_training_split_has_held_out_images(tf):
     np.testing.assert_array_equal(read.held_out.images, whole.images)
     assert loading.load("digits:test", "images").held_out is None
     assert loading.load("digits:train[:10]+test[:10]", "images").held_out is None
+
+
+@pytest.fixture
+def nothing_held(monkeypatch):
+    """All folders are read on demand, as large ones are."""
+    from evaluation.sources import pictures
+
+    monkeypatch.setattr(pictures, "HELD_BYTES", 0)
+
+
+def test_a_folder_on_demand_trains_to_the_same_bits(tf, tmp_path, monkeypatch):
+    from evaluation.sources import pictures
+    from gantf.runs import checkpoints
+
+    data = make_folder(tmp_path / "images", 9, (12, 12, 3))
+    finals = []
+    for held_bytes in (pictures.HELD_BYTES, 0):
+        monkeypatch.setattr(pictures, "HELD_BYTES", held_bytes)
+        run_dir = tmp_path / str(held_bytes)
+        words = ["--data", data, "--size", 8, "--batch-size", 4]
+        assert_trained(train("cgan", run_dir, *words), run_dir)
+        finals.append(checkpoints.newest(run_dir)[0].values)
+    for name, value in finals[0].items():
+        np.testing.assert_array_equal(finals[1][name], value, err_msg=name)
+
+
+def test_a_damaged_image_on_demand_is_one_line(tf, tmp_path, nothing_held):
+    data = make_folder(tmp_path / "images", 4, (8, 8, 3))
+    damaged = tmp_path / "images" / "a" / "2.png"
+    content = damaged.read_bytes()
+    damaged.write_bytes(content[:-30])
+    result = train("gan", tmp_path / "run", "--data", data, "--batch-size", 4)
+    assert result.exit_code == 2, result.output
+    errors = [line for line in result.output.splitlines() if line.startswith("Error: ")]
+    assert errors == result.output.strip().splitlines()[-1:]
+    assert f"{damaged} cannot be decoded" in errors[0]
+    skipped = train("gan", tmp_path / "run", "--data", data, "--batch-size", 4, "--skip-corrupt")
+    assert_trained(skipped, tmp_path / "run")
+    assert f"left out, since it cannot be read: {damaged}" in skipped.output
+
+
+def test_a_changed_listing_is_refused_and_a_former_hash_is_not(tf, tmp_path, nothing_held):
+    """Earlier versions recorded the hash of the content of all data."""
+    from evaluation import load_images
+    from gantf.runs import config_file
+
+    data, run_dir = make_folder(tmp_path / "images", 4, (8, 8, 3)), tmp_path / "run"
+    words = ["--data", data, "--batch-size", 4]
+    assert_trained(train("gan", run_dir, *words), run_dir)
+    recorded = config_file.load(run_dir)
+    assert recorded.data_sha256.startswith("listing:")
+    former = recorded.model_copy(update={"data_sha256": load_images(data).sha256})
+    config_file.save(former, run_dir)
+    for path in (run_dir / "checkpoints").iterdir():
+        path.unlink()
+    assert train("gan", run_dir, *words).exit_code == 0
+    assert config_file.load(run_dir).data_sha256 == former.data_sha256
+    make_folder(tmp_path / "images", 5, (8, 8, 3))
+    assert "data_sha256 was" in assert_refused(train("gan", run_dir, *words, "--steps", 3))

@@ -2,30 +2,11 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
-
-def rows(tf, seed, batch, batch_size, count):
-    from gantf.data import pipeline
-
-    return pipeline.rows_of_batch(seed, tf.constant(batch, tf.int64), batch_size, count).numpy()
-
-
-@pytest.mark.parametrize(("count", "batch_size"), [(12, 4), (10, 4), (3, 8), (1, 4)])
-def test_every_image_comes_exactly_once_in_an_epoch(tf, count, batch_size):
-    """Also where an epoch ends inside a batch, or a batch spans several epochs."""
-    batches = [rows(tf, 0, batch, batch_size, count) for batch in range(3 * count)]
-    stream = np.concatenate(batches)
-    for epoch in range(len(stream) // count):
-        seen = stream[epoch * count : (epoch + 1) * count]
-        np.testing.assert_array_equal(np.sort(seen), np.arange(count))
-
-
-def test_epochs_and_seeds_have_different_orders(tf):
-    first, second = rows(tf, 0, 0, 100, 100), rows(tf, 0, 1, 100, 100)
-    other = rows(tf, 1, 0, 100, 100)
-    assert not np.array_equal(first, second)
-    assert not np.array_equal(first, other)
-    np.testing.assert_array_equal(first, rows(tf, 0, 0, 100, 100))
+from evaluation import OnDemand, load_images
+from evaluation.sources import pictures
+from gantf.data import order
 
 
 def test_the_dataset_starts_at_any_batch_and_scales_to_minus_one_and_one(tf):
@@ -37,7 +18,7 @@ def test_the_dataset_starts_at_any_batch_and_scales_to_minus_one_and_one(tf):
         ({"image": images, "label": labels},), seed=3, batch_size=4, first_batch=5
     )
     got = next(iter(make(tf.distribute.InputContext())))
-    expected = rows(tf, 3, 5, 4, 10)
+    expected = order.rows_of_batch(3, 5, 4, 10)
     np.testing.assert_array_equal(got["label"], expected)
     np.testing.assert_allclose(got["image"][:, 0, 0, 0], expected * 25 / 127.5 - 1, atol=1e-6)
 
@@ -51,8 +32,8 @@ def test_replicas_get_the_contiguous_parts_of_the_global_batch(tf):
     )
     context = tf.distribute.InputContext(num_replicas_in_sync=2)
     parts = [part["label"].numpy() for part in make(context).take(4)]
-    np.testing.assert_array_equal(np.concatenate(parts[:2]), rows(tf, 0, 1, 4, 10))
-    np.testing.assert_array_equal(np.concatenate(parts[2:]), rows(tf, 0, 2, 4, 10))
+    np.testing.assert_array_equal(np.concatenate(parts[:2]), order.rows_of_batch(0, 1, 4, 10))
+    np.testing.assert_array_equal(np.concatenate(parts[2:]), order.rows_of_batch(0, 2, 4, 10))
 
 
 def test_two_input_pipelines_share_a_batch_without_overlap(tf):
@@ -64,7 +45,7 @@ def test_two_input_pipelines_share_a_batch_without_overlap(tf):
     for part in range(2):
         context = tf.distribute.InputContext(2, part, num_replicas_in_sync=4)
         parts += [batch["label"].numpy() for batch in make(context).take(2)]
-    np.testing.assert_array_equal(np.concatenate(parts), rows(tf, 0, 0, 8, 10))
+    np.testing.assert_array_equal(np.concatenate(parts), order.rows_of_batch(0, 0, 8, 10))
 
 
 def test_an_array_too_large_for_the_graph_gives_the_same_batches(tf, monkeypatch):
@@ -98,3 +79,48 @@ def test_two_sets_have_lengths_and_orders_of_their_own(tf):
     same = pipeline.make_dataset(({"a": first}, {"b": first}), seed=0, batch_size=12)
     both = next(iter(same(tf.distribute.InputContext())))
     assert not np.array_equal(both["a"], both["b"])
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Twelve images of 8 x 8 pixels, in two classes."""
+    rng = np.random.default_rng(0)
+    for number in range(12):
+        path = tmp_path / "images" / "ab"[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(path)
+    return tmp_path / "images"
+
+
+def test_images_on_demand_give_the_same_batches(tf, folder, monkeypatch):
+    from gantf.data import loading, pipeline
+
+    def batches():
+        data = loading.load(f"folder:{folder}", "labels")
+        made = pipeline.make_dataset(data.sets, seed=3, batch_size=5, first_batch=2)
+        return list(made(tf.distribute.InputContext()).take(7).as_numpy_iterator())
+
+    held = batches()
+    monkeypatch.setattr(pictures, "HELD_BYTES", 0)
+    assert isinstance(loading.load(f"folder:{folder}", "labels").images, OnDemand)
+    for one, other in zip(held, batches(), strict=True):
+        assert one.keys() == other.keys()
+        for name, value in one.items():
+            np.testing.assert_array_equal(other[name], value)
+
+
+def test_a_damaged_image_is_named_where_it_is_met(tf, folder, monkeypatch):
+    """The batches before it are whole."""
+    from gantf.data import loading, pipeline
+
+    monkeypatch.setattr(pictures, "HELD_BYTES", 0)
+    data = loading.load(f"folder:{folder}", "images")
+    (row,) = order.rows_of_batch(3, 6, 1, 12)
+    damaged = folder / load_images(f"folder:{folder}").files[row]
+    damaged.write_bytes(damaged.read_bytes()[:-40])
+    made = pipeline.make_dataset(data.sets, seed=3, batch_size=1)
+    batches = iter(made(tf.distribute.InputContext()))
+    for _ in range(6):
+        next(batches)
+    with pytest.raises(Exception, match=f"{damaged.name} cannot be decoded"):
+        next(batches)

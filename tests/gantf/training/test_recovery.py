@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gantf.data import loading, pipeline
+from gantf.data import loading, order
 from gantf.pixels import to_floats
 from gantf.runs import checkpoints, metrics_log
 from gantf.training import recovery
@@ -29,7 +29,7 @@ def train(run_dir, *more):
 def one_batch(tf):
     """Settings that make one batch of the first order poison: that of step 24."""
     images = loading.load("digits", "images", None, False).sets[0]["image"]
-    rows = pipeline.rows_of_batch(0, tf.constant(BAD_STEP - 1), 8, len(images)).numpy()
+    rows = order.rows_of_batch(0, BAD_STEP - 1, 8, len(images))
     result = float(poisoned.signature(to_floats(images[rows])))
     settings = {"poison_low": result - 1e-6, "poison_high": result + 1e-6}
     return [word for key, value in settings.items() for word in ("--set", f"{key}={value:.7f}")]
