@@ -129,4 +129,5 @@ def _picture(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: str, top: 
         name,
         lambda: pictures.header(content()),
         lambda: pictures.decode(content(), name),
+        content=lambda: content().getvalue(),
     )

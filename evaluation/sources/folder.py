@@ -108,7 +108,14 @@ def _find(directory: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
 
 def _picture(file: Path, root: Path) -> Picture:
     place, name = str(file.relative_to(root)), str(file)
-    return Picture(place, _listed(file), name, lambda: _header(file), lambda: _decode(file))
+    return Picture(
+        place,
+        _listed(file),
+        name,
+        lambda: _header(file),
+        lambda: _decode(file),
+        content=file.read_bytes,
+    )
 
 
 def _listed(file: Path) -> str:

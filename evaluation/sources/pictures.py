@@ -16,6 +16,7 @@ import numpy as np
 from PIL import ExifTags, Image, TiffImagePlugin, UnidentifiedImageError
 
 from evaluation.errors import InputError
+from evaluation.sources import jpeg
 from evaluation.sources.images import allocate, as_array, check_not_empty, resize, to_eight_bits
 from evaluation.sources.on_demand import OnDemand, in_threads
 from evaluation.sources.retries import RetryPolicy, reason
@@ -33,6 +34,7 @@ DAMAGED = (  # errors of Pillow and of the archive readers for files that are no
 )
 HELD_BYTES = 256 << 20  # smaller sets are decoded at once and held in memory
 AHEAD = 64  # images that wait for their turn
+UPRIGHT = 1  # EXIF orientation
 SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PNG_TEXTS = {b"eXIf", b"tEXt", b"zTXt", b"iTXt"}  # chunks that may hold EXIF data
@@ -41,7 +43,14 @@ _ORDERS = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
 
 
 class DamagedImage(InputError):
-    """An image that cannot be decoded, and that --skip-corrupt leaves out."""
+    """The image `name` cannot be decoded; --skip-corrupt leaves it out."""
+
+    def __init__(self, name: str, why: str) -> None:
+        super().__init__(
+            f"{name} cannot be decoded as an image ({why}); repair or remove it, or skip such "
+            "files with --skip-corrupt."
+        )
+        self.name = name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,10 +60,12 @@ class Header:
     Attributes:
       size: (width, height) in pixels, after the turn that EXIF data ask for.
       gray: whether `decode` returns one channel.
+      is_plain_jpeg: a JPEG, gray or RGB, that EXIF data do not turn.
     """
 
     size: tuple[int, int]
     gray: bool
+    is_plain_jpeg: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +79,7 @@ class Picture:
       header: reads its header.
       decode: returns the image as "L" or "RGB".
       label: its class, if its source has labels.
+      content: returns the bytes of its file; None for raw pixels.
     """
 
     place: str
@@ -76,6 +88,7 @@ class Picture:
     header: Callable[[], Header]
     decode: Callable[[], Image.Image]
     label: int | None = None
+    content: Callable[[], bytes] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,7 +152,8 @@ def read(
             continue
         facts.append((picture.place, picture.label))
         if listed:
-            kept.append(picture)
+            needs_pillow = size_px is not None or not header.is_plain_jpeg
+            kept.append(dataclasses.replace(picture, content=None) if needs_pillow else picture)
         any_color |= not header.gray
         if not size_px:
             sizes.setdefault(header.size, picture.place)
@@ -188,9 +202,13 @@ def _pixels(
     picture: Picture, shape: tuple[int, int, int], size_px: int | None, retry: RetryPolicy
 ) -> np.ndarray:
     """Returns an image as uint8 of `shape`."""
-    image = _call(picture.decode, picture, retry)
-    image = resize(image, size_px) if size_px else image
-    pixels = as_array(image.convert("RGB") if shape[2] == 3 and image.mode == "L" else image)
+    pixels = None
+    if picture.content is not None:
+        pixels = jpeg.decode(_call(picture.content, picture, retry), shape[2])
+    if pixels is None:
+        image = _call(picture.decode, picture, retry)
+        image = resize(image, size_px) if size_px else image
+        pixels = as_array(image.convert("RGB") if shape[2] == 3 and image.mode == "L" else image)
     if pixels.shape != shape:
         raise InputError(
             f"{picture.name} changed while it was in use: it has {_size(pixels.shape)} pixels now "
@@ -205,17 +223,22 @@ def _size(shape: tuple[int, ...]) -> str:
 
 def _call(work: Callable[[], Result], picture: Picture, retry: RetryPolicy) -> Result:
     """Reads an image, with retries; names the file of an error."""
+    return decode_or_name(lambda: retry.call(work, picture.name), picture.name)
+
+
+def decode_or_name(work: Callable[[], Result], name: str) -> Result:
+    """Returns the result of `work`, which decodes the image `name`.
+
+    Raises:
+      DamagedImage: instead of the errors of Pillow, the system and the readers of archives.
+    """
     try:
-        return retry.call(work, picture.name)
+        return work()
     except InputError:
         raise
     except DAMAGED as error:
         unknown = isinstance(error, UnidentifiedImageError)
-        raise DamagedImage(
-            f"{picture.name} cannot be decoded as an image ("
-            f"{'it is no image file' if unknown else reason(error)}); repair or remove it, or skip "
-            "such files with --skip-corrupt."
-        ) from None
+        raise DamagedImage(name, "it is no image file" if unknown else reason(error)) from None
 
 
 def header(file: IO[bytes]) -> Header:
@@ -223,9 +246,13 @@ def header(file: IO[bytes]) -> Header:
     with Image.open(file) as image:
         gray = image.mode in ("1", "L", "LA", "La") or image.mode.startswith("I")
         width, height = image.size
-        if width != height and _orientation(image, file) in SIDEWAYS:
-            width, height = height, width
-        return Header((width, height), gray)
+        plain = image.format == "JPEG" and image.mode in ("L", "RGB")
+        if plain or width != height:
+            orientation = _orientation(image, file)
+            plain = plain and orientation in (None, UPRIGHT)
+            if orientation in SIDEWAYS:
+                width, height = height, width
+        return Header((width, height), gray, plain)
 
 
 def _orientation(image: Image.Image, file: IO[bytes]) -> int | None:

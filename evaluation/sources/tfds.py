@@ -18,9 +18,12 @@ from evaluation import datasets
 from evaluation.errors import InputError, NoSplitError
 from evaluation.runtime.progress import on_terminal
 from evaluation.runtime.tensorflow import import_tensorflow
+from evaluation.sources import pictures
 from evaluation.sources.images import Images, allocate, as_array, check_not_empty, resize
+from evaluation.sources.on_demand import in_threads
 from evaluation.sources.retries import RetryPolicy, reason
 
+AHEAD = 64  # images that wait for their turn
 SIMILARITY = 0.8  # least difflib ratio of a suggested TFDS name
 
 
@@ -57,23 +60,41 @@ def read(
     if size_px is None and (height is None or width is None):
         raise InputError(f"{name} has images of differing sizes; give --size to resize them.")
     shape = (size_px, size_px) if size_px else (height, width)
-    images = allocate((count, *shape, 1 if channels == 1 else 3))
+    rooms = {"image": allocate((count, *shape, 1 if channels == 1 else 3))}
     label = dict(features).get("label")
     labels = np.empty(count, np.int64) if hasattr(label, "num_classes") else None
     inputs = _room_for_inputs(dict(features).get("input"), count, shape)
+    if inputs is not None:
+        rooms["input"] = inputs
     skipped: list[str] = []
+
+    def decoded(named: tuple[str, dict]) -> dict[str, Any] | pictures.DamagedImage:
+        place, example = named
+        values = {"label": example["label"].numpy() if labels is not None else None}
+        try:
+            for key, room in rooms.items():
+                values[key] = _pixels(example[key].numpy(), size_px, room.shape[-1], place)
+        except pictures.DamagedImage as error:
+            return error
+        return values
+
     row = 0
-    for example in _examples(builder, split, retry or RetryPolicy(), skip_corrupt, skipped):
-        images[row] = _fitted(example["image"].numpy(), size_px)[..., : images.shape[-1]]
-        if inputs is not None:
-            inputs[row] = _fitted(example["input"].numpy(), size_px)[..., : inputs.shape[-1]]
+    examples = _examples(builder, split, retry or RetryPolicy(), skip_corrupt, skipped)
+    for values in in_threads(decoded, examples, AHEAD):
+        if isinstance(values, pictures.DamagedImage):
+            if not skip_corrupt:
+                raise values
+            skipped.append(values.name)
+            continue
+        for key, room in rooms.items():
+            room[row] = values[key]
         if labels is not None:
-            labels[row] = example["label"].numpy()
+            labels[row] = values["label"]
         row += 1
     check_not_empty(row, f"{name}:{split}", "none of its files can be read")
     names = tuple(label.names) if label is not None and labels is not None else ()
     return Images(
-        images[:row],
+        rooms["image"][:row],
         labels if labels is None else labels[:row],
         names,
         f"{name}:{split}",
@@ -84,16 +105,22 @@ def read(
 
 def _examples(
     builder, split: str, retry: RetryPolicy, skip_corrupt: bool, skipped: list[str]
-) -> Iterator[dict]:
-    """Yields the examples of a split, file by file; adds unreadable files to `skipped`."""
+) -> Iterator[tuple[str, dict]]:
+    """Yields the place and the example of all rows, file by file; adds files to `skipped`.
+
+    Images of 8 bits are not decoded: TFDS decodes JPEGs by a fast transform, which changes pixels.
+    """
     import tensorflow as tf
 
+    decoders = _encoded(builder.info.features)
     for file, part, count in _files(builder, split):
         done = 0
         try:
-            source = functools.partial(builder.as_dataset, split=part, shuffle_files=False)
+            source = functools.partial(
+                builder.as_dataset, split=part, shuffle_files=False, decoders=decoders
+            )
             for example in retry.each(source, file):
-                yield example
+                yield f"{file}#{done}", example
                 done += 1
         except (tf.errors.OpError, OSError) as error:
             if not skip_corrupt:
@@ -130,12 +157,36 @@ def _room_for_inputs(feature, count: int, shape: tuple[int, int]) -> np.ndarray 
     return allocate((count, *shape, 1 if feature.shape[2] == 1 else 3))
 
 
-def _fitted(image: np.ndarray, size_px: int | None) -> np.ndarray:
-    """Returns an image (H, W, C), cropped and resized unless size_px is None."""
-    if not size_px or image.shape[:2] == (size_px, size_px):
-        return image
-    picture = Image.fromarray(image[..., 0] if image.shape[2] == 1 else image[..., :3])
-    return as_array(resize(picture, size_px))
+def _encoded(features) -> dict[str, Any]:
+    """Returns TFDS decoders that leave images of 8 bits encoded."""
+    import tensorflow_datasets as tfds
+
+    return {
+        key: tfds.decode.SkipDecoding()
+        for key in ("image", "input")
+        if isinstance(dict(features).get(key), tfds.features.Image)
+        and features[key].np_dtype == np.uint8
+    }
+
+
+def _pixels(content: bytes | np.ndarray, size_px: int | None, channels: int, name: str):
+    """Returns an image as uint8 (H, W, channels), cropped and resized unless size_px is None.
+
+    Args:
+      content: an encoded image, or its pixels (H, W, C).
+      size_px: side of the result.
+      channels: 1 or 3.
+      name: the image's name in errors.
+
+    Raises:
+      DamagedImage: it cannot be decoded.
+    """
+    if isinstance(content, bytes):
+        image = pictures.decode_or_name(lambda: pictures.decode(io.BytesIO(content), name), name)
+    else:
+        image = Image.fromarray(content[..., 0] if content.shape[2] == 1 else content[..., :3])
+    image = image.convert("L" if channels == 1 else "RGB")
+    return as_array(resize(image, size_px) if size_px else image)
 
 
 def _count(builder, name: str, split: str) -> int:
