@@ -69,7 +69,7 @@ class RunConfig(pydantic.BaseModel):
     model: str = "gan"
     data: str = "digits"
     data_sha256: str = ""
-    size_px: int | None = Field(None, ge=8, le=256)
+    size_px: int | None = Field(None, ge=8, le=2**14)
     batch_size: int = Field(64, ge=1, le=2**20)
     seed: int = Field(0, ge=0, lt=2**31)
     skip_corrupt: bool = False

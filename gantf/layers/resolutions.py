@@ -6,7 +6,6 @@ from keras import layers
 def resolutions(
     image_shape: tuple[int, ...],
     smallest_px: int = 8,
-    largest_px: int = 256,
     coarsest_px: int = 4,
     least_stages: int = 3,
 ) -> list[tuple[int, int]]:
@@ -15,18 +14,17 @@ def resolutions(
     Args:
       image_shape: (H, W, ...).
       smallest_px: smallest side that an image may have.
-      largest_px: largest side that an image may have.
       coarsest_px: halving ends when no side is larger than this.
       least_stages: smallest number of stages, however small the image.
 
     Raises:
-      ValueError: a side is not from `smallest_px` to `largest_px`.
+      ValueError: a side is smaller than `smallest_px`.
     """
     height, width = image_shape[:2]
-    if not all(smallest_px <= side <= largest_px for side in (height, width)):
+    if min(height, width) < smallest_px:
         raise ValueError(
-            f"images of {height} x {width} pixels: sides must be from {smallest_px} to "
-            f"{largest_px} pixels; choose another size with --size"
+            f"images of {height} x {width} pixels: sides must have {smallest_px} pixels or more; "
+            "choose another size with --size"
         )
     sides = [(height, width)]
     while max(sides[-1]) > coarsest_px or len(sides) < least_stages:

@@ -1,4 +1,4 @@
-"""DCGAN's generator and discriminator, for images with sides from 8 to 256 pixels.
+"""DCGAN's generator and discriminator, for images with sides of 8 pixels or more.
 
 Source: Radford et al. 2015, arXiv:1511.06434, section 3. Two changes for small images: an extra
 3 x 3 convolution at full resolution in each network, and stages down to 2 x 2 for 8 x 8 images.
@@ -21,7 +21,7 @@ def generator_body(
 
     Args:
       x: shape (n, d).
-      image_shape: (H, W, C), H and W from 8 to 256.
+      image_shape: (H, W, C), H and W of 8 or more.
       config: `generator_channels` at full resolution, doubled at each coarser one; normalised
         after every layer except the last.
       max_channels: largest number of channels at any resolution.
@@ -70,7 +70,7 @@ def discriminator_body(
 
     Args:
       images: shape (n, H, W, C); C may be larger than in `image_shape`.
-      image_shape: (H, W, ...), H and W from 8 to 256.
+      image_shape: (H, W, ...), H and W of 8 or more.
       config: `discriminator_channels` at full resolution, doubled at each coarser one; normalised
         after every strided convolution.
       max_channels: largest number of channels at any resolution.

@@ -3,7 +3,7 @@
 Source: Huang et al. 2024, arXiv:2501.05441, section 3 and figure 2. Each block is a 1 x 1, a
 grouped 3 x 3 and a 1 x 1 convolution. The last one starts at zero; the initial weights of the
 others decrease with the number of blocks (fix-up: Zhang et al. 2019, arXiv:1901.09321). Resampling
-is bilinear. Differences: any side from 8 to 256 pixels, and widths that a CPU can train.
+is bilinear. Differences: any side of 8 pixels or more, and widths that a CPU can train.
 """
 
 import math
@@ -33,7 +33,7 @@ def generator(
     """{"latents": (n, latent_dim)} -> images (n, H, W, C), unbounded as published.
 
     Args:
-      image_shape: (H, W, C), H and W from 8 to 256.
+      image_shape: (H, W, C), H and W of 8 or more.
       latent_dim: size of the latent vector.
       channels: channels at every resolution.
       blocks: residual blocks at each resolution.

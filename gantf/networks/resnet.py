@@ -1,4 +1,4 @@
-"""SNGAN's residual generator and discriminator, for images with sides from 8 to 256 pixels.
+"""SNGAN's residual generator and discriminator, for images with sides of 8 pixels or more.
 
 Source: Miyato et al. 2018, arXiv:1802.05957, tables 4 and 5; widths as in this package's DCGAN.
 """

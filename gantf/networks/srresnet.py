@@ -104,7 +104,7 @@ def discriminator(
     """{"image": (n, H, W, C)} -> [logits (n, 1), features (n, h, w, d) after each halving ...].
 
     Args:
-      image_shape: (H, W, C), H and W from 8 to 256.
+      image_shape: (H, W, C), H and W of 8 or more.
       channels: channels at full resolution, doubled at each halving up to 8 times.
       norm: normalisation after every convolution except the first.
       spectral_norm: divide every kernel by its largest singular value.

@@ -1,4 +1,4 @@
-"""StyleGAN2's mapping, synthesis and discriminator, for square images of 8 to 256 pixels.
+"""StyleGAN2's mapping, synthesis and discriminator, for squares of 8, 16, 32 ... pixels.
 
 Source: Karras et al. 2020, arXiv:1912.04958: the synthesis of figure 2 (d), the generator of
 figure 7 (b) (skip connections), the discriminator of figure 7 (c) (residual).
@@ -16,7 +16,7 @@ from gantf.layers.minibatch_stddev import MinibatchStddev
 from gantf.layers.modulated import Bias, ModulatedConv2D, PixelNoise
 from gantf.layers.styles import LearnedConstant, PixelNorm, SelectStyle, Truncation
 
-SIDES = (8, 16, 32, 64, 128, 256)  # pixels
+SMALLEST_PX = 8
 COARSEST_PX = 4
 
 
@@ -37,14 +37,14 @@ def stages(image_shape: tuple[int, int, int]) -> list[int]:
     """Returns the side of each stage, coarsest first: 4, 8 ... up to the image's side.
 
     Raises:
-      ValueError: the image is not a square with one of these sides.
+      ValueError: the image is not a square whose side is a power of two, 8 or more.
     """
     height, width = image_shape[:2]
-    if height != width or height not in SIDES:
-        near = max([side for side in SIDES if side <= min(height, width)], default=SIDES[0])
+    near = max(2 ** int(math.log2(min(height, width))), SMALLEST_PX)
+    if height != width or height != near:
         raise ValueError(
-            f"images of {height} x {width} pixels: stylegan2 needs squares with a side of "
-            f"{', '.join(map(str, SIDES[:-1]))} or {SIDES[-1]} pixels; use --size {near}"
+            f"images of {height} x {width} pixels: stylegan2 needs squares with a side of 8, 16, "
+            f"32 ... pixels; use --size {near}"
         )
     return [COARSEST_PX * 2**stage for stage in range(int(math.log2(height)) - 1)]
 

@@ -57,7 +57,7 @@ def test_bad_pairs(pairs, message):
     [
         ({"batch_size": 0}, r"--batch-size 0: .*greater than or equal to 1"),
         ({"steps": 0}, r"--steps 0: "),
-        ({"size_px": 300}, r"--size 300: .*less than or equal to 256"),
+        ({"size_px": 20_000}, r"--size 20000: .*less than or equal to 16384"),
         ({"log_every_steps": 0}, r"--log-every 0: "),
     ],
 )

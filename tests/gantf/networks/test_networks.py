@@ -11,7 +11,7 @@ def architecture(**settings):
     return Architecture(**{**small, **settings})
 
 
-SHAPES = [(8, 8, 1), (9, 13, 3), (28, 28, 1), (37, 64, 3), (256, 256, 3)]
+SHAPES = [(8, 8, 1), (9, 13, 3), (28, 28, 1), (37, 64, 3), (1024, 640, 3)]
 
 
 @pytest.mark.parametrize(
@@ -47,13 +47,15 @@ def test_resolutions_are_halved_rounding_up_to_four_and_at_least_twice():
     assert resolutions((32, 16, 1)) == [(32, 16), (16, 8), (8, 4), (4, 2)]
     assert resolutions((8, 8, 1)) == [(8, 8), (4, 4), (2, 2)]
     assert len(resolutions((256, 256, 3))) == 7
+    assert resolutions((640, 360, 3))[::2] == [(640, 360), (160, 90), (40, 23), (10, 6), (3, 2)]
+    assert len(resolutions((1024, 1024, 3))) == 9
 
 
-@pytest.mark.parametrize("shape", [(7, 8, 1), (8, 257, 3)])
-def test_sizes_out_of_range_are_refused(shape):
+@pytest.mark.parametrize("shape", [(7, 8, 1), (300, 4, 3)])
+def test_images_that_are_too_small_are_refused(shape):
     from gantf.layers.resolutions import resolutions
 
-    with pytest.raises(ValueError, match="from 8 to 256"):
+    with pytest.raises(ValueError, match="sides must have 8 pixels or more"):
         resolutions(shape)
 
 
