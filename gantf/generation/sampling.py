@@ -1,6 +1,7 @@
 """Draws inputs for generators, and images from generators."""
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 
 import keras
 import numpy as np
@@ -11,6 +12,7 @@ from gantf.game import Game
 
 Inputs = Mapping[str, np.ndarray]
 BATCH_IMAGES = 250
+BATCH_NUMBERS = BATCH_IMAGES * 64 * 64 * 3  # of the images in a batch; larger ones need less memory
 
 
 def draw_inputs(
@@ -65,12 +67,18 @@ def classes_in_turn(game: Game, count: int) -> np.ndarray | None:
     return np.arange(count) % len(game.label_fractions) if game.label_fractions else None
 
 
+def rows_at_once(image_shape: Sequence[int | None]) -> int:
+    """Returns how many images (H, W, C) pass a network in one batch; 250 up to 64 x 64 x 3."""
+    sides = [side for side in image_shape if side]
+    return max(min(BATCH_NUMBERS // math.prod(sides), BATCH_IMAGES), 1)
+
+
 def sample(
     network: keras.Model,
     inputs: Inputs,
     convert: Callable[[np.ndarray], np.ndarray] = np.asarray,
     seed: int = 0,
-    batch_size: int = BATCH_IMAGES,
+    batch_size: int | None = None,
 ) -> np.ndarray:
     """Returns images (n, H, W, C) of a generator, in [-1, 1] unless `convert` changes them.
 
@@ -79,8 +87,9 @@ def sample(
       inputs: the inputs by their names, n rows each.
       convert: applied to each batch of images.
       seed: seed of the noise inside the generator, if it has any.
-      batch_size: rows per batch.
+      batch_size: rows per batch; None: as many as `rows_at_once` says.
     """
+    batch_size = batch_size or rows_at_once(network.output.shape[1:])
     count = len(next(iter(inputs.values())))
     batches = []
     for start in range(0, count, batch_size):

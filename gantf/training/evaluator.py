@@ -1,14 +1,15 @@
 """Scores a game while it trains: metrics of `evaluation`, and some that need the game itself."""
 
 import dataclasses
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
 from scipy import stats
 
 import evaluation
-from evaluation import OnDemand, Value
+from evaluation import Features, OnDemand, Value
 from gantf.data.loading import TrainingData
 from gantf.game import Game
 from gantf.generation import sampling
@@ -16,6 +17,7 @@ from gantf.pixels import to_floats, to_uint8
 from gantf.runs.scores import Scores
 
 SAMPLES = 1000
+HELD_BYTES = 256 << 20  # of generated images at once
 TRANSLATIONS = 200
 METRICS = ("fid", "kid", "coverage")
 LEVEL = 0.95
@@ -54,7 +56,9 @@ def make_scorer(
 def _generator_scorer(game: Game, data: TrainingData, seed: int, rng) -> Callable[[], Scores]:
     kind = evaluation.default_features(data.name, data.spec.image_shape)
     rows = np.sort(rng.permutation(len(data.images))[: 2 * SAMPLES])
-    real = evaluation.extract(data.images[rows], kind)
+    images = data.images
+    chosen = images.take(rows) if isinstance(images, OnDemand) else images[rows]
+    real = evaluation.extract(chosen, kind)
     held_out = evaluation.extract(data.held_out.images, kind) if data.held_out else None
     inputs = sampling.draw_inputs(game, SAMPLES, rng)
     (network,) = game.generators.values()
@@ -64,10 +68,20 @@ def _generator_scorer(game: Game, data: TrainingData, seed: int, rng) -> Callabl
             game, SAMPLES, rng, labels=sampling.classes_in_turn(game, SAMPLES)
         )
     metrics = METRICS if real.logits is None else (*METRICS, "modes")
+    watched = (  # the classes of fakes that are made from captions are not available here
+        game.discriminator_fn is not None
+        and data.held_out is not None
+        and ("label" in inputs or not game.label_fractions)
+    )
 
     def score() -> dict[str, Value]:
-        images = sampling.sample(network, inputs, to_uint8)
-        fake = evaluation.extract(images, kind)
+        parts, faked = [], 0.0
+        for part in _parts(inputs, data.spec.image_shape):
+            drawn = sampling.sample(network, part, to_uint8)
+            parts.append(evaluation.extract(drawn, kind))
+            if watched:
+                faked += len(drawn) / SAMPLES * _mean_logit(game, drawn, part.get("label"))
+        fake = _joined(parts)
         result = evaluation.measure(
             real.features,
             fake.features,
@@ -82,11 +96,29 @@ def _generator_scorer(game: Game, data: TrainingData, seed: int, rng) -> Callabl
             scores["fid_held_out"] = _from_estimate(other["fid"])
         if labelled_inputs is not None:
             scores["label_accuracy"] = _label_accuracy(game, network, labelled_inputs, kind)
-        if game.discriminator_fn is not None and data.held_out is not None:
-            scores |= _overfitting(game, data, images, inputs)
+        if watched:
+            scores |= _overfitting(game, data, faked)
         return scores
 
     return score
+
+
+def _parts(
+    inputs: Mapping[str, np.ndarray], image_shape: tuple[int, int, int]
+) -> Iterator[dict[str, np.ndarray]]:
+    """Yields the inputs in parts whose images, as bytes, are at most HELD_BYTES."""
+    rows = max(HELD_BYTES // math.prod(image_shape), 1)
+    for start in range(0, SAMPLES, rows):
+        yield {name: values[start : start + rows] for name, values in inputs.items()}
+
+
+def _joined(parts: Sequence[Features]) -> Features:
+    logits = [part.logits for part in parts if part.logits is not None]
+    return dataclasses.replace(
+        parts[0],
+        features=np.concatenate([part.features for part in parts]),
+        logits=np.concatenate(logits) if logits else None,
+    )
 
 
 def _from_estimate(estimate) -> Value:
@@ -104,20 +136,21 @@ def _label_accuracy(game: Game, network, labelled_inputs, kind) -> Value:
     return Value(float(right.mean()), float(interval.low), float(interval.high))
 
 
-def _overfitting(game: Game, data: TrainingData, fakes: np.ndarray, inputs) -> dict[str, Value]:
+def _overfitting(game: Game, data: TrainingData, faked: float) -> dict[str, Value]:
     """Returns where D's mean logit of held-out images lies: 0 at training images, 1 at fakes.
+
+    Args:
+      game: a game with a discriminator.
+      data: the training and held-out images.
+      faked: D's mean logit of fakes.
 
     Source: Karras et al. 2020, arXiv:2006.06676, equation 1 (its r_v).
     """
     assert data.held_out is not None
-    labels = inputs.get("label")
-    if labels is None and game.label_fractions:
-        return {}  # the classes of fakes that are made from captions are not available here
     trained, unseen = (
         _mean_logit(game, rows.sets[0]["image"], rows.sets[0].get("label"))
         for rows in (data, data.held_out)
     )
-    faked = _mean_logit(game, fakes, labels)
     gap = trained - faked
     return {"overfitting": Value((trained - unseen) / gap)} if abs(gap) > 1e-3 else {}
 
@@ -127,8 +160,9 @@ def _mean_logit(
 ) -> float:
     assert game.discriminator_fn is not None
     total, count = 0.0, min(len(images), SAMPLES)
-    for start in range(0, count, sampling.BATCH_IMAGES):
-        rows = slice(start, min(start + sampling.BATCH_IMAGES, count))
+    size = sampling.rows_at_once(images.shape[1:])
+    for start in range(0, count, size):
+        rows = slice(start, min(start + size, count))
         batch = {"image": to_floats(tf.constant(images[rows]))}
         if labels is not None:
             batch["label"] = tf.constant(labels[rows], tf.int64)

@@ -10,22 +10,28 @@ from gantf.generation import sampling
 from gantf.training import evaluator
 
 IMAGES = 64
+FEWER, LARGE_PX = 16, 256  # images with larger sides are fewer
 TRANSLATED = 8
 
 
 def make(game: Game, data: TrainingData, seed: int) -> tuple[Callable[[], np.ndarray], int]:
     """Returns a function that draws the grid's images, and the number of its columns.
 
-    A generator shows `IMAGES` samples, with the classes in turn. A translator shows a row for each
-    of some held-out images: the input, its translation, and the target if the data are paired.
+    A generator shows `IMAGES` samples, or `FEWER` large ones, with the classes in turn. A
+    translator shows a row for each of some held-out images: the input, its translation, and the
+    target if the data are paired.
     """
     rng = np.random.default_rng([seed, 0x641D])
     translator = game.translator
     if translator is None:
-        labels = sampling.classes_in_turn(game, IMAGES)
+        large = max(data.spec.image_shape[:2]) > LARGE_PX
+        count = FEWER if large else IMAGES
+        labels = sampling.classes_in_turn(game, count)
         (network,) = game.generators.values()
-        inputs = sampling.draw_inputs(game, IMAGES, rng, labels)
-        columns = len(game.label_fractions) if 1 < len(game.label_fractions) <= 16 else 8
+        inputs = sampling.draw_inputs(game, count, rng, labels)
+        columns = len(game.label_fractions)
+        if large or not 1 < columns <= 16:
+            columns = int(count**0.5)
         return lambda: sampling.sample(network, inputs), columns
     pairs = translator.validation_pairs(
         evaluator.first_rows(data.held_out or data, TRANSLATED, rng)
