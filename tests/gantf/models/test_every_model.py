@@ -156,16 +156,12 @@ def test_bfloat16_keeps_losses_and_weights_in_float32(tf, name):
         assert network.output.dtype == "float32"
 
 
-@pytest.mark.parametrize(
-    ("name", "steps", "least_change"),
-    [
-        ("gan", 2, 1e-6),
-        *(pytest.param(n, 20, 5e-6, marks=pytest.mark.slow) for n in models.names()),
-    ],
-)
-def test_two_replicas_train_as_one(tf, name, steps, least_change):
-    """After some steps all agree to 1e-6, moving averages and pools too.
+@pytest.mark.slow
+@pytest.mark.parametrize("name", models.names())
+def test_two_replicas_train_as_one(tf, name):
+    """After 20 steps all agree to 1e-6, moving averages and pools too.
 
+    `tests/gantf/training/test_step.py` has the short run's comparison of replicas.
     At cyclegan's own rates a ReLU's kink, met on one side or the other after some 10 steps,
     makes 1e-4 of a rounding error; it gets lower ones.
     """
@@ -176,10 +172,10 @@ def test_two_replicas_train_as_one(tf, name, steps, least_change):
         strategy = strategies.make(kind)
         game = make_game(strategy, name, data, **PLAIN, **CALM.get(name, {}))
         before = weights(game)
-        run_steps(tf, strategy, game, data, steps)
+        run_steps(tf, strategy, game, data, 20)
         finals.append(weights(game))
     moved = [np.abs(finals[0][key] - old).max() for key, old in before.items() if "kernel" in key]
-    assert max(moved) > least_change
+    assert max(moved) > 5e-6
     for variable, value in finals[0].items():
         np.testing.assert_allclose(finals[1][variable], value, atol=1e-6, err_msg=variable)
 
