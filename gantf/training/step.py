@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 import tensorflow as tf
 
 from gantf import noise
+from gantf.data import pipeline
 from gantf.game import LOG_WIDTH, Average, Batch, Game, PerExample, Player
 from gantf.noise import Noise
 from gantf.training import determinism
@@ -75,7 +76,7 @@ def train_step(
 
     Args:
       game: whose variables change.
-      batches: `game.batches_per_step` local batches.
+      batches: `game.batches_per_step` local batches, with images of uint8 or floats in [-1, 1].
       step: the number of the step, from 0.
       global_batch_size: over all replicas.
       seed: of the run.
@@ -84,7 +85,7 @@ def train_step(
       Scalars by name; their sums over the replicas are the values to log.
     """
     logged: dict[str, tf.Tensor] = {}
-    for number, batch in enumerate(batches):
+    for number, batch in enumerate(map(pipeline.as_floats, batches)):
         batches_left = len(batches) - number
         players = [player for player in game.players if player.updates_per_step >= batches_left]
         batch_noise = noise.of_step(seed, step, global_batch_size, number, len(batches))

@@ -9,7 +9,7 @@ from evaluation.sources import pictures
 from gantf.data import order
 
 
-def test_the_dataset_starts_at_any_batch_and_scales_to_minus_one_and_one(tf):
+def test_the_dataset_starts_at_any_batch_and_its_images_become_floats(tf):
     from gantf.data import pipeline
 
     images = np.arange(10, dtype=np.uint8).reshape(10, 1, 1, 1) * 25
@@ -17,7 +17,9 @@ def test_the_dataset_starts_at_any_batch_and_scales_to_minus_one_and_one(tf):
     make = pipeline.make_dataset(
         ({"image": images, "label": labels},), seed=3, batch_size=4, first_batch=5
     )
-    got = next(iter(make(tf.distribute.InputContext())))
+    batch = next(iter(make(tf.distribute.InputContext())))
+    assert batch["image"].dtype == tf.uint8
+    got = pipeline.as_floats(batch)
     expected = order.rows_of_batch(3, 5, 4, 10)
     np.testing.assert_array_equal(got["label"], expected)
     np.testing.assert_allclose(got["image"][:, 0, 0, 0], expected * 25 / 127.5 - 1, atol=1e-6)

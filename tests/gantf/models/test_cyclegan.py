@@ -12,7 +12,8 @@ from tests.games import BATCH, SIDE, make_data, make_game, make_run, run_steps, 
 def first_batch(tf, data):
     from gantf.data import pipeline
 
-    return next(iter(pipeline.make_dataset(data.sets, 0, BATCH)(tf.distribute.InputContext())))
+    dataset = pipeline.make_dataset(data.sets, 0, BATCH)(tf.distribute.InputContext())
+    return pipeline.as_floats(next(iter(dataset)))
 
 
 def losses_of(tf, game, batch):

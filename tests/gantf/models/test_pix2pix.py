@@ -15,7 +15,8 @@ def first_step(tf, data):
     from gantf.data import pipeline
 
     dataset = pipeline.make_dataset(data.sets, 0, BATCH)(tf.distribute.InputContext())
-    return next(iter(dataset)), noise.of_step(0, tf.constant(0, tf.int64), BATCH)
+    batch = pipeline.as_floats(next(iter(dataset)))
+    return batch, noise.of_step(0, tf.constant(0, tf.int64), BATCH)
 
 
 def losses_of(tf, game, data):

@@ -66,7 +66,8 @@ def test_the_logged_losses_are_the_pairing_loss_and_both_penalties(tf, strategy)
     from gantf import noise
     from gantf.data import pipeline
 
-    batch = next(iter(pipeline.make_dataset(data.sets, 0, 4)(tf.distribute.InputContext())))
+    dataset = pipeline.make_dataset(data.sets, 0, 4)(tf.distribute.InputContext())
+    batch = pipeline.as_floats(next(iter(dataset)))
     source = noise.of_step(0, tf.constant(0, tf.int64), 4)
     fake = game.forward(batch, source)["fake"]
     judge = game.networks["discriminator"]

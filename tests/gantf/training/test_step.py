@@ -241,7 +241,7 @@ def test_the_discriminator_moves_first_and_the_generator_meets_the_moved_one(tf)
 
     generator, discriminator = twin.networks["generator"], twin.networks["discriminator"]
     dataset = pipeline.make_dataset(data().sets, 0, BATCH)(tf.distribute.InputContext())
-    real = next(iter(dataset))["image"]
+    real = pipeline.as_floats(next(iter(dataset)))["image"]
     latents = noise.of_step(0, tf.constant(0, tf.int64), BATCH).latents(6, "normal")
     for network in (discriminator, generator):
         with tf.GradientTape() as tape:
