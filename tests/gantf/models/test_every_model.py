@@ -16,7 +16,7 @@ from tests.games import (
 )
 
 PLAIN = {"optimizer": "sgd", "final_beta_1": None, "final_beta_2": None}
-CALM = {"cyclegan": {"generator_learning_rate": 5e-5, "discriminator_learning_rate": 5e-5}}
+CALM = {"cyclegan": {"generator_learning_rate": 2e-5, "discriminator_learning_rate": 2e-5}}
 
 
 @pytest.fixture(scope="class")
