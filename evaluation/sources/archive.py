@@ -117,17 +117,15 @@ def _top_folder(names: list[str]) -> str:
 def _picture(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: str, top: str) -> Picture:
     name = f"{path}/{member.filename}"
 
-    def content() -> io.BytesIO:
+    def open_member() -> io.BytesIO:
         try:
             return io.BytesIO(archive.read(member))
         except NotImplementedError as error:  # a compression method that zipfile lacks
             raise OSError(str(error)) from None
 
-    return Picture(
+    return pictures.from_file(
+        open_member,
         member.filename.removeprefix(top),
-        f"{member.file_size} bytes, CRC {member.CRC}",
         name,
-        lambda: pictures.header(content()),
-        lambda: pictures.decode(content(), name),
-        content=lambda: content().getvalue(),
+        listed=f"{member.file_size} bytes, CRC {member.CRC}",
     )

@@ -107,14 +107,8 @@ def _find(directory: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
 
 
 def _picture(file: Path, root: Path) -> Picture:
-    place, name = str(file.relative_to(root)), str(file)
-    return Picture(
-        place,
-        _listed(file),
-        name,
-        lambda: _header(file),
-        lambda: _decode(file),
-        content=file.read_bytes,
+    return pictures.from_file(
+        lambda: file.open("rb"), str(file.relative_to(root)), str(file), listed=_listed(file)
     )
 
 
@@ -123,11 +117,6 @@ def _listed(file: Path) -> str:
         return f"{file.stat().st_size} bytes"
     except OSError:  # reading it will name the file
         return "unknown"
-
-
-def _header(file: Path) -> pictures.Header:
-    with file.open("rb") as opened:
-        return pictures.header(opened)
 
 
 def _decode(file: Path) -> Image.Image:

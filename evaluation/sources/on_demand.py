@@ -2,7 +2,6 @@
 
 import functools
 import hashlib
-import os
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,9 +9,10 @@ from typing import TypeVar
 
 import numpy as np
 
+from evaluation.runtime.cores import usable_cores
+
 AHEAD_BYTES = 64 << 20  # decoded images that wait for their reader
 HASHED_AT_ONCE_BYTES = 16 << 20
-LISTING = "listing:"  # in front of a hash of names and sizes
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -71,7 +71,7 @@ class OnDemand:
         def fill(place: int) -> None:
             images[place] = self._decode(int(chosen[place]))
 
-        for _ in in_threads(fill, range(len(chosen)), ahead=2 * thread_count()):
+        for _ in in_threads(fill, range(len(chosen)), ahead=2 * usable_cores()):
             pass
         return images
 
@@ -106,7 +106,7 @@ class OnDemand:
           batch_size: images in each array; the last may have fewer.
         """
         digest = _digest(self.shape)
-        images_ahead = max(AHEAD_BYTES // max(self.nbytes // len(self), 1), thread_count())
+        images_ahead = max(AHEAD_BYTES // max(self.nbytes // len(self), 1), usable_cores())
         decoded = in_threads(lambda row: self._decode(int(row)), self._rows, images_ahead)
         for start in range(0, len(self), batch_size):
             size = min(batch_size, len(self) - start)
@@ -119,11 +119,8 @@ class OnDemand:
 
     @property
     def fingerprint(self) -> str:
-        """Hash of the listing, and of what `take` and `map` did, after "listing:".
-
-        It decodes no image.
-        """
-        return LISTING + hashlib.sha256(repr(self.identity[1:]).encode()).hexdigest()
+        """Hash of the listing, and of what `take` and `map` did; decodes no image."""
+        return hashlib.sha256(repr(self.identity[1:]).encode()).hexdigest()
 
     @property
     def sha256(self) -> str:
@@ -146,11 +143,6 @@ def sha256_of(images: np.ndarray) -> str:
 
 def _digest(shape: tuple[int, ...]):
     return hashlib.sha256(repr(tuple(shape)).encode())
-
-
-def thread_count() -> int:
-    """Returns the number of CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def in_threads(
@@ -178,4 +170,4 @@ def in_threads(
 
 @functools.cache
 def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(thread_count(), "decode")
+    return ThreadPoolExecutor(usable_cores(), "decode")

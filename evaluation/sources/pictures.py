@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import hashlib
-import os
 import re
 import struct
 import sys
@@ -13,10 +12,11 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import IO, TypeVar
 
 import numpy as np
-from PIL import ExifTags, Image, TiffImagePlugin, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from evaluation.errors import InputError
 from evaluation.sources import jpeg
+from evaluation.sources.headers import Header, read_header
 from evaluation.sources.images import allocate, as_array, check_not_empty, resize, to_eight_bits
 from evaluation.sources.on_demand import OnDemand, in_threads
 from evaluation.sources.retries import RetryPolicy, reason
@@ -34,10 +34,6 @@ DAMAGED = (  # errors of Pillow and of the archive readers for files that are no
 )
 HELD_BYTES = 256 << 20  # smaller sets are decoded at once and held in memory
 AHEAD = 64  # images that wait for their turn
-UPRIGHT = 1  # EXIF orientation
-SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-PNG_TEXTS = {b"eXIf", b"tEXt", b"zTXt", b"iTXt"}  # chunks that may hold EXIF data
 Result = TypeVar("Result")
 _ORDERS = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
 
@@ -54,41 +50,50 @@ class DamagedImage(InputError):
 
 
 @dataclasses.dataclass(frozen=True)
-class Header:
-    """The properties of an image that its file declares before the pixels.
-
-    Attributes:
-      size: (width, height) in pixels, after the turn that EXIF data ask for.
-      gray: whether `decode` returns one channel.
-      is_plain_jpeg: a JPEG, gray or RGB, that EXIF data do not turn.
-    """
-
-    size: tuple[int, int]
-    gray: bool
-    is_plain_jpeg: bool = False
-
-
-@dataclasses.dataclass(frozen=True)
 class Picture:
     """One image that is decoded when it is needed.
 
     Attributes:
       place: its unique path below its folder.
-      listed: what the listing says of its content, such as its size in bytes.
       name: its name in errors.
       header: reads its header.
       decode: returns the image as "L" or "RGB".
       label: its class, if its source has labels.
+      listed: what the listing says of its content, such as its size in bytes.
       content: returns the bytes of its file; None for raw pixels.
     """
 
     place: str
-    listed: str
     name: str
     header: Callable[[], Header]
     decode: Callable[[], Image.Image]
     label: int | None = None
+    listed: str = ""
     content: Callable[[], bytes] | None = None
+
+
+def from_file(
+    open_file: Callable[[], IO[bytes]],
+    place: str,
+    name: str,
+    label: int | None = None,
+    listed: str = "",
+) -> Picture:
+    """Makes a picture of an image file; `open_file` opens it, the others are as in `Picture`."""
+
+    def header() -> Header:
+        with open_file() as file:
+            return read_header(file)
+
+    def decoded() -> Image.Image:
+        with open_file() as file:
+            return decode(file, name)
+
+    def content() -> bytes:
+        with open_file() as file:
+            return file.read()
+
+    return Picture(place, name, header, decoded, label, listed, content)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -239,45 +244,6 @@ def decode_or_name(work: Callable[[], Result], name: str) -> Result:
     except DAMAGED as error:
         unknown = isinstance(error, UnidentifiedImageError)
         raise DamagedImage(name, "it is no image file" if unknown else reason(error)) from None
-
-
-def header(file: IO[bytes]) -> Header:
-    """Reads the header of an image file that is open for reading."""
-    with Image.open(file) as image:
-        gray = image.mode in ("1", "L", "LA", "La") or image.mode.startswith("I")
-        width, height = image.size
-        plain = image.format == "JPEG" and image.mode in ("L", "RGB")
-        if plain or width != height:
-            orientation = _orientation(image, file)
-            plain = plain and orientation in (None, UPRIGHT)
-            if orientation in SIDEWAYS:
-                width, height = height, width
-        return Header((width, height), gray, plain)
-
-
-def _orientation(image: Image.Image, file: IO[bytes]) -> int | None:
-    """Returns the EXIF orientation by which an image's declared size still has to be turned.
-
-    Pillow decodes a whole PNG to know its EXIF data. Pillow 13 turns the size of a TIFF itself.
-    """
-    if isinstance(image, TiffImagePlugin.TiffImageFile):
-        tags = image.tag_v2
-        if image.size != (tags[TiffImagePlugin.IMAGEWIDTH], tags[TiffImagePlugin.IMAGELENGTH]):
-            return None
-    if image.format == "PNG" and not _png_chunks(file) & PNG_TEXTS:
-        return None
-    return image.getexif().get(ExifTags.Base.Orientation)
-
-
-def _png_chunks(file: IO[bytes]) -> set[bytes]:
-    """Returns the kinds of chunks of a PNG file; does not read their contents."""
-    position, kinds = file.tell(), set()
-    file.seek(len(PNG_SIGNATURE))
-    while len(start := file.read(8)) == 8:
-        kinds.add(start[4:])
-        file.seek(int.from_bytes(start[:4], "big") + 4, os.SEEK_CUR)
-    file.seek(position)
-    return kinds
 
 
 def decode(file: IO[bytes], name: str) -> Image.Image:

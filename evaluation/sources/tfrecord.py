@@ -13,6 +13,7 @@ from PIL import Image
 from evaluation.errors import InputError
 from evaluation.runtime.tensorflow import import_tensorflow
 from evaluation.sources import pictures
+from evaluation.sources.headers import Header
 from evaluation.sources.images import Images, check_not_empty
 from evaluation.sources.pictures import Picture
 from evaluation.sources.retries import RetryPolicy, reason
@@ -111,22 +112,15 @@ def _picture(record: bytes, name: str) -> Picture:
         def decode() -> Image.Image:
             return _image_from_bytes(raw, shape, name)
 
-        def header() -> pictures.Header:
+        def header() -> Header:
             image = decode()
-            return pictures.Header(image.size, image.mode == "L")
+            return Header(image.size, image.mode == "L")
 
-        return Picture(name, "", name, header, decode, label)
+        return Picture(name, name, header, decode, label)
     contents = [features[key].bytes_list.value for key in ENCODED if key in features]
     content = next((bytes(values[0]) for values in contents if values), None)
     if content is not None:
-        return Picture(
-            name,
-            "",
-            name,
-            lambda: pictures.header(io.BytesIO(content)),
-            lambda: pictures.decode(io.BytesIO(content), name),
-            label,
-        )
+        return pictures.from_file(lambda: io.BytesIO(content), name, name, label)
     raise InputError(
         f"{name} holds no image: it has {', '.join(sorted(features)) or 'nothing'}; write the "
         f"image as one of {', '.join(ENCODED)}, or as {RAW} with its shape."

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from evaluation.errors import InputError
+from evaluation.features import Features
 from evaluation.features.options import FeatureOptions
 from evaluation.inference.ranking import compare
 from evaluation.results.comparison import SourceComparison
@@ -86,8 +87,9 @@ def compare_sources(
                     " another; give --reference, and images of as many channels"
                 )
             real = ours
-            rows[name] = extraction.features_of(sets.fake, tell).features
-            described[name] = _describe(sets)
+            fake = extraction.features_of(sets.fake, tell)
+            rows[name] = fake.features
+            described[name] = _describe(sets, fake)
     if paired_latents:
         _check_paired(described)
     assert real is not None
@@ -98,7 +100,7 @@ def compare_sources(
     context = {
         "reference": sets.real.name,
         "n_real": len(sets.real),
-        "reference_sha256": sets.real.sha256,
+        "reference_sha256": real.images,
         "features": {"name": real.name, "sha256": real.sha256, "dim": real.features.shape[1]},
         "n": n,
         "seed": seed,
@@ -113,13 +115,13 @@ def _form(sets: Comparison) -> str:
     return f"{sets.real.name} of " + " x ".join(str(side) for side in sets.real.images.shape[1:])
 
 
-def _describe(sets: Comparison) -> dict[str, Any]:
+def _describe(sets: Comparison, fake: Features) -> dict[str, Any]:
     """Returns the record of one source."""
     sampler = sets.source if isinstance(sets.source, Sampler) else None
     return {
         "name": sets.fake.name,
         "count": len(sets.fake),
-        "sha256": sets.fake.sha256,
+        "sha256": fake.images,
         "contract": dict(sampler.contract) if sampler else {},
         "inferred": list(sampler.inferred) if sampler else [],
         "notes": list(sets.notes),

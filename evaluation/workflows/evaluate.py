@@ -111,9 +111,6 @@ def evaluate(
         clock.start("computing features")
         real = extraction.features_of(sets.real, show, keep=True)
         fake = extraction.features_of(sets.fake, show)
-        notes = [*sets.notes]
-        if real.images == fake.images:
-            notes.append("The images judged are the reference itself.")
         pair = floor_features(sets, real, extraction)
         clock.start("measuring")
         names = chosen if chosen is not None else _default_metrics(protocol, real)
@@ -130,8 +127,11 @@ def evaluate(
         if has_equal_n(result, floor) and isinstance(sets.source, Sampler):
             draws = _plain_fid_of_draws(sets, real, extraction, seed, image_options)
         clock.stop()
-    notes += [*floor_notes, *dict.fromkeys((*real.notes, *fake.notes))]
-    context = describe(sets, real, notes, clock.seconds) | compare_plain_fid(result, floor, draws)
+    same = ["The images judged are the reference itself."] if real.images == fake.images else []
+    notes = [*sets.notes, *same, *floor_notes, *dict.fromkeys((*real.notes, *fake.notes))]
+    context = describe(sets, real, fake, notes, clock.seconds) | compare_plain_fid(
+        result, floor, draws
+    )
     context["size_px"] = image_options.size_px
     context["options"] = None if options is None else dataclasses.asdict(options)
     result = dataclasses.replace(result, floor=floor, context={**result.context, **context})

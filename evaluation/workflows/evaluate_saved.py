@@ -194,7 +194,7 @@ def _evaluate_features(
     half = len(order) // 2
     first, second = order[half:], order[:half][: len(fake.features)]
     try:
-        halves = [feature_files.rows(real, np.sort(index)) for index in (first, second)]
+        halves = [real.rows(np.sort(index)) for index in (first, second)]
         return result, measure_pair(halves[0], halves[1], metrics, settings)
     except InputError as error:
         notes.append(f"There is no floor: {error}.")

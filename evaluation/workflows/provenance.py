@@ -51,7 +51,11 @@ def compare_plain_fid(
 
 
 def describe(
-    sets: Comparison, real: Features, notes: list[str], seconds: dict[str, float]
+    sets: Comparison,
+    real: Features,
+    fake: Features,
+    notes: list[str],
+    seconds: dict[str, float],
 ) -> dict[str, Any]:
     """Returns the images, the features and the versions of an evaluation, as JSON types."""
     contract = dict(sets.source.contract) if isinstance(sets.source, Sampler) else {}
@@ -71,7 +75,10 @@ def describe(
             "settings": dict(real.settings),
             "classes": list(real.classes),
         },
-        "images": {"real": _describe_images(sets.real), "fake": _describe_images(sets.fake)},
+        "images": {
+            "real": _describe_images(sets.real, real.images),
+            "fake": _describe_images(sets.fake, fake.images),
+        },
         "contract": contract,
         "inferred": inferred,
         "data": contract.get("data"),
@@ -88,14 +95,14 @@ def _floor_names(sets: Comparison) -> list[str] | None:
     return [sets.real.name] * 2 if sets.halves is not None else None
 
 
-def _describe_images(images: Images) -> dict[str, Any]:
+def _describe_images(images: Images, sha256: str | None) -> dict[str, Any]:
     count, height, width, channels = images.images.shape
     return {
         "count": count,
         "height": height,
         "width": width,
         "channels": channels,
-        "sha256": images.sha256,
+        "sha256": sha256,
         "skipped": list(images.skipped),
     }
 

@@ -15,7 +15,7 @@ from gantf.data.pipeline import Rows
 from gantf.game import DataSpec, Needs
 
 HELD_OUT = ("test", "validation")
-LISTING = "listing:"
+LISTING = "listing:"  # in front of a hash of names and sizes
 CYCLE_GAN = "cycle_gan"  # TFDS's data sets of two domains, with splits trainA, trainB, testA, testB
 
 
@@ -213,7 +213,7 @@ def _data(
     """Returns training data with the hash of their sources."""
     fingerprint = _joined([source.fingerprint for source in sources])
     if any(isinstance(source.images, OnDemand) for source in sources):
-        fingerprint = LISTING + fingerprint.removeprefix(LISTING)
+        fingerprint = LISTING + fingerprint
     return TrainingData(
         sets,
         spec,

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluation import cache_directory, tpu_files
+from evaluation.runtime.cores import usable_cores
 from gantf.doctor import probe
 from gantf.doctor.strategies import NAMES, Machine, Row, availability_of, repair_command
 
@@ -86,11 +87,10 @@ def inspect_machine(environ: Mapping[str, str], device_folder: Path = Path("/dev
       device_folder: folder of the device files.
     """
     tpus = tpu_files(device_folder)
-    has_affinity = hasattr(os, "sched_getaffinity")  # not on every system
     return Machine(
         tensorflow=probe.probe_tensorflow(environ, bool(tpus)),
         wheels={name: installed(name) for name in WHEELS if installed(name)},
-        cores=len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1,
+        cores=usable_cores(),
         nvidia_files=tuple(sorted(str(path) for path in device_folder.glob("nvidia[0-9]*"))),
         tpu_files=tpus,
         libtpu=importlib.util.find_spec("libtpu") is not None,

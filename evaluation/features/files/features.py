@@ -4,7 +4,6 @@ It holds `features` (n, d), optionally `logits` (n, classes), and `description`:
 sha256, settings and classes, and the hash of the images, as JSON.
 """
 
-import dataclasses
 import hashlib
 import json
 import os
@@ -80,9 +79,3 @@ def content_sha256(features: Features) -> str:
     digest = hashlib.sha256(repr(features.features.shape).encode())
     digest.update(np.ascontiguousarray(features.features).tobytes())
     return digest.hexdigest()
-
-
-def rows(features: Features, index: np.ndarray) -> Features:
-    """Selects the features and logits of the rows `index`."""
-    logits = None if features.logits is None else features.logits[index]
-    return dataclasses.replace(features, features=features.features[index], logits=logits)

@@ -12,7 +12,7 @@ from PIL import Image
 
 import evaluation
 from evaluation import InputError, load_images, open_source
-from evaluation.sources import on_demand, pictures
+from evaluation.sources import headers, on_demand, pictures
 from evaluation.sources.on_demand import OnDemand
 
 COUNT = 120
@@ -145,6 +145,22 @@ def test_the_images_judged_may_be_the_reference(folder, nothing_held):
     assert "The images judged are the reference itself." in result.context["notes"]
 
 
+def test_a_comparison_decodes_each_set_once(folder, tmp_path, nothing_held, decoded):
+    """Also the reference, which each source is compared with, and whose hash is recorded."""
+    rng = np.random.default_rng(1)
+    for number in range(30):
+        path = tmp_path / "third" / f"c{number}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (12, 17, 3), dtype=np.uint8)).save(path)
+    sources = {"b": folder / "b", "third": tmp_path / "third"}
+    result = evaluation.compare_sources(
+        sources, folder / "a", features="pixels", metrics=("kid",), size_px=2
+    )
+    assert len(decoded) == len(set(decoded)) == COUNT + 30
+    expected = load_images(f"folder:{folder / 'a'}", None, 2).sha256
+    assert result.context["reference_sha256"] == expected
+
+
 def test_damage_is_named_when_it_is_met(folder, nothing_held):
     content = (folder / "b" / "9.jpg").read_bytes()
     (folder / "b" / "9.jpg").write_bytes(content[: -len(content) // 10])
@@ -221,7 +237,7 @@ def test_a_header_says_what_decoding_gives(kind, mode, orientation):
     decoded = pictures.decode(file, "x")
     file.seek(0)
     plain = kind == "JPEG" and mode != "CMYK" and orientation in (None, 1)
-    assert pictures.header(file) == pictures.Header(decoded.size, decoded.mode == "L", plain)
+    assert headers.read_header(file) == headers.Header(decoded.size, decoded.mode == "L", plain)
     assert (decoded.size == (4, 6)) == (bool(options) and orientation in (6, 8))
 
 
@@ -232,7 +248,7 @@ def test_a_png_may_say_so_behind_its_pixels(orientation):
     content = late_exif(file.getvalue(), orientation)
     decoded = pictures.decode(io.BytesIO(content), "x")
     assert decoded.size == ((4, 6) if orientation == 6 else (6, 4))
-    assert pictures.header(io.BytesIO(content)).size == decoded.size
+    assert headers.read_header(io.BytesIO(content)).size == decoded.size
 
 
 def test_results_come_in_order_and_the_first_error_is_raised():
